@@ -1,0 +1,8 @@
+"""Recognise known people in pictures.
+
+`facerec.learning` trains, evaluates and exports (needs torch); `facerec.serving` answers requests (never imports
+torch). What both rely on stands beside them: `framing` (a picture becomes the model's input) and `model_file` (what the
+exported file promises).
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,111 @@
+"""The data set's archive: downloaded once, resumed where it was cut off, verified, and extracted safely."""
+
+import hashlib
+import shutil
+import tarfile
+import tempfile
+import time
+import zlib
+from pathlib import Path
+
+import requests
+from tqdm import tqdm
+
+from facerec.learning.errors import DataError
+
+LFW_URL = "https://ndownloader.figshare.com/files/5976015"
+LFW_SHA256 = "b47c8422c8cded889dc5a13418c4bc2abbda121092b3533a83306f90d900100a"
+ATTEMPTS = 5
+CHUNK = 1 << 16
+
+
+def download(url: str, target: Path, *, sha256: str, pause: float = 2.0) -> Path:
+    """Download `url` to `target` unless it is there already, and return `target`.
+
+    A cut-off download stays as `target.part`; this call or a later one goes on from its end (RFC 9110, range requests).
+
+    Args:
+        url: where the file is.
+        target: where it goes; written only once its checksum is right.
+        sha256: the checksum it must have, in hexadecimal.
+        pause: seconds to wait before another attempt.
+
+    Raises:
+        DataError: the file can't be had, or isn't the one expected.
+    """
+    if target.exists():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(target.name + ".part")
+    for attempt in range(ATTEMPTS):
+        try:
+            _download_rest(url, part)
+            break
+        except requests.RequestException as error:
+            if attempt == ATTEMPTS - 1:
+                raise DataError(
+                    f"can't download {url}: {error}. Run the command again to go on from byte "
+                    f"{_size(part):,}, or name a local copy with --data PATH."
+                ) from error
+            time.sleep(pause)
+    if (actual := file_sha256(part)) != sha256:
+        part.unlink()
+        raise DataError(f"{url} has the checksum {actual} instead of {sha256}: deleted it. Run the command again.")
+    return part.replace(target)
+
+
+def _download_rest(url: str, part: Path) -> None:
+    have = _size(part)
+    headers = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"} if have else {"Accept-Encoding": "identity"}
+    with requests.get(url, headers=headers, stream=True, timeout=30) as response:
+        if have and response.status_code == requests.codes.requested_range_not_satisfiable:
+            return  # complete already; the checksum tells
+        response.raise_for_status()
+        resumed = response.status_code == requests.codes.partial_content
+        start = have if resumed else 0
+        length = response.headers.get("Content-Length")
+        total = start + int(length) if length else None
+        with (
+            part.open("ab" if resumed else "wb") as file,
+            tqdm(desc=f"Downloading {part.stem}", total=total, initial=start, unit="B", unit_scale=True) as bar,
+        ):
+            for chunk in response.iter_content(CHUNK):
+                file.write(chunk)
+                bar.update(len(chunk))
+    if total is not None and _size(part) < total:
+        raise requests.ConnectionError(f"the connection ended at byte {_size(part):,} of {total:,}")
+
+
+def extract(archive: Path, into: Path) -> Path:
+    """Extract `archive` to a folder of its own below `into`, unless it is there already, and return that folder.
+
+    The folder's name carries the archive's checksum, so another archive never passes for this one. Members that would
+    leave the folder, links out of it and devices are refused (`tarfile`'s data filter, PEP 706).
+
+    Raises:
+        DataError: the archive is damaged or refused.
+    """
+    folder = into / f"{archive.name.split('.')[0]}-{file_sha256(archive)[:12]}"
+    if folder.exists():
+        return folder
+    into.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=".extracting-", dir=into))
+    try:
+        with tarfile.open(archive) as tar:
+            for member in tqdm(tar, desc=f"Extracting {archive.name}", unit=" files"):
+                tar.extract(member, unfinished, filter="data")
+        return unfinished.replace(folder)
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise DataError(f"{archive} is damaged or not a safe tar archive: {error}. Get it again.") from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

@@ -1,0 +1,50 @@
+"""Checkpoints: weights, configuration and figures of a run, written so that a crash never leaves half a file."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from facerec.learning.errors import CheckpointError
+
+Checkpoint = dict[str, Any]
+"""`recipe` (the options that made it), `epoch` (finished ones), weights and what else the writer needs."""
+
+
+def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+    """Write to a temporary name, then rename.
+
+    Raises:
+        CheckpointError: it can't be written, for example because the disk is full.
+    """
+    unfinished = path.with_name(path.name + ".unfinished")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(checkpoint, unfinished)
+        unfinished.replace(path)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+        unfinished.unlink(missing_ok=True)
+        raise CheckpointError(f"can't write {path}: {error}. The checkpoint before it is unchanged.") from error
+
+
+def load_checkpoint(path: Path, *, recipe: dict[str, Any]) -> Checkpoint:
+    """Read a checkpoint of a run with the options `recipe`, tensors on the CPU.
+
+    Raises:
+        CheckpointError: it is missing, damaged, or of a run with other options (named in the message).
+    """
+    if not path.exists():
+        raise CheckpointError(f"{path} doesn't exist: there is no run to go on with. Start one without --resume.")
+    try:
+        checkpoint: Checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        theirs: dict[str, Any] = checkpoint["recipe"]
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path} is damaged or no checkpoint: {error}. Delete it and start anew.") from error
+    different = sorted(name for name in recipe.keys() | theirs.keys() if recipe.get(name) != theirs.get(name))
+    if different:
+        options = ", ".join(
+            f"--{name.replace('_', '-')} {theirs.get(name)} (now {recipe.get(name)})" for name in different
+        )
+        raise CheckpointError(f"{path} is of a run with other options: {options}. Use the same ones, or start anew.")
+    return checkpoint

@@ -1,0 +1,76 @@
+"""The options of `train.py`, with their defaults; the command line is derived from this class."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import JsonValue
+
+
+@dataclass(frozen=True)
+class Options:
+    """Train, evaluate and export a network that recognises known people."""
+
+    # --- data ---
+    data: Path | None = None
+    """Archive or folder of people (NAME/*.jpg|png|webp); without it, LFW is downloaded once."""
+    data_dir: Path = Path("data")
+    """Where downloads, extracted archives and decoded frames are kept."""
+    min_images: int = 20
+    """People with this many pictures or more are known; people with a single one are strangers."""
+    fold: Literal[0, 1, 2, 3, 4] = 0
+    """Which fifth of each person's images is the test set."""
+    seed: int = 0
+    """Source of the split and of all randomness in training."""
+
+    # --- network ---
+    weights: Literal["imagenet", "none"] | Path = "imagenet"
+    """Start of the backbone: imagenet (torchvision's, downloaded), none (random), or a state dict's path."""
+    weights_licence: str = "unknown"
+    """Licence of the file that --weights names, for the model card: the trained model carries it."""
+    embedding_size: Literal[128, 256, 512] = 256
+    """Length of the embeddings."""
+    unfrozen_blocks: int = 17
+    """How many of the backbone's 17 blocks are trained, counted from its end; 0 trains the head alone."""
+
+    # --- training ---
+    epochs: int = 36
+    """An epoch draws as many known images as there are to train on, and as many of other people."""
+    small_epochs: int = 20
+    """The first epochs run on smaller images, at less than half the cost."""
+    small_size: int = 112
+    """Side of those images in pixels; afterwards it is that of the crop, 160."""
+    batch_size: int = 64
+    """Images per step, half of them of known people."""
+    learning_rate: float = 1e-3
+    """AdamW's, after a warm-up and before a cosine decay to zero."""
+    weight_decay: float = 0.05
+    """AdamW's, on matrices and convolutions only."""
+    margin: float = 0.35
+    """CosFace's margin, in cosine."""
+    scale: float = 32.0
+    """CosFace's scale: inverse temperature of the training softmax."""
+    balance: float = 0.5
+    """How known people are drawn: 0 each image equally often, 1 each person equally often."""
+    ema_decay: float = 0.998
+    """Per step, of the average of the weights that is evaluated and exported."""
+
+    # --- open set ---
+    false_accept_rate: float = 0.01
+    """Share of strangers that the threshold may take for a known person."""
+
+    # --- run ---
+    output: Path = Path("model")
+    """Where the ONNX model, its checksum, the report and the model card go."""
+    images: Path = Path("images")
+    """Where the figures go."""
+    checkpoints: Path = Path("checkpoints")
+    """Where the run keeps its state: last.pt to go on from, best.pt to export."""
+    resume: bool = False
+    """Go on with a run that was stopped, from the end of its last finished epoch."""
+
+    def recipe(self) -> dict[str, JsonValue]:
+        """The options that decide the result, as plain values: all but where things are, and `resume`."""
+        places = {"data", "data_dir", "output", "images", "checkpoints", "resume"}
+        options = {name: value for name, value in asdict(self).items() if name not in places}
+        return {name: value.name if isinstance(value, Path) else value for name, value in options.items()}

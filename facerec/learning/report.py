@@ -1,0 +1,178 @@
+"""What a run leaves in writing: `report.json` for programs and `README.md`, the model card, for people."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from facerec.learning.evaluate import Figures
+from facerec.learning.export import FILE_NAME, Parity
+from facerec.learning.fit import Epoch
+from facerec.learning.metrics import Share
+from facerec.model_file import Person
+
+REFERENCES = (
+    ("pixels, 1-nearest-neighbour (at most 50 images a person)", "26.6 %", "Müller & Guido, 2016, chapter 3"),
+    ("PCA-100 whitened + 1-nearest-neighbour (same)", "35.7 %", "the same"),
+    ("ResNet18 fine-tuned", "93.06 %", "a student project"),
+    ("MobileNetV3-Large + embedding head, best epoch of 10", "95.14 %", "on the split that also chose the epoch"),
+)
+
+
+@dataclass(frozen=True)
+class Report:
+    """A run and its figures. Shares are of 1, times in seconds."""
+
+    command: str
+    created: str
+    version: str
+    machine: str
+    training_seconds: float
+    """Of the epochs with their validation, over all sessions of a resumed run."""
+    training_images_per_second: float
+    options: dict[str, JsonValue]
+    start: str
+    data: dict[str, JsonValue]
+    best_epoch: int
+    temperature: float
+    threshold: float
+    chosen_false_accept_rate: float
+    figures: Figures
+    people: list[Person]
+    mistakes: list[dict[str, str]]
+    parity: Parity
+    history: list[Epoch]
+
+    def write(self, output: Path) -> None:
+        """Write `report.json` and the model card to the folder `output`."""
+        plain = asdict(self) | {"people": [person.model_dump() for person in self.people]}
+        _replace(output / "report.json", json.dumps(plain, indent=1, ensure_ascii=False) + "\n")
+        _replace(output / "README.md", self.card())
+
+    def summary(self) -> list[tuple[str, str]]:
+        """The figures in words, each with its value, count and interval."""
+        figures = self.figures
+        return [
+            ("top-1", _share(figures.top_1)),
+            ("top-5", _share(figures.top_5)),
+            (
+                "macro recall",
+                f"{figures.macro_recall:.2%} (95 % interval {figures.macro_recall_low:.2%} to "
+                f"{figures.macro_recall_high:.2%}, over {len(self.people)} people)",
+            ),
+            ("DIR at FAR 1 %", _share(figures.dir_at_far_1)),
+            ("DIR at FAR 10 %", _share(figures.dir_at_far_10)),
+            ("AUROC, known against strangers", f"{figures.auroc:.4f}"),
+            (f"strangers accepted at the threshold {self.threshold:.3f}", _share(figures.accepted_strangers)),
+            ("known people named rightly and accepted there", _share(figures.accepted_known)),
+            ("ECE before calibration", f"{figures.ece_uncalibrated:.2%}"),
+            ("ECE after calibration", f"{figures.ece:.2%}"),
+            (
+                "ONNX Runtime against PyTorch",
+                f"same answer on {self.parity.same_top_1} of {self.parity.images} test images, probabilities within "
+                f"{self.parity.largest_difference:.1e}",
+            ),
+        ]
+
+    def card(self) -> str:
+        """The model card in Markdown (Mitchell et al., 2019, arXiv:1810.03993)."""
+        figures = "\n".join(f"| {name} | {value} |" for name, value in self.summary())
+        references = "\n".join(f"| {name} | {value} | {source} |" for name, value, source in REFERENCES)
+        data = "\n".join(f"| {name} | {value} |" for name, value in self.data.items())
+        people = "\n".join(
+            f"| {person.name} | {person.training_images} | {person.test_images} | "
+            f"{'' if person.test_recall is None else format(person.test_recall, '.1%')} |"
+            for person in self.people
+        )
+        mistakes = "\n".join(f"| {m['picture']} | {m['answer']} |" for m in self.mistakes) or "| none | |"
+        return f"""\
+# Model card: `{FILE_NAME}`
+
+Recognises {len(self.people)} people in pictures of one face each, and says so when a face is somebody else's.
+MobileNetV3-Large with an embedding head of {self.options["embedding_size"]} and a cosine-margin classifier, exported to
+ONNX with its preprocessing, mirror averaging and calibration. Made on {self.created} by version {self.version} of this
+project with
+
+    {self.command}
+
+on {self.machine}, in {self.training_seconds / 60:.0f} minutes of training
+({self.training_images_per_second:.0f} images/s). This page and `report.json`, which holds the same figures for
+programs, are written by that command.
+
+## Input and outputs
+
+| tensor | type and shape | what |
+|---|---|---|
+| `images` | uint8 `[N, 250, 250, 3]` | upright RGB frames with the face in the middle, about 110 pixels high |
+| `probabilities` | float32 `[N, {len(self.people)}]` | calibrated: softmax of similarities / {self.temperature:.4f} |
+| `similarities` | float32 `[N, {len(self.people)}]` | cosine, -1 to 1 |
+| `embeddings` | float32 `[N, {self.options["embedding_size"]}]` | L2-normalised |
+
+A face whose highest similarity is under **{self.threshold:.3f}** is a stranger's.
+{self.chosen_false_accept_rate:.2%} of the strangers that chose this threshold pass it.
+
+## Figures
+
+On test images and strangers that chose nothing: neither the epoch nor the temperature, the threshold or an option.
+Proportions have their counts and Wilson's 95 % interval.
+
+| figure | value |
+|---|---|
+{figures}
+
+For comparison, top-1 of others on the people with 20 images or more:
+
+| method | top-1 | source |
+|---|---|---|
+{references}
+
+## Data and protocol
+
+| | |
+|---|---|
+{data}
+
+Known people's images are split per person into train (70 %), validation (10 %: chooses the epoch and the temperature)
+and test (20 %) by a seed. People with too few images to be known are trained on as further classes, which the exported
+file leaves out. People with a single picture are strangers: one half chooses the threshold, the other tests it. Best
+epoch by validation accuracy: {self.best_epoch} of {len(self.history)}.
+
+## Limits of use
+
+- It tells its own {len(self.people)} people apart. It is not a general face embedding: new people are learned by
+  training on their pictures.
+- It was measured on frames like its training data: press photographs, mostly frontal, one face in the middle. It does
+  not look for faces in a picture, and doesn't say that a picture holds none.
+- In LFW the known people are public figures of about 2002 to 2004, most of them men and politicians. Recall differs
+  between people (below), and for groups that the data hardly holds nobody has measured it.
+- One stranger in a hundred is taken for a known person by design. Don't decide on access, identity or anybody's rights
+  with it alone, and recognise only people who agreed to it.
+
+## Licence of the weights
+
+The network {self.start}. The pictures of LFW belong to their owners and were collected for research; none is part of
+this repository.
+
+## People
+
+| person | training images | test images | test recall |
+|---|---|---|---|
+{people}
+
+## Test images that it gets wrong
+
+| picture | answer |
+|---|---|
+{mistakes}
+"""
+
+
+def _share(share: Share) -> str:
+    return f"{share.value:.2%} ({share.count} of {share.of}; 95 % interval {share.low:.2%} to {share.high:.2%})"
+
+
+def _replace(path: Path, text: str) -> None:
+    unfinished = path.with_name(path.name + ".unfinished")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)

@@ -1,0 +1,133 @@
+"""Who plays which role: known people to train, validate and test on, others to train on, strangers to reject."""
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import JsonValue
+
+from facerec.learning.dataset import FaceImages
+from facerec.learning.errors import DataError
+
+FOLDS = 5
+"""A fold tests a fifth of each person's images; five folds test every image once."""
+MIN_IMAGES = 5
+"""Under this, a person can't have an image in each of train, validation and test of every fold."""
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The images of each role as indices into `FaceImages`.
+
+    Attributes:
+        people: names of the known people; class `k` is `people[k]`.
+        other_people: number of further people whose images are trained on; their classes follow the known ones.
+        labels: int64 `[M]`, the class of each image, -1 for strangers.
+        train: known people's images to train on (70 %).
+        validation: known people's images that choose epoch and temperature (10 %).
+        test: known people's images that choose nothing (20 %).
+        others: all images of other people: training only.
+        strangers_chosen: strangers who choose the rejection threshold.
+        strangers_test: strangers who choose nothing.
+    """
+
+    people: list[str]
+    other_people: int
+    labels: NDArray[np.int64]
+    train: Indices
+    validation: Indices
+    test: Indices
+    others: Indices
+    strangers_chosen: Indices
+    strangers_test: Indices
+
+
+def assign_roles(faces: FaceImages, *, min_images: int, seed: int, fold: int) -> Roles:
+    """Give every image its role.
+
+    People with `min_images` pictures or more are known, people with a single picture are strangers, and the others
+    teach the network what faces look like. Each person's split depends on the seed and the name alone, so that
+    people who come or go don't move anybody else's images.
+
+    Raises:
+        DataError: fewer than 2 known people or than 2 strangers, or too few images to split.
+    """
+    if min_images < MIN_IMAGES:
+        raise DataError(
+            f"--min-images must be at least {MIN_IMAGES}: fewer can't be split into train, validation, test."
+        )
+    counts = faces.counts()
+    known = np.flatnonzero(counts >= min_images)
+    other = np.flatnonzero((counts > 1) & (counts < min_images))
+    if len(known) < 2:
+        raise DataError(
+            f"{len(known)} of {len(faces.names)} people have {min_images} pictures or more, and 2 are needed: "
+            "add pictures, or lower --min-images."
+        )
+    classes = np.full(len(faces.names), -1, dtype=np.int64)
+    classes[known] = np.arange(len(known))
+    classes[other] = len(known) + np.arange(len(other))
+
+    parts = [_split(np.flatnonzero(faces.identities == k), faces.names[k], seed=seed, fold=fold) for k in known]
+    train, validation, test = (np.concatenate(images) for images in zip(*parts, strict=True))
+    strangers = np.flatnonzero(counts[faces.identities] == 1)
+    if len(strangers) < 2:
+        raise DataError(
+            f"{len(strangers)} people have a single picture, and 2 are needed to choose the threshold for strangers: "
+            "add folders with one picture each of people who are not to be known."
+        )
+    strangers = np.random.default_rng(seed).permutation(strangers)
+    half = len(strangers) // 2
+    return Roles(
+        people=[faces.names[k] for k in known],
+        other_people=len(other),
+        labels=classes[faces.identities],
+        train=train,
+        validation=validation,
+        test=test,
+        others=np.flatnonzero(np.isin(faces.identities, other)),
+        strangers_chosen=np.sort(strangers[:half]),
+        strangers_test=np.sort(strangers[half:]),
+    )
+
+
+def _split(images: Indices, name: str, *, seed: int, fold: int) -> tuple[Indices, Indices, Indices]:
+    """One person's images for train (70 %), validation (10 %, at least one) and test (20 %)."""
+    images = np.random.default_rng([seed, zlib.crc32(name.encode())]).permutation(images)
+    start, stop = (round(len(images) * k / FOLDS) for k in (fold, fold + 1))
+    rest = np.concatenate([images[stop:], images[:start]])
+    validation = max(1, round(len(images) * 0.1))
+    return rest[validation:], rest[:validation], images[start:stop]
+
+
+def describe_data(faces: FaceImages, roles: Roles) -> dict[str, JsonValue]:
+    """What there is and who plays which role."""
+    known = sorted([*roles.train, *roles.validation, *roles.test])
+    train, validation, test = len(roles.train), len(roles.validation), len(roles.test)
+    mean, deviation = channel_statistics(faces, np.array(known))
+    return {
+        "pictures": f"{len(faces.paths):,} of {len(faces.names):,} people",
+        "unreadable pictures, skipped": ", ".join(f"{name} ({why})" for name, why in faces.unreadable.items())
+        or "none",
+        "known people": f"{len(roles.people):,} with {len(known):,} images",
+        "known people's images": f"{train:,} train, {validation:,} validation, {test:,} test",
+        "other people, training only": f"{roles.other_people:,} with {len(roles.others):,} images",
+        "strangers": f"{len(roles.strangers_chosen):,} choose the threshold, {len(roles.strangers_test):,} test it",
+        "channel means of the known people's images": ", ".join(f"{value:.4f}" for value in mean),
+        "channel standard deviations": ", ".join(f"{value:.4f}" for value in deviation),
+    }
+
+
+def channel_statistics(faces: FaceImages, images: Indices) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation `[3]` of the red, green and blue pixels of `images`, on a scale of 0 to 1."""
+    histogram = np.zeros((3, 256))
+    for image in images:
+        for channel in range(3):
+            histogram[channel] += np.bincount(faces.frames[image, :, :, channel].ravel(), minlength=256)
+    values = np.arange(256) / 255
+    weights = histogram / histogram.sum(axis=1, keepdims=True)
+    mean = weights @ values
+    return mean, np.sqrt(weights @ values**2 - mean**2)

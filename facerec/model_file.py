@@ -1,0 +1,131 @@
+"""What the ONNX model file promises: its input, its outputs and its metadata. Written by learning, read by serving.
+
+The file is self-contained: preprocessing, mirror averaging and calibration are part of the graph, and everything that a
+service must know (names, threshold, figures, licence) is in the metadata. Beside it, `FILE.sha256` holds the checksum.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from facerec.framing import FRAME_SIZE
+
+METADATA_KEY = "facerec"
+"""The one entry of the ONNX file's metadata; its value is `ModelMetadata` as JSON."""
+
+
+class Tensor(NamedTuple):
+    """Name, ONNX Runtime type and shape of a graph input or output; `None` stands for any length."""
+
+    name: str
+    type: str
+    shape: tuple[int | None, ...]
+
+
+INPUT = Tensor("images", "tensor(uint8)", (None, FRAME_SIZE, FRAME_SIZE, 3))
+"""RGB frames as `facerec.framing` makes them."""
+
+OUTPUTS = (
+    Tensor("probabilities", "tensor(float)", (None, None)),
+    Tensor("similarities", "tensor(float)", (None, None)),
+    Tensor("embeddings", "tensor(float)", (None, None)),
+)
+"""Calibrated probabilities `[N, P]` (rows sum to 1), cosine similarities `[N, P]` (-1 to 1) of each frame to each of
+the P people, and L2-normalised embeddings `[N, D]`."""
+
+Proportion = Annotated[float, Field(ge=0, le=1)]
+
+
+class ModelFileError(Exception):
+    """The model file is missing, altered, or not what this version of the project can use. The message says which."""
+
+
+class Person(BaseModel):
+    """One of the people whom the model knows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(min_length=1)]
+    training_images: Annotated[int, Field(ge=1)]
+    test_images: Annotated[int, Field(ge=0)]
+    test_recall: Proportion | None
+    """Share of this person's test images that were named rightly; None without test images."""
+
+
+class ModelMetadata(BaseModel):
+    """What the model file says of itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format_version: Literal[1] = 1
+    version: str
+    """Version of the project that made the file."""
+    created: AwareDatetime
+    people: Annotated[tuple[Person, ...], Field(min_length=2)]
+    """In the order of the outputs' columns."""
+    embedding_size: Annotated[int, Field(ge=1)]
+    threshold: Annotated[float, Field(ge=-1, le=1)]
+    """Cosine similarity under which a face is a stranger's."""
+    false_accept_rate: Proportion
+    """Share of strangers whom the threshold lets pass, on the strangers that chose it."""
+    temperature: Annotated[float, Field(gt=0)]
+    """`probabilities = softmax(similarities / temperature)`."""
+    figures: dict[str, float]
+    """Test figures as shares of 1, under the names that `model/report.json` gives them."""
+    configuration: dict[str, JsonValue]
+    """The options of the training run."""
+    licence: str
+
+    def to_properties(self) -> dict[str, str]:
+        """The ONNX metadata entries that carry this metadata."""
+        return {METADATA_KEY: self.model_dump_json()}
+
+    @classmethod
+    def from_properties(cls, properties: dict[str, str]) -> Self:
+        """Read back what `to_properties` wrote.
+
+        Raises:
+            ModelFileError: the entry is absent or not valid.
+        """
+        if METADATA_KEY not in properties:
+            raise ModelFileError(f"its metadata has no {METADATA_KEY!r} entry: it was not exported by train.py")
+        try:
+            return cls.model_validate_json(properties[METADATA_KEY])
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            field = ".".join(map(str, first["loc"]))
+            raise ModelFileError(f"its metadata is not valid at {field!r}: {first['msg']}") from None
+
+
+def checksum_path(model: Path) -> Path:
+    """Where the checksum of `model` stands."""
+    return model.with_name(model.name + ".sha256")
+
+
+def write_checksum(model: Path) -> None:
+    """Write `model`'s SHA-256 beside it, in the format of `sha256sum`."""
+    checksum_path(model).write_text(f"{_sha256(model)}  {model.name}\n")
+
+
+def verify_checksum(model: Path) -> str:
+    """The SHA-256 of `model` in hexadecimal, once it is found to equal the one written beside it.
+
+    Raises:
+        ModelFileError: a file is missing, or the two differ.
+    """
+    beside = checksum_path(model)
+    for path in (model, beside):
+        if not path.is_file():
+            raise ModelFileError(f"{path} is missing: get it from the repository, or train a model with train.py")
+    expected = beside.read_text(errors="replace").split()
+    actual = _sha256(model)
+    if expected[:1] != [actual]:
+        raise ModelFileError(f"{model} is truncated or altered: its SHA-256 is not the one in {beside.name}")
+    return actual
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

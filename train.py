@@ -1,0 +1,108 @@
+"""Train, evaluate, calibrate and export a network that recognises known people.
+
+    uv run train.py                          Labeled Faces in the Wild, downloaded once (243 MB)
+    uv run train.py --data my_people/        a folder of people of your own, NAME/*.jpg|png|webp
+    uv run train.py --resume                 go on with a run that was stopped
+
+It leaves model/face_recognition.onnx with its checksum, model/report.json, the model card model/README.md and the
+figures in images/.
+"""
+
+import shlex
+import sys
+from datetime import UTC, datetime
+
+import tyro
+from pydantic import JsonValue
+
+from facerec import __version__
+from facerec.learning.dataset import load_faces
+from facerec.learning.device import describe_machine, keep_freed_memory, pick_device
+from facerec.learning.errors import LearningError
+from facerec.learning.evaluate import evaluate
+from facerec.learning.export import export
+from facerec.learning.fit import fit
+from facerec.learning.network import describe_start
+from facerec.learning.options import Options
+from facerec.learning.plots import draw_run
+from facerec.learning.report import Report
+from facerec.learning.roles import assign_roles, describe_data
+from facerec.model_file import ModelMetadata
+
+
+def main(options: Options) -> None:
+    """The whole path, from pictures to files that a service can use."""
+    keep_freed_memory()
+    device = pick_device()
+
+    faces = load_faces(options.data, data_dir=options.data_dir)
+    roles = assign_roles(faces, min_images=options.min_images, seed=options.seed, fold=options.fold)
+    data = describe_data(faces, roles)
+    print_table("Data", data)
+
+    fitted = fit(faces, roles, options, device=device)
+    evaluation = evaluate(fitted.network, faces, roles, options)
+
+    metadata = ModelMetadata(
+        version=__version__,
+        created=datetime.now(UTC).replace(microsecond=0),
+        people=tuple(evaluation.people),
+        embedding_size=options.embedding_size,
+        threshold=evaluation.threshold,
+        false_accept_rate=evaluation.chosen_false_accept_rate,
+        temperature=evaluation.temperature,
+        figures=evaluation.figures.values(),
+        configuration=options.recipe(),
+        licence=describe_start(options.weights, licence=options.weights_licence),
+    )
+    parity = export(
+        fitted.network, metadata, options.output, faces=faces, test=roles.test, probabilities=evaluation.probabilities
+    )
+    seconds = sum(epoch.seconds for epoch in fitted.history)
+    report = Report(
+        command=shlex.join(["uv", "run", "train.py", *sys.argv[1:]]),
+        created=metadata.created.isoformat(),
+        version=metadata.version,
+        machine=describe_machine(device),
+        training_seconds=seconds,
+        training_images_per_second=sum(epoch.images for epoch in fitted.history) / seconds,
+        options=metadata.configuration,
+        start=metadata.licence,
+        data=data,
+        best_epoch=fitted.best_epoch,
+        temperature=evaluation.temperature,
+        threshold=evaluation.threshold,
+        chosen_false_accept_rate=evaluation.chosen_false_accept_rate,
+        figures=evaluation.figures,
+        people=evaluation.people,
+        mistakes=evaluation.mistakes,
+        parity=parity,
+        history=fitted.history,
+    )
+    report.write(options.output)
+    draw_run(
+        options.images,
+        roles=roles,
+        history=fitted.history,
+        best_epoch=fitted.best_epoch,
+        evaluation=evaluation,
+    )
+    print_table("Test", dict(report.summary()))
+    print(f"The model, its report and its card are in {options.output}/, the figures in {options.images}/.")
+
+
+def print_table(title: str, rows: dict[str, JsonValue]) -> None:
+    """Print names and values under a title."""
+    print(f"\n{title}")
+    for name, value in rows.items():
+        print(f"  {name}: {value}")
+    print(flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        main(tyro.cli(Options, description=__doc__))
+    except LearningError as error:
+        sys.exit(f"train.py: {error}")
+    except KeyboardInterrupt:
+        sys.exit("\ntrain.py: stopped. Go on from the last finished epoch with the same command and --resume.")
