@@ -3,6 +3,7 @@
     uv run train.py                          Labeled Faces in the Wild, downloaded once (243 MB)
     uv run train.py --data my_people/        a folder of people of your own, NAME/*.jpg|png|webp
     uv run train.py --resume                 go on with a run that was stopped
+    uv run train.py --explore                describe the data and draw its figures, without training
 
 It leaves model/face_recognition.onnx with its checksum, model/report.json, the model card model/README.md and the
 figures in images/.
@@ -20,11 +21,12 @@ from facerec.learning.dataset import load_faces
 from facerec.learning.device import describe_machine, keep_freed_memory, pick_device
 from facerec.learning.errors import LearningError
 from facerec.learning.evaluate import evaluate
+from facerec.learning.explore import draw_data
 from facerec.learning.export import export
 from facerec.learning.fit import fit
 from facerec.learning.network import describe_start
 from facerec.learning.options import Options
-from facerec.learning.plots import draw_run
+from facerec.learning.plots import draw_run, save_figures
 from facerec.learning.report import Report
 from facerec.learning.roles import assign_roles, describe_data
 from facerec.model_file import ModelMetadata
@@ -39,6 +41,9 @@ def main(options: Options) -> None:
     roles = assign_roles(faces, min_images=options.min_images, seed=options.seed, fold=options.fold)
     data = describe_data(faces, roles)
     print_table("Data", data)
+    save_figures(draw_data(faces, roles), options.images)
+    if options.explore:
+        return
 
     fitted = fit(faces, roles, options, device=device)
     evaluation = evaluate(fitted.network, faces, roles, options)
@@ -60,7 +65,7 @@ def main(options: Options) -> None:
     )
     seconds = sum(epoch.seconds for epoch in fitted.history)
     report = Report(
-        command=shlex.join(["uv", "run", "train.py", *sys.argv[1:]]),
+        command=shlex.join(["uv", "run", "train.py", *(word for word in sys.argv[1:] if word != "--resume")]),
         created=metadata.created.isoformat(),
         version=metadata.version,
         machine=describe_machine(device),
@@ -80,13 +85,8 @@ def main(options: Options) -> None:
         history=fitted.history,
     )
     report.write(options.output)
-    draw_run(
-        options.images,
-        roles=roles,
-        history=fitted.history,
-        best_epoch=fitted.best_epoch,
-        evaluation=evaluation,
-    )
+    figures = draw_run(roles, history=fitted.history, best_epoch=fitted.best_epoch, evaluation=evaluation)
+    save_figures(figures, options.images)
     print_table("Test", dict(report.summary()))
     print(f"The model, its report and its card are in {options.output}/, the figures in {options.images}/.")
 

@@ -24,12 +24,13 @@ def frame_picture(picture: Image.Image) -> Frame:
     Raises:
         OSError, ValueError, SyntaxError: whatever Pillow raises for pixels that can't be decoded.
     """
-    picture.draft(
-        "RGB", (2 * FRAME_SIZE, 2 * FRAME_SIZE)
-    )  # JPEG only: decode at 1/2, 1/4 or 1/8 when that still suffices
-    upright = ImageOps.exif_transpose(picture)
-    square = ImageOps.fit(to_rgb(upright), (FRAME_SIZE, FRAME_SIZE), Image.Resampling.BICUBIC)
-    return cast(Frame, np.asarray(square, dtype=np.uint8))
+    picture.draft("RGB", (2 * FRAME_SIZE, 2 * FRAME_SIZE))  # JPEG only: decode at 1/2, 1/4, 1/8 where that suffices
+    ImageOps.exif_transpose(picture, in_place=True)
+    if picture.mode in {"1", "P", "PA"}:  # resizing can't mix their colours
+        picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+    # Resized first, what follows copies little: a picture of 25 megapixels takes 100 MB, and a copy as much again.
+    square = ImageOps.fit(picture, (FRAME_SIZE, FRAME_SIZE), Image.Resampling.BICUBIC)
+    return cast(Frame, np.asarray(to_rgb(square), dtype=np.uint8))
 
 
 def to_rgb(picture: Image.Image) -> Image.Image:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from scipy.stats import bootstrap
+from torch import Tensor
 
 from facerec.learning import metrics
 from facerec.learning.calibrate import choose_threshold, fit_temperature
@@ -13,7 +14,7 @@ from facerec.learning.fit import recognise_all
 from facerec.learning.metrics import Floats, Labels, Share
 from facerec.learning.network import FaceNetwork
 from facerec.learning.options import Options
-from facerec.learning.roles import Roles
+from facerec.learning.roles import Indices, Roles
 from facerec.model_file import Person
 
 
@@ -87,9 +88,10 @@ class Evaluation:
 
 def evaluate(network: FaceNetwork, faces: FaceImages, roles: Roles, options: Options) -> Evaluation:
     """Choose temperature and threshold on the images that are there to choose them, then measure on the others."""
-    validation, chosen, test, unseen = (
-        recognise_all(network, faces, images, people=len(roles.people))[0]
-        for images in (roles.validation, roles.strangers_chosen, roles.test, roles.strangers_test)
+    validation, test = (_similarities(network, faces, roles, images) for images in (roles.validation, roles.test))
+    chosen, unseen = (
+        _to_others(_similarities(network, faces, roles, images), roles.labels[images])
+        for images in (roles.strangers_chosen, roles.strangers_test)
     )
     temperature = fit_temperature(validation, torch.from_numpy(roles.labels[roles.validation]))
     threshold = choose_threshold(chosen, false_accept_rate=options.false_accept_rate)
@@ -142,3 +144,14 @@ def evaluate(network: FaceNetwork, faces: FaceImages, roles: Roles, options: Opt
         probabilities=probabilities,
         strangers=strangers,
     )
+
+
+def _similarities(network: FaceNetwork, faces: FaceImages, roles: Roles, images: Indices) -> Tensor:
+    return recognise_all(network, faces, images, people=len(roles.people))[0]
+
+
+def _to_others(similarities: Tensor, labels: Labels) -> Tensor:
+    """`similarities` `[N, P]` without those of known people to themselves (-1), so that they can play strangers."""
+    people = similarities.shape[1]
+    own = torch.from_numpy(labels)[:, None] == torch.arange(people)
+    return similarities.masked_fill(own, -1)

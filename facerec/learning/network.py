@@ -25,8 +25,20 @@ BLOCKS = 17
 
 def normalise(pixels: Tensor) -> Tensor:
     """Float pixels `[N, 3, H, W]` of 0 to 255 on the scale that the pretrained features expect."""
-    mean, std = (torch.tensor(values, device=pixels.device).view(1, 3, 1, 1) for values in (CHANNEL_MEAN, CHANNEL_STD))
+    mean, std = _channel_statistics(pixels.device)
     return (pixels - mean) / std
+
+
+def denormalise(images: Tensor) -> Tensor:
+    """The pixels `[N, 3, H, W]` of 0 to 255 that `normalise` made `images` of."""
+    mean, std = _channel_statistics(images.device)
+    return (images * std + mean).clamp(0, 255)
+
+
+def _channel_statistics(device: torch.device) -> tuple[Tensor, Tensor]:
+    """ImageNet's channel means and deviations, each `[1, 3, 1, 1]`."""
+    mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (CHANNEL_MEAN, CHANNEL_STD))
+    return mean, std
 
 
 def preprocess(frames: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ class Options:
     data_dir: Path = Path("data")
     """Where downloads, extracted archives and decoded frames are kept."""
     min_images: int = 20
-    """People with this many pictures or more are known; people with a single one are strangers."""
+    """People with this many pictures or more are known, at least 5."""
     fold: Literal[0, 1, 2, 3, 4] = 0
     """Which fifth of each person's images is the test set."""
     seed: int = 0
@@ -66,11 +66,13 @@ class Options:
     """Where the figures go."""
     checkpoints: Path = Path("checkpoints")
     """Where the run keeps its state: last.pt to go on from, best.pt to export."""
+    explore: bool = False
+    """Describe the data, draw its figures and stop."""
     resume: bool = False
     """Go on with a run that was stopped, from the end of its last finished epoch."""
 
     def recipe(self) -> dict[str, JsonValue]:
-        """The options that decide the result, as plain values: all but where things are, and `resume`."""
-        places = {"data", "data_dir", "output", "images", "checkpoints", "resume"}
-        options = {name: value for name, value in asdict(self).items() if name not in places}
+        """The options that decide the result, as plain values: all but where things are and what to do."""
+        others = {"data", "data_dir", "output", "images", "checkpoints", "explore", "resume"}
+        options = {name: value for name, value in asdict(self).items() if name not in others}
         return {name: value.name if isinstance(value, Path) else value for name, value in options.items()}

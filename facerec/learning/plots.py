@@ -16,12 +16,9 @@ sns.set_theme(style="whitegrid", palette="deep")
 mpl.rcParams |= {"figure.dpi": 110, "figure.constrained_layout.use": True, "svg.hashsalt": "facerec"}
 
 
-def draw_run(
-    folder: Path, *, roles: Roles, history: list[Epoch], best_epoch: int, evaluation: Evaluation
-) -> list[Path]:
-    """Draw all figures of a run into `folder` and return their paths."""
-    figures = {
-        "classes": class_distribution(roles),
+def draw_run(roles: Roles, *, history: list[Epoch], best_epoch: int, evaluation: Evaluation) -> dict[str, Figure]:
+    """All figures of a run, by the name of their file."""
+    return {
         "learning": learning_curves(history, best_epoch=best_epoch),
         "confusion": confusion(evaluation, roles.people),
         "recall": per_person_recall(evaluation, roles.people),
@@ -29,41 +26,19 @@ def draw_run(
         "similarities": similarity_histogram(evaluation),
         "open_set": open_set_curve(evaluation),
     }
+
+
+def save_figures(figures: dict[str, Figure], folder: Path) -> None:
+    """Write each figure to `folder/NAME.png`."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = []
     for name, figure in figures.items():
-        path = folder / f"{name}.png"
         unfinished = folder / f".{name}.unfinished.png"
         figure.savefig(unfinished)
-        paths.append(unfinished.replace(path))
-    return paths
+        unfinished.replace(folder / f"{name}.png")
 
 
 def _spoken(names: list[str]) -> list[str]:
     return [name.replace("_", " ") for name in names]
-
-
-def class_distribution(roles: Roles) -> Figure:
-    """Images of each known person by role, most first, on a logarithmic axis."""
-    people = len(roles.people)
-    parts = {
-        role: np.bincount(roles.labels[images], minlength=people)
-        for role, images in (("train", roles.train), ("validation", roles.validation), ("test", roles.test))
-    }
-    total = np.sum(list(parts.values()), axis=0)
-    order = np.argsort(-total, kind="stable")
-    figure = Figure(figsize=(10, 4.5))
-    axes = figure.subplots()
-    base = np.zeros(people, dtype=np.int64)
-    for role, counts in parts.items():
-        axes.bar(np.arange(people), counts[order], bottom=base, width=0.85, label=f"{role} ({counts.sum():,})")
-        base += counts[order]
-    axes.set_xticks(np.arange(people), _spoken([roles.people[k] for k in order]), rotation=90, fontsize=6.5)
-    axes.set(yscale="symlog", ylabel="images (symmetric log)", xlim=(-0.7, people - 0.3))
-    axes.set_title(f"{total.sum():,} images of {people} known people")
-    axes.grid(visible=False, axis="x")
-    axes.legend()
-    return figure
 
 
 def learning_curves(history: list[Epoch], *, best_epoch: int) -> Figure:

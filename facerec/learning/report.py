@@ -134,9 +134,9 @@ For comparison, top-1 of others on the people with 20 images or more:
 {data}
 
 Known people's images are split per person into train (70 %), validation (10 %: chooses the epoch and the temperature)
-and test (20 %) by a seed. People with too few images to be known are trained on as further classes, which the exported
-file leaves out. People with a single picture are strangers: one half chooses the threshold, the other tests it. Best
-epoch by validation accuracy: {self.best_epoch} of {len(self.history)}.
+and test (20 %) by a seed. Other people are trained on as further classes, which the exported file leaves out. One half
+of the strangers' images chooses the threshold, the other tests it. Best epoch by validation accuracy:
+{self.best_epoch} of {len(self.history)}.
 
 ## Limits of use
 

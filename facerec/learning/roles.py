@@ -15,6 +15,9 @@ FOLDS = 5
 MIN_IMAGES = 5
 """Under this, a person can't have an image in each of train, validation and test of every fold."""
 
+MIN_STRANGERS = 20
+"""Pictures of strangers; with fewer, a rate of accepted strangers means nothing."""
+
 Indices = NDArray[np.int64]
 
 
@@ -25,13 +28,14 @@ class Roles:
     Attributes:
         people: names of the known people; class `k` is `people[k]`.
         other_people: number of further people whose images are trained on; their classes follow the known ones.
-        labels: int64 `[M]`, the class of each image, -1 for strangers.
+        labels: int64 `[M]`, the class of each image, -1 for people who are strangers.
         train: known people's images to train on (70 %).
         validation: known people's images that choose epoch and temperature (10 %).
         test: known people's images that choose nothing (20 %).
         others: all images of other people: training only.
-        strangers_chosen: strangers who choose the rejection threshold.
-        strangers_test: strangers who choose nothing.
+        strangers: who plays the strangers, in words.
+        strangers_chosen: their images that choose the rejection threshold.
+        strangers_test: their images that choose nothing.
     """
 
     people: list[str]
@@ -41,6 +45,7 @@ class Roles:
     validation: Indices
     test: Indices
     others: Indices
+    strangers: str
     strangers_chosen: Indices
     strangers_test: Indices
 
@@ -49,11 +54,13 @@ def assign_roles(faces: FaceImages, *, min_images: int, seed: int, fold: int) ->
     """Give every image its role.
 
     People with `min_images` pictures or more are known, people with a single picture are strangers, and the others
-    teach the network what faces look like. Each person's split depends on the seed and the name alone, so that
-    people who come or go don't move anybody else's images.
+    teach the network what faces look like. Where fewer than 20 people have a single picture, half of the others are
+    strangers too; where that is not enough either, images of known people stand in, each compared with everybody but
+    the person it shows. Each person's split depends on the seed and the name alone, so that people who come or go
+    don't move anybody else's images.
 
     Raises:
-        DataError: fewer than 2 known people or than 2 strangers, or too few images to split.
+        DataError: fewer than 2 known people, or too few images to split.
     """
     if min_images < MIN_IMAGES:
         raise DataError(
@@ -67,20 +74,22 @@ def assign_roles(faces: FaceImages, *, min_images: int, seed: int, fold: int) ->
             f"{len(known)} of {len(faces.names)} people have {min_images} pictures or more, and 2 are needed: "
             "add pictures, or lower --min-images."
         )
+    parts = [_split(np.flatnonzero(faces.identities == k), faces.names[k], seed=seed, fold=fold) for k in known]
+    train, validation, test = (np.concatenate(images) for images in zip(*parts, strict=True))
+
+    strangers, outside = "people with a single picture", np.flatnonzero(counts == 1)
+    if len(outside) < MIN_STRANGERS:
+        strangers, outside = "people with too few pictures to be known", np.concatenate([outside, other[::2]])
+    images = np.random.default_rng(seed).permutation(np.flatnonzero(np.isin(faces.identities, outside)))
+    strangers_chosen, strangers_test = np.sort(images[: len(images) // 2]), np.sort(images[len(images) // 2 :])
+    if len(images) < MIN_STRANGERS:
+        strangers, outside = "known people, each compared with everybody but themselves", outside[:0]
+        strangers_chosen, strangers_test = validation, test
+    other = np.setdiff1d(other, outside)
+
     classes = np.full(len(faces.names), -1, dtype=np.int64)
     classes[known] = np.arange(len(known))
     classes[other] = len(known) + np.arange(len(other))
-
-    parts = [_split(np.flatnonzero(faces.identities == k), faces.names[k], seed=seed, fold=fold) for k in known]
-    train, validation, test = (np.concatenate(images) for images in zip(*parts, strict=True))
-    strangers = np.flatnonzero(counts[faces.identities] == 1)
-    if len(strangers) < 2:
-        raise DataError(
-            f"{len(strangers)} people have a single picture, and 2 are needed to choose the threshold for strangers: "
-            "add folders with one picture each of people who are not to be known."
-        )
-    strangers = np.random.default_rng(seed).permutation(strangers)
-    half = len(strangers) // 2
     return Roles(
         people=[faces.names[k] for k in known],
         other_people=len(other),
@@ -89,8 +98,9 @@ def assign_roles(faces: FaceImages, *, min_images: int, seed: int, fold: int) ->
         validation=validation,
         test=test,
         others=np.flatnonzero(np.isin(faces.identities, other)),
-        strangers_chosen=np.sort(strangers[:half]),
-        strangers_test=np.sort(strangers[half:]),
+        strangers=strangers,
+        strangers_chosen=strangers_chosen,
+        strangers_test=strangers_test,
     )
 
 
@@ -115,7 +125,10 @@ def describe_data(faces: FaceImages, roles: Roles) -> dict[str, JsonValue]:
         "known people": f"{len(roles.people):,} with {len(known):,} images",
         "known people's images": f"{train:,} train, {validation:,} validation, {test:,} test",
         "other people, training only": f"{roles.other_people:,} with {len(roles.others):,} images",
-        "strangers": f"{len(roles.strangers_chosen):,} choose the threshold, {len(roles.strangers_test):,} test it",
+        "strangers": (
+            f"{roles.strangers}: {len(roles.strangers_chosen):,} images choose the threshold, "
+            f"{len(roles.strangers_test):,} test it"
+        ),
         "channel means of the known people's images": ", ".join(f"{value:.4f}" for value in mean),
         "channel standard deviations": ", ".join(f"{value:.4f}" for value in deviation),
     }

@@ -1,0 +1,151 @@
+"""What the data looks like: the figures that are drawn before any training."""
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from facerec.framing import FRAME_SIZE
+from facerec.learning.augment import augment
+from facerec.learning.dataset import FaceImages
+from facerec.learning.network import CROP_SIZE, denormalise
+from facerec.learning.roles import Roles
+
+CHANNELS = {"red": "#c0392b", "green": "#27ae60", "blue": "#2980b9"}
+
+
+def draw_data(faces: FaceImages, roles: Roles) -> dict[str, Figure]:
+    """All figures of the data set, by the name of their file."""
+    return {
+        "classes": class_distribution(roles),
+        "roles": images_per_person(faces, roles),
+        "samples": samples(faces, roles),
+        "augmented": augmented_samples(faces, roles),
+        "properties": image_properties(faces, roles),
+    }
+
+
+def class_distribution(roles: Roles) -> Figure:
+    """Images of each known person by role, most first."""
+    people = len(roles.people)
+    parts = {
+        role: np.bincount(roles.labels[images], minlength=people)
+        for role, images in (("train", roles.train), ("validation", roles.validation), ("test", roles.test))
+    }
+    total = np.sum(list(parts.values()), axis=0)
+    order = np.argsort(-total, kind="stable")
+    figure = Figure(figsize=(10, 4.8))
+    axes = figure.subplots()
+    base = np.zeros(people, dtype=np.int64)
+    for role, counts in parts.items():
+        axes.bar(
+            np.arange(people), counts[order], bottom=base, width=0.85, linewidth=0, label=f"{role}: {counts.sum():,}"
+        )
+        base += counts[order]
+    for place, count in enumerate(total[order]):
+        axes.annotate(str(count), (place, count), ha="center", va="bottom", fontsize=5.5)
+    names = [roles.people[person].replace("_", " ") for person in order]
+    axes.set_xticks(np.arange(people), names, rotation=90, fontsize=6.5)
+    axes.set(ylabel="images", xlim=(-0.7, people - 0.3))
+    axes.set_title(
+        f"{total.sum():,} images of {people} known people: {total.max() / total.sum():.1%} are of one person"
+    )
+    axes.grid(visible=False, axis="x")
+    axes.legend()
+    return figure
+
+
+def images_per_person(faces: FaceImages, roles: Roles) -> Figure:
+    """How many people have how many images, and which role that gives them."""
+    counts = faces.counts()
+    labels = np.full(len(counts), -1)
+    labels[faces.identities] = roles.labels
+    known = (labels >= 0) & (labels < len(roles.people))
+    smallest = int(counts[known].min())
+    edges = np.concatenate([np.geomspace(1, smallest, 16), np.geomspace(smallest, counts.max() + 1, 12)]).round()
+    figure = Figure(figsize=(8, 3.6))
+    axes = figure.subplots()
+    for role, people in (
+        ("not trained on", labels < 0),
+        ("training only", labels >= len(roles.people)),
+        ("known", known),
+    ):
+        label = f"{role}: {people.sum():,} people, {counts[people].sum():,} images"
+        axes.hist(counts[people], np.unique(edges).tolist(), label=label)
+    axes.set(xscale="log", yscale="log", xlabel="images of a person", ylabel="people", title="Who plays which role")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.legend()
+    return figure
+
+
+def samples(faces: FaceImages, roles: Roles) -> Figure:
+    """The first training image of each known person, with the crop that the network sees."""
+    first = [int(roles.train[roles.labels[roles.train] == person].min()) for person in range(len(roles.people))]
+    columns = min(12, len(first))
+    figure = Figure(figsize=(12, 1.2 * -(-len(first) // columns) + 0.4))
+    grid = figure.subplots(-(-len(first) // columns), columns, squeeze=False)
+    corner = (FRAME_SIZE - CROP_SIZE) / 2
+    for axes in grid.flat:
+        axes.axis("off")
+    for axes, image, name in zip(grid.flat, first, roles.people, strict=False):
+        axes.imshow(faces.frames[image])
+        axes.add_patch(Rectangle((corner, corner), CROP_SIZE, CROP_SIZE, fill=False, color="white", linewidth=0.7))
+        axes.set_title(name.replace("_", " "), fontsize=5)
+    figure.suptitle(
+        f"One image of each of {len(first)} known people; the network sees what is in the square", fontsize=9
+    )
+    return figure
+
+
+def augmented_samples(faces: FaceImages, roles: Roles) -> Figure:
+    """Some training images, each with seven of its random changes."""
+    chosen = np.random.default_rng(0).choice(roles.train, min(5, len(roles.train)), replace=False)
+    generator = torch.Generator().manual_seed(0)
+    figure = Figure(figsize=(10, 1.25 * len(chosen) + 0.4))
+    grid = figure.subplots(len(chosen), 8, squeeze=False)
+    for row, image in zip(grid, chosen, strict=True):
+        changed = augment(torch.from_numpy(faces.frames[[image] * 7]), size=CROP_SIZE, generator=generator)
+        pictures = denormalise(changed).permute(0, 2, 3, 1).round().to(torch.uint8).numpy()
+        for axes, picture in zip(row, (faces.frames[image], *pictures), strict=True):
+            axes.imshow(picture)
+            axes.axis("off")
+    figure.suptitle("Training frames (left) and what the network is shown of them", fontsize=9)
+    return figure
+
+
+def image_properties(faces: FaceImages, roles: Roles) -> Figure:
+    """Channel histograms, brightness, contrast and the mean of the known people's images."""
+    known = np.sort(np.concatenate([roles.train, roles.validation, roles.test]))
+    histogram, brightness, contrast, mean = _pixel_statistics(faces, known)
+    figure = Figure(figsize=(11, 3.2))
+    channels, light, face = figure.subplots(1, 3, width_ratios=[1.2, 1.2, 0.8])
+    for (name, colour), counts in zip(CHANNELS.items(), histogram, strict=True):
+        channels.plot(np.arange(256), 100 * counts / counts.sum(), color=colour, label=name)
+    channels.set(title="Pixel values", xlabel="value", ylabel="% of pixels", ylim=(0, 1.5))
+    channels.legend()
+    light.plot(brightness, contrast, ".", markersize=2, alpha=0.5)
+    light.set(title="Each image", xlabel="brightness (mean of pixels)", ylabel="contrast (their deviation)")
+    face.imshow(mean)
+    face.axis("off")
+    face.set_title("Mean of all")
+    figure.suptitle(f"{len(known):,} images of known people, {FRAME_SIZE} x {FRAME_SIZE} pixels", fontsize=10)
+    return figure
+
+
+def _pixel_statistics(
+    faces: FaceImages, images: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], list[float], list[float], NDArray[np.uint8]]:
+    """Histogram `[3, 256]`, brightness and contrast of each image, and the mean image uint8 `[250, 250, 3]`."""
+    histogram = np.zeros((3, 256), dtype=np.int64)
+    total = np.zeros((FRAME_SIZE, FRAME_SIZE, 3))
+    brightness, contrast = [], []
+    for image in images:
+        frame = faces.frames[image]
+        for channel in range(3):
+            histogram[channel] += np.bincount(frame[..., channel].ravel(), minlength=256)
+        total += frame
+        brightness.append(float(frame.mean()))
+        contrast.append(float(frame.std()))
+    return histogram, brightness, contrast, (total / len(images)).round().astype(np.uint8)

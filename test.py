@@ -1,0 +1,121 @@
+"""Send a picture to the running service and check that the answer is well-formed.
+
+    python test.py                                   a drawn face, which should be a stranger's
+    python test.py --file portrait.jpg               a picture of yours
+    python test.py --url https://example.org/a.jpg   a picture that the service fetches
+    python test.py --service http://host:8000        a service elsewhere
+
+Prints the answer. The exit status is 0 if it is well-formed and 1 if not. A service that asks for an API key gets the
+one in the environment variable API_KEY.
+"""
+
+import base64
+import io
+import math
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+import tyro
+from PIL import Image, ImageDraw, ImageFilter
+
+FIELDS = {"identity", "similarity", "threshold", "top_class", "top_score", "predictions"}
+
+
+@dataclass(frozen=True)
+class Options:
+    """Send a picture to the running service and check that the answer is well-formed."""
+
+    url: str | None = None
+    """Address of a picture, http(s) or data:, for the service to fetch."""
+    file: Path | None = None
+    """A local picture; it is sent as a data: URL."""
+    service: str = "http://127.0.0.1:8000"
+    """Address of the service."""
+
+
+class CheckError(Exception):
+    """The service can't be asked, or its answer is not what it promises."""
+
+
+def main(options: Options) -> None:
+    """Ask, check, print."""
+    answer = ask(options.service, picture_url(options))
+    check(answer)
+    print(f"identity:   {answer['identity'] or 'not someone I know'}")
+    print(f"similarity: {answer['similarity']:.3f} (threshold {answer['threshold']:.3f})")
+    for name, probability in list(answer["predictions"].items())[:5]:
+        print(f"{probability:8.2%}  {'#' * round(40 * probability):40}  {name}")
+
+
+def picture_url(options: Options) -> str:
+    """The URL to send: the one given, or a data: URL of the file or of a drawn face."""
+    if options.url and options.file:
+        raise CheckError("--url and --file exclude each other")
+    if options.url:
+        return options.url
+    try:
+        content = options.file.read_bytes() if options.file else draw_face()
+    except OSError as error:
+        raise CheckError(f"can't read {options.file}: {error.strerror}") from error
+    return "data:application/octet-stream;base64," + base64.b64encode(content).decode()
+
+
+def draw_face() -> bytes:
+    """A PNG of nobody's face: 250 x 250 pixels, framed like the pictures that the model was trained on."""
+    picture = Image.new("RGB", (250, 250), "#7f8fa6")
+    draw = ImageDraw.Draw(picture)
+    draw.ellipse((72, 50, 178, 190), fill="#e0ac8a")
+    draw.pieslice((70, 44, 180, 150), 180, 360, fill="#4b3621")
+    for x in (103, 147):
+        draw.ellipse((x - 9, 108, x + 9, 118), fill="white")
+        draw.ellipse((x - 4, 108, x + 4, 118), fill="#3b2f2f")
+    draw.polygon([(125, 115), (117, 142), (133, 142)], fill="#c98f6d")
+    draw.chord((105, 145, 145, 172), 0, 180, fill="#a3433f")
+    content = io.BytesIO()
+    picture.filter(ImageFilter.GaussianBlur(1.5)).save(content, "PNG")
+    return content.getvalue()
+
+
+def ask(service: str, url: str) -> dict[str, Any]:
+    """The service's answer to one picture."""
+    key = os.environ.get("API_KEY")
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    try:
+        response = requests.post(f"{service.rstrip('/')}/predict", json={"url": url}, headers=headers, timeout=60)
+        answer = response.json()
+    except requests.JSONDecodeError as error:
+        raise CheckError(f"{service} answered with {response.status_code} and no JSON: is this the service?") from error
+    except requests.RequestException as error:
+        raise CheckError(f"no service at {service}: start it with `uv run fastapi run predict.py`") from error
+    if response.status_code != requests.codes.ok:
+        raise CheckError(f"the service answered with {response.status_code}: {answer.get('detail', answer)}")
+    return dict(answer)
+
+
+def check(answer: dict[str, Any]) -> None:
+    """Raise CheckError unless the answer keeps what the service promises."""
+    predictions = answer.get("predictions") or {}
+    probabilities = list(predictions.values())
+    known = answer.get("similarity", 0) >= answer.get("threshold", 0)
+    for holds, what in (
+        (answer.keys() >= FIELDS, f"a field is missing: {FIELDS - answer.keys()}"),
+        (len(predictions) > 1, "predictions hold fewer than two people"),
+        (math.isclose(sum(probabilities), 1, abs_tol=1e-3), f"probabilities sum to {sum(probabilities)}, not to 1"),
+        (probabilities == sorted(probabilities, reverse=True), "predictions are not sorted, largest first"),
+        (answer.get("top_class") == next(iter(predictions), None), "top_class is not the largest prediction"),
+        (answer.get("top_score") == max(probabilities, default=None), "top_score is not the largest probability"),
+        (answer.get("identity") == (answer.get("top_class") if known else None), "identity contradicts the threshold"),
+    ):
+        if not holds:
+            raise CheckError(f"the answer is not well-formed: {what}")
+
+
+if __name__ == "__main__":
+    try:
+        main(tyro.cli(Options, description=__doc__))
+    except CheckError as error:
+        sys.exit(f"test.py: {error}")

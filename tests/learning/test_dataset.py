@@ -1,0 +1,118 @@
+import resource
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facerec.framing import Frame, frame_picture
+from facerec.learning import dataset
+from facerec.learning.dataset import load_faces
+from facerec.learning.errors import DataError
+from tests.drawn_people import draw_people
+
+
+def test_frames_in_the_order_of_their_paths(tmp_path: Path) -> None:
+    folder = draw_people(tmp_path / "people", [3, 1, 2])
+    faces = load_faces(folder, data_dir=tmp_path / "data")
+    assert faces.frames.shape == (6, 250, 250, 3)
+    assert faces.frames.dtype == np.uint8
+    assert faces.names == ["Person_00", "Person_01", "Person_02"]
+    assert faces.identities.tolist() == [0, 0, 0, 1, 2, 2]
+    assert faces.counts().tolist() == [3, 1, 2]
+    for path, frame in zip(faces.paths, faces.frames, strict=True):
+        with Image.open(folder / path) as picture:
+            assert np.array_equal(frame_picture(picture), frame)
+
+
+def test_an_archive_is_like_its_folder(tmp_path: Path) -> None:
+    draw_people(tmp_path / "wrap" / "inner" / "people", [2, 2])
+    (tmp_path / "wrap" / "inner" / "people" / "pairs.txt").write_text("not a picture")
+    archive = Path(shutil.make_archive(str(tmp_path / "lfw"), "gztar", tmp_path / "wrap"))
+    faces = load_faces(archive, data_dir=tmp_path / "data")
+    assert faces.paths == ["Person_00/0000.jpg", "Person_00/0001.jpg", "Person_01/0000.jpg", "Person_01/0001.jpg"]
+
+
+def test_decodes_once_and_again_when_a_picture_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[int] = []
+
+    def counting(picture: Image.Image) -> Frame:
+        decoded.append(1)
+        return frame_picture(picture)
+
+    monkeypatch.setattr(dataset, "frame_picture", counting)
+    folder = draw_people(tmp_path / "people", [2, 2])
+    for _ in range(2):
+        load_faces(folder, data_dir=tmp_path / "data")
+    assert len(decoded) == 4
+    Image.new("RGB", (250, 250), "red").save(folder / "Person_00" / "0000.jpg")
+    assert load_faces(folder, data_dir=tmp_path / "data").frames[0, 0, 0, 0] > 250
+    assert len(decoded) == 8
+    monkeypatch.setattr(dataset, "CACHE_VERSION", dataset.CACHE_VERSION + 1)
+    load_faces(folder, data_dir=tmp_path / "data")
+    assert len(decoded) == 12
+
+
+def test_unreadable_pictures_are_named_and_skipped(tmp_path: Path) -> None:
+    folder = draw_people(tmp_path / "people", [3, 2])
+    (folder / "Person_00" / "0001.jpg").write_bytes(b"not a picture")
+    whole = (folder / "Person_01" / "0000.jpg").read_bytes()
+    (folder / "Person_01" / "0000.jpg").write_bytes(whole[: len(whole) // 2])
+    faces = load_faces(folder, data_dir=tmp_path / "data")
+    assert list(faces.unreadable) == ["Person_00/0001.jpg", "Person_01/0000.jpg"]
+    assert faces.identities.tolist() == [0, 0, 1]
+    assert len(faces.frames) == 3
+
+
+def test_png_and_webp(tmp_path: Path) -> None:
+    (tmp_path / "people" / "Ann").mkdir(parents=True)
+    (tmp_path / "people" / "Bob").mkdir()
+    Image.new("RGBA", (500, 300), (255, 0, 0, 128)).save(tmp_path / "people" / "Ann" / "a.PNG")
+    Image.new("RGB", (250, 400), "blue").save(tmp_path / "people" / "Bob" / "b.webp")
+    faces = load_faces(tmp_path / "people", data_dir=tmp_path / "data")
+    assert faces.paths == ["Ann/a.PNG", "Bob/b.webp"]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda _: None, "doesn't exist"),
+        (lambda path: path.mkdir(), "no pictures in"),
+        (lambda path: path.write_bytes(b"\x1f\x8bnothing"), "is damaged"),
+    ],
+)
+def test_nothing_to_use(tmp_path: Path, make: Callable[[Path], object], message: str) -> None:
+    make(tmp_path / "people")
+    with pytest.raises(DataError, match=message):
+        load_faces(tmp_path / "people", data_dir=tmp_path / "data")
+
+
+def test_not_one_readable_picture(tmp_path: Path) -> None:
+    (tmp_path / "people" / "Ann").mkdir(parents=True)
+    (tmp_path / "people" / "Ann" / "1.jpg").write_bytes(b"not a picture")
+    with pytest.raises(DataError, match="not one picture could be read"):
+        load_faces(tmp_path / "people", data_dir=tmp_path / "data")
+
+
+def test_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
+    folder = draw_people(tmp_path / "people", [2, 2])
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, unlimited[1]))  # the second frame doesn't fit
+    try:
+        with pytest.raises(DataError, match=r"can't write the decoded pictures \(0.0 GB\)"):
+            load_faces(folder, data_dir=tmp_path / "data")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    assert not list((tmp_path / "data" / "cache").iterdir())
+    assert len(load_faces(folder, data_dir=tmp_path / "data").frames) == 4
+
+
+def test_damaged_cache(tmp_path: Path) -> None:
+    folder = draw_people(tmp_path / "people", [2, 2])
+    load_faces(folder, data_dir=tmp_path / "data")
+    (cache,) = (tmp_path / "data" / "cache").glob("*.npy")
+    cache.write_bytes(cache.read_bytes()[:1000])
+    with pytest.raises(DataError, match="delete it"):
+        load_faces(folder, data_dir=tmp_path / "data")

@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+
+from facerec.learning import metrics
+from facerec.learning.metrics import Share
+
+SIMILARITIES = np.array([[0.9, 0.1, 0.2], [0.2, 0.5, 0.6], [0.1, 0.2, 0.7], [0.3, 0.1, 0.2]], dtype=np.float32)
+LABELS = np.array([0, 1, 2, 0])
+
+
+def test_shares_have_wilsons_interval() -> None:
+    # Newcombe, 1998, Statistics in Medicine 17: 81 of 263 has the Wilson interval 0.2553 to 0.3662.
+    share = Share.counted(np.arange(263) < 81)
+    assert (share.count, share.of) == (81, 263)
+    assert share.value == pytest.approx(81 / 263)
+    assert (share.low, share.high) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert Share.counted(np.ones(10, dtype=bool)).high == 1
+
+
+def test_top_k() -> None:
+    assert metrics.top_k(SIMILARITIES, LABELS, 1).count == 3
+    assert metrics.top_k(SIMILARITIES, LABELS, 2).count == 4
+
+
+def test_recalls() -> None:
+    assert [recall.value for recall in metrics.recalls(SIMILARITIES, LABELS)] == [1, 0, 1]
+    assert [recall.of for recall in metrics.recalls(SIMILARITIES, LABELS)] == [2, 1, 1]
+
+
+def test_calibration_error() -> None:
+    sure = np.repeat(np.array([[0.8, 0.2]], dtype=np.float32), 10, axis=0)
+    assert metrics.expected_calibration_error(sure, np.array([0] * 8 + [1] * 2)) == pytest.approx(0, abs=1e-6)
+    assert metrics.expected_calibration_error(sure, np.array([0] * 5 + [1] * 5)) == pytest.approx(0.3, abs=1e-6)
+    both = np.array([[1.0, 0.0], [0.6, 0.4]], dtype=np.float32)
+    assert metrics.expected_calibration_error(both, np.array([0, 1])) == pytest.approx((0 + 0.6) / 2, abs=1e-6)
+
+
+def test_dir_counts_what_is_right_and_above_the_strangers() -> None:
+    strangers = np.linspace(0, 0.65, 100, dtype=np.float32)[:, None] * np.ones(3, dtype=np.float32)
+    at = {
+        rate: metrics.detection_and_identification(SIMILARITIES, LABELS, strangers, false_accept_rate=rate).count
+        for rate in (0.01, 0.1, 0.6)
+    }
+    # Right answers have 0.9, 0.7 and 0.3; 1 %, 10 % and 60 % of the strangers are above 0.643, 0.584 and 0.256.
+    assert at == {0.01: 2, 0.1: 2, 0.6: 3}
+
+
+def test_auroc() -> None:
+    low, high = np.zeros((5, 3), dtype=np.float32), np.ones((7, 3), dtype=np.float32)
+    assert metrics.known_against_strangers(high, low) == 1
+    assert metrics.known_against_strangers(low, high) == 0

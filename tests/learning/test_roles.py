@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+
+from facerec.learning.dataset import FaceImages
+from facerec.learning.errors import DataError
+from facerec.learning.roles import FOLDS, assign_roles, channel_statistics
+
+
+def faces_with(counts: dict[str, int]) -> FaceImages:
+    names = sorted(counts)
+    identities = np.repeat(np.arange(len(names)), [counts[name] for name in names])
+    paths = [f"{names[person]}/{image}.jpg" for image, person in enumerate(identities)]
+    return FaceImages(np.zeros((len(paths), 250, 250, 3), np.uint8), paths, names, identities, {})
+
+
+STRANGERS = {f"Stranger {i}": 1 for i in range(21)}
+COUNTS = {"Ann": 20, "Bob": 37, "Cid": 100, "Dee": 2, "Eve": 19} | STRANGERS
+
+
+@pytest.mark.parametrize("fold", range(FOLDS))
+def test_every_image_has_one_role(fold: int) -> None:
+    faces = faces_with(COUNTS)
+    roles = assign_roles(faces, min_images=20, seed=3, fold=fold)
+    parts = (roles.train, roles.validation, roles.test, roles.others, roles.strangers_chosen, roles.strangers_test)
+    assert sorted(np.concatenate(parts)) == list(range(len(faces.paths)))
+    assert roles.people == ["Ann", "Bob", "Cid"]
+    assert roles.other_people == 2
+    assert set(roles.labels[roles.others]) == {3, 4}
+    assert set(roles.labels[roles.strangers_chosen]) | set(roles.labels[roles.strangers_test]) == {-1}
+    assert abs(len(roles.strangers_chosen) - len(roles.strangers_test)) <= 1
+
+
+def test_a_split_is_70_10_20_per_person() -> None:
+    roles = assign_roles(faces_with(COUNTS), min_images=20, seed=0, fold=0)
+    shares = [np.bincount(roles.labels[images]).tolist() for images in (roles.train, roles.validation, roles.test)]
+    assert shares == [[14, 26, 70], [2, 4, 10], [4, 7, 20]]
+
+
+def test_folds_test_every_image_once() -> None:
+    faces = faces_with(COUNTS)
+    tested = np.concatenate([assign_roles(faces, min_images=20, seed=0, fold=fold).test for fold in range(FOLDS)])
+    assert sorted(tested) == sorted(np.flatnonzero(faces.counts()[faces.identities] >= 20))
+
+
+def test_a_split_depends_on_seed_and_name_alone() -> None:
+    def test_images_of_bob(counts: dict[str, int], seed: int) -> set[str]:
+        faces = faces_with(counts)
+        test = assign_roles(faces, min_images=20, seed=seed, fold=0).test
+        first = next(image for image, path in enumerate(faces.paths) if path.startswith("Bob/"))
+        return {str(image - first) for image in test if faces.paths[image].startswith("Bob/")}
+
+    without_ann = {name: count for name, count in COUNTS.items() if name != "Ann"}
+    assert test_images_of_bob(COUNTS, seed=0) == test_images_of_bob(without_ann, seed=0)
+    assert test_images_of_bob(COUNTS, seed=0) != test_images_of_bob(COUNTS, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("counts", "min_images", "message"),
+    [
+        ({"Ann": 20, "Bob": 19, "Cid": 1, "Dee": 1}, 20, r"1 of 4 people have 20 pictures or more, and 2 are needed"),
+        ({"Ann": 20, "Bob": 20}, 4, r"--min-images must be at least 5"),
+    ],
+)
+def test_too_few(counts: dict[str, int], min_images: int, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        assign_roles(faces_with(counts), min_images=min_images, seed=0, fold=0)
+
+
+def test_without_strangers_some_of_the_others_play_them() -> None:
+    others = {f"Other {i}": 5 for i in range(10)}
+    roles = assign_roles(faces_with({"Ann": 20, "Bob": 20, "Cid": 1} | others), min_images=20, seed=0, fold=0)
+    assert roles.strangers == "people with too few pictures to be known"
+    assert (len(roles.strangers_chosen), len(roles.strangers_test)) == (13, 13)
+    assert roles.other_people == 5
+    assert set(roles.labels[roles.others]) == {2, 3, 4, 5, 6}
+    assert not set(roles.others) & {*roles.strangers_chosen, *roles.strangers_test}
+
+
+def test_without_anybody_else_known_people_play_the_strangers() -> None:
+    roles = assign_roles(faces_with({"Ann": 5, "Bob": 5, "Cid": 3}), min_images=5, seed=0, fold=0)
+    assert roles.strangers == "known people, each compared with everybody but themselves"
+    assert roles.strangers_chosen.tolist() == roles.validation.tolist()
+    assert roles.strangers_test.tolist() == roles.test.tolist()
+    assert len(roles.others) == 3
+
+
+@pytest.mark.parametrize("count", range(5, 30))
+@pytest.mark.parametrize("fold", range(FOLDS))
+def test_few_images_still_split(count: int, fold: int) -> None:
+    faces = faces_with({"Ann": count, "Bob": count})
+    roles = assign_roles(faces, min_images=5, seed=0, fold=fold)
+    for images in (roles.train, roles.validation, roles.test):
+        assert set(roles.labels[images]) == {0, 1}
+
+
+def test_channel_statistics() -> None:
+    faces = faces_with({"Ann": 3})
+    random = np.random.default_rng(0)
+    faces.frames[:] = random.integers(0, 256, faces.frames.shape)
+    mean, deviation = channel_statistics(faces, np.array([0, 2]))
+    pixels = faces.frames[[0, 2]].reshape(-1, 3) / 255
+    assert mean == pytest.approx(pixels.mean(axis=0))
+    assert deviation == pytest.approx(pixels.std(axis=0))

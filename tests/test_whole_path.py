@@ -1,0 +1,135 @@
+"""The path of a newcomer: train.py on a folder of people, predict.py on what it exported, test.py on the service."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from PIL import Image
+
+import train
+from facerec.learning.options import Options
+from facerec.model_file import checksum_path
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def run(small_options: Options, tmp_path_factory: pytest.TempPathFactory) -> Options:
+    """The options of a run of train.py on the drawn people, once it is over."""
+    folder = tmp_path_factory.mktemp("run")
+    options = dataclasses.replace(
+        small_options, output=folder / "model", images=folder / "images", checkpoints=folder / "checkpoints"
+    )
+    train.main(options)
+    return options
+
+
+@contextlib.contextmanager
+def service(model: Path) -> Iterator[str]:
+    """predict.py serving `model`; gives its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = os.environ | {"FACEREC_MODEL": str(model)}
+    command = [sys.executable, "-m", "fastapi", "run", "predict.py", "--host", "127.0.0.1", "--port", str(port)]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        address = f"http://127.0.0.1:{port}"
+        for _ in range(600):
+            with contextlib.suppress(requests.ConnectionError):
+                requests.get(f"{address}/readyz", timeout=5).raise_for_status()
+                break
+            assert process.poll() is None, process.communicate()[0].decode()
+            time.sleep(0.1)
+        yield address
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run one of the project's programs as a user does."""
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def test_training_leaves_model_report_card_and_figures(run: Options) -> None:
+    left = {path.name for path in run.output.iterdir()}
+    assert left == {"face_recognition.onnx", "face_recognition.onnx.sha256", "report.json", "README.md"}
+    report = json.loads((run.output / "report.json").read_text())
+    assert report["figures"]["top_1"]["of"] == sum(person["test_images"] for person in report["people"])
+    assert report["parity"]["same_top_1"] == report["parity"]["images"] == report["figures"]["top_1"]["of"]
+    assert len(report["mistakes"]) == report["figures"]["top_1"]["of"] - report["figures"]["top_1"]["count"]
+    card = (run.output / "README.md").read_text()
+    for person in report["people"]:
+        assert f"| {person['name']} | {person['training_images']} | {person['test_images']} |" in card
+    figures = sorted(run.images.glob("*.png"))
+    assert len(figures) == 11
+    for figure in figures:
+        with Image.open(figure) as picture:
+            assert min(picture.size) > 300
+
+
+def test_the_service_answers_test_py(run: Options, drawn_people: Path) -> None:
+    picture = next(drawn_people.glob("*/*.jpg"))
+    with service(run.output / "face_recognition.onnx") as address:
+        for arguments in (tuple[str, ...](), ("--file", str(picture))):
+            result = command("test.py", "--service", address, *arguments)
+            assert result.returncode == 0, result.stdout + result.stderr
+            assert "identity:" in result.stdout
+        refused = command("test.py", "--service", address, "--url", "http://127.0.0.1/a.jpg")
+        assert refused.returncode == 1
+        assert refused.stderr.startswith("test.py: the service answered with 400")
+        assert len(refused.stderr.splitlines()) == 1
+        assert command("test.py", "--service", address, "--file", "missing.jpg").returncode == 1
+
+
+def test_test_py_without_a_service_says_so_in_one_line() -> None:
+    result = command("test.py", "--service", "http://127.0.0.1:9")
+    assert result.returncode == 1
+    assert result.stderr == "test.py: no service at http://127.0.0.1:9: start it with `uv run fastapi run predict.py`\n"
+
+
+def test_predict_py_refuses_an_altered_model(run: Options, tmp_path: Path) -> None:
+    model = tmp_path / "face_recognition.onnx"
+    original = run.output / "face_recognition.onnx"
+    model.write_bytes(original.read_bytes()[:-1] + b"\0")
+    checksum_path(model).write_bytes(checksum_path(original).read_bytes())
+    with pytest.raises(AssertionError, match="truncated or altered"), service(model):
+        pass
+
+
+def test_predict_py_never_imports_torch() -> None:
+    code = "import sys, predict; sys.exit(any(name in sys.modules for name in ('torch', 'onnx', 'pandas')))"
+    assert command("-c", code).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "missing"], "train.py: missing doesn't exist: --data names an archive or a folder of people."),
+        (["--data", "tests", "--min-images", "3"], "no pictures in tests"),
+    ],
+)
+def test_train_py_says_what_is_wrong_in_one_line(arguments: list[str], message: str, tmp_path: Path) -> None:
+    result = command("train.py", *arguments, "--data-dir", tmp_path)
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("program", ["train.py", "test.py"])
+def test_an_unknown_option_fails(program: str) -> None:
+    result = command(program, "--no-such-option", "1")
+    assert result.returncode == 2
+    assert "--no-such-option" in result.stderr
