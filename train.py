@@ -4,6 +4,9 @@
     uv run train.py --data my_people/        a folder of people of your own, NAME/*.jpg|png|webp
     uv run train.py --resume                 go on with a run that was stopped
     uv run train.py --explore                describe the data and draw its figures, without training
+    uv run train.py --folds 5                train five networks, so that every image is tested once
+    uv run train.py --tune                   search embedding size, unfrozen blocks and learning rate
+    uv run torchrun --nproc-per-node=2 train.py        train in two processes, one per GPU
 
 It leaves model/face_recognition.onnx with its checksum, model/report.json, the model card model/README.md and the
 figures in images/.
@@ -13,41 +16,65 @@ import shlex
 import sys
 from datetime import UTC, datetime
 
+import torch
 import tyro
 from pydantic import JsonValue
 
 from facerec import __version__
-from facerec.learning.dataset import load_faces
+from facerec.learning.dataset import FaceImages, load_faces
 from facerec.learning.device import describe_machine, keep_freed_memory, pick_device
+from facerec.learning.distributed import first_process_first, process_group, rank
 from facerec.learning.errors import LearningError
-from facerec.learning.evaluate import evaluate
+from facerec.learning.evaluate import Evaluation, evaluate
 from facerec.learning.explore import draw_data
 from facerec.learning.export import export
-from facerec.learning.fit import fit
+from facerec.learning.fit import Fitted, fit
 from facerec.learning.network import describe_start
 from facerec.learning.options import Options
 from facerec.learning.plots import draw_run, save_figures
 from facerec.learning.report import Report
-from facerec.learning.roles import assign_roles, describe_data
+from facerec.learning.roles import Roles, assign_roles, describe_data
+from facerec.learning.tune import save_trials, tune
 from facerec.model_file import ModelMetadata
 
 
 def main(options: Options) -> None:
     """The whole path, from pictures to files that a service can use."""
     keep_freed_memory()
-    device = pick_device()
+    with process_group():
+        writes = rank() == 0
+        device = pick_device()
+        with first_process_first():
+            faces = load_faces(options.data, data_dir=options.data_dir)
+        folds = [
+            assign_roles(faces, min_images=options.min_images, seed=options.seed, fold=fold)
+            for fold in range(options.folds)
+        ]
+        if writes:
+            print_table("Data", describe_data(faces, folds[0]))
+            save_figures(draw_data(faces, folds[0]), options.images)
+        if options.explore:
+            return
+        if options.tune:
+            save_trials(tune(faces, folds[0], options, device=device), options)
+            return
+        fitted = [fit(faces, roles, options, fold=fold, device=device) for fold, roles in enumerate(folds)]
+    if writes:
+        evaluations = [evaluate(one.network, faces, roles, options) for one, roles in zip(fitted, folds, strict=True)]
+        publish(fitted[0], faces, folds[0], evaluations, options, device=device)
 
-    faces = load_faces(options.data, data_dir=options.data_dir)
-    roles = assign_roles(faces, min_images=options.min_images, seed=options.seed, fold=options.fold)
-    data = describe_data(faces, roles)
-    print_table("Data", data)
-    save_figures(draw_data(faces, roles), options.images)
-    if options.explore:
-        return
 
-    fitted = fit(faces, roles, options, device=device)
-    evaluation = evaluate(fitted.network, faces, roles, options)
-
+def publish(
+    fitted: Fitted,
+    faces: FaceImages,
+    roles: Roles,
+    evaluations: list[Evaluation],
+    options: Options,
+    *,
+    device: torch.device,
+) -> None:
+    """Export the network of the first fold; write the report, the model card and the figures of the run."""
+    evaluation = evaluations[0]
     metadata = ModelMetadata(
         version=__version__,
         created=datetime.now(UTC).replace(microsecond=0),
@@ -66,22 +93,17 @@ def main(options: Options) -> None:
     seconds = sum(epoch.seconds for epoch in fitted.history)
     report = Report(
         command=shlex.join(["uv", "run", "train.py", *(word for word in sys.argv[1:] if word != "--resume")]),
-        created=metadata.created.isoformat(),
-        version=metadata.version,
         machine=describe_machine(device),
         training_seconds=seconds,
         training_images_per_second=sum(epoch.images for epoch in fitted.history) / seconds,
-        options=metadata.configuration,
-        start=metadata.licence,
-        data=data,
-        best_epoch=fitted.best_epoch,
-        temperature=evaluation.temperature,
-        threshold=evaluation.threshold,
-        chosen_false_accept_rate=evaluation.chosen_false_accept_rate,
+        lfw=options.data is None,
+        data=describe_data(faces, roles),
+        metadata=metadata,
         figures=evaluation.figures,
-        people=evaluation.people,
+        folds=[each.figures for each in evaluations],
         mistakes=evaluation.mistakes,
         parity=parity,
+        best_epoch=fitted.best_epoch,
         history=fitted.history,
     )
     report.write(options.output)

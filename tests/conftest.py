@@ -24,6 +24,7 @@ def small_options(drawn_people: Path) -> Options:
         weights="none",
         embedding_size=128,
         epochs=3,
+        min_epoch_images=1,
         small_epochs=2,
         small_size=48,
         batch_size=12,

@@ -6,19 +6,22 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from tqdm import tqdm
 
 from facerec.learning.augment import augment
-from facerec.learning.checkpoint import load_checkpoint, save_checkpoint
+from facerec.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from facerec.learning.dataset import FaceImages
+from facerec.learning.distributed import mean_over_processes, rank, world_size
 from facerec.learning.errors import CheckpointError, TrainingError
 from facerec.learning.margin import cosine_margin_loss
 from facerec.learning.network import CROP_SIZE, FaceNetwork, load_backbone
@@ -35,6 +38,8 @@ class Epoch:
 
     seconds: float
     images: int
+    size: int
+    """Of the training images, in pixels."""
     train_loss: float
     train_accuracy: float
     validation_loss: float
@@ -56,87 +61,116 @@ class Fitted:
     history: list[Epoch]
 
 
-def fit(faces: FaceImages, roles: Roles, options: Options, *, device: torch.device) -> Fitted:
+def fit(faces: FaceImages, roles: Roles, options: Options, *, fold: int, device: torch.device) -> Fitted:
     """Train a network; after each epoch the run's state goes to `options.checkpoints`.
+
+    Started by `torchrun`, each process trains on its share of every batch, and process 0 validates and writes.
 
     Raises:
         CheckpointError: an unfinished run is in the way, or there is none to resume.
         TrainingError: the loss is no longer a number, or the device's memory is too small.
         DataError: the backbone's weights can't be loaded.
     """
-    last, best = options.checkpoints / "last.pt", options.checkpoints / "best.pt"
-    torch.manual_seed(options.seed)
-    network = FaceNetwork(embedding_size=options.embedding_size, classes=len(roles.people) + roles.other_people)
-    load_backbone(network, options.weights)
-    network.freeze(unfrozen_blocks=options.unfrozen_blocks)
-    network.to(device).to(memory_format=torch.channels_last)
-    average = copy.deepcopy(network)
-
-    optimizer = _optimizer(network, options)
-    steps = len(epoch_batches(roles, options, epoch=0))
-    schedule = LambdaLR(optimizer, _warmup_and_cosine(steps * options.epochs))
-    history: list[Epoch] = []
-    if options.resume:
-        state = load_checkpoint(last, recipe=options.recipe())
-        network.load_state_dict(state["network"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        schedule.load_state_dict(state["schedule"])
-        history = [Epoch(**epoch) for epoch in state["history"]]
-    else:
+    folder = options.checkpoints / f"fold-{fold}"
+    last, best = folder / "last.pt", folder / "best.pt"
+    run = _Run.start(roles, options, device=device)
+    if options.resume and (fold == 0 or last.exists()):
+        run.restore(load_checkpoint(last, recipe=options.recipe()))
+    elif rank() == 0:
         _refuse_to_overwrite(last)
+    model = DistributedDataParallel(run.network) if world_size() > 1 else run.network
 
-    for epoch in range(len(history), options.epochs):
-        started = time.monotonic()
-        size = options.small_size if epoch < options.small_epochs else CROP_SIZE
-        batches = epoch_batches(roles, options, epoch=epoch)
-        bar = tqdm(batches, desc=f"Epoch {epoch + 1}/{options.epochs}", unit=" steps", leave=False)
-        generator = torch.Generator().manual_seed(options.seed * 10_000 + epoch)
-        loss, accuracy = train_one_epoch(
-            network,
-            average,
-            ((torch.from_numpy(faces.frames[batch]), torch.from_numpy(roles.labels[batch])) for batch in bar),
-            optimizer,
-            schedule,
-            size=size,
-            margin=options.margin,
-            scale=options.scale,
-            ema_decay=options.ema_decay,
-            generator=generator,
-        )
-        similarities = recognise_all(average, faces, roles.validation, people=len(roles.people))[0]
-        labels = torch.from_numpy(roles.labels[roles.validation])
-        history.append(
-            Epoch(
-                seconds=time.monotonic() - started,
-                images=batches.size,
-                train_loss=loss,
-                train_accuracy=accuracy,
-                validation_loss=functional.cross_entropy(options.scale * similarities, labels).item(),
-                validation_accuracy=(similarities.argmax(1) == labels).double().mean().item(),
-            )
-        )
-        tqdm.write(_line(epoch, history[-1], size=size))
-        written = {"recipe": options.recipe(), "history": [asdict(entry) for entry in history]}
-        if _best_epoch(history) == len(history):
-            save_checkpoint(written | {"average": average.state_dict()}, best)
-        save_checkpoint(
-            written
-            | {
-                "network": network.state_dict(),
-                "average": average.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "schedule": schedule.state_dict(),
-            },
-            last,
-        )
+    for epoch in range(len(run.history), options.epochs):
+        run.history.append(_train_and_validate(model, run, faces, roles, options, epoch=epoch))
+        if rank() == 0:
+            tqdm.write(_line(epoch, run.history[-1]))
+            if _best_epoch(run.history) == len(run.history):
+                save_checkpoint({"recipe": options.recipe(), "average": run.average.state_dict()}, best)
+            save_checkpoint({"recipe": options.recipe(), **run.state()}, last)
 
-    average.load_state_dict(load_checkpoint(best, recipe=options.recipe())["average"])
-    return Fitted(average.eval(), _best_epoch(history), history)
+    if rank() == 0:
+        run.average.load_state_dict(load_checkpoint(best, recipe=options.recipe())["average"])
+    return Fitted(run.average.eval(), _best_epoch(run.history), run.history)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """All that changes while a network is trained."""
+
+    network: FaceNetwork
+    average: FaceNetwork
+    optimizer: AdamW
+    schedule: LambdaLR
+    history: list[Epoch]
+
+    @classmethod
+    def start(cls, roles: Roles, options: Options, *, device: torch.device) -> Self:
+        torch.manual_seed(options.seed)
+        network = FaceNetwork(embedding_size=options.embedding_size, classes=len(roles.people) + roles.other_people)
+        load_backbone(network, options.weights)
+        network.freeze(unfrozen_blocks=options.unfrozen_blocks)
+        network.to(device).to(memory_format=torch.channels_last)
+        optimizer = _optimizer(network, options)
+        steps = len(epoch_batches(roles, options, epoch=0)) * options.epochs
+        return cls(network, copy.deepcopy(network), optimizer, LambdaLR(optimizer, _warmup_and_cosine(steps)), [])
+
+    def state(self) -> Checkpoint:
+        parts = {name: getattr(self, name).state_dict() for name in ("network", "average", "optimizer", "schedule")}
+        return parts | {"history": [asdict(epoch) for epoch in self.history]}
+
+    def restore(self, state: Checkpoint) -> None:
+        for name in ("network", "average", "optimizer", "schedule"):
+            getattr(self, name).load_state_dict(state[name])
+        self.history.extend(Epoch(**epoch) for epoch in state["history"])
+
+
+def _train_and_validate(
+    model: FaceNetwork | DistributedDataParallel,
+    run: _Run,
+    faces: FaceImages,
+    roles: Roles,
+    options: Options,
+    *,
+    epoch: int,
+) -> Epoch:
+    """One epoch and what the average of the weights gives on the validation images after it."""
+    started = time.monotonic()
+    batches = epoch_batches(roles, options, epoch=epoch)
+    shares = tqdm(
+        batches[:, rank() :: world_size()],
+        desc=f"Epoch {epoch + 1}/{options.epochs}",
+        unit=" steps",
+        leave=False,
+        disable=rank() > 0,
+    )
+    size = options.small_size if epoch < options.small_epochs else CROP_SIZE
+    loss, accuracy = train_one_epoch(
+        model,
+        run.average,
+        ((torch.from_numpy(faces.frames[share]), torch.from_numpy(roles.labels[share])) for share in shares),
+        run.optimizer,
+        run.schedule,
+        size=size,
+        margin=options.margin,
+        scale=options.scale,
+        ema_decay=options.ema_decay,
+        generator=torch.Generator().manual_seed((options.seed * 10_000 + epoch) * 1_000 + rank()),
+    )
+    similarities = recognise_all(run.average, faces, roles.validation, people=len(roles.people))[0]
+    labels = torch.from_numpy(roles.labels[roles.validation])
+    return Epoch(
+        seconds=time.monotonic() - started,
+        images=batches.size,
+        size=size,
+        train_loss=loss,
+        train_accuracy=accuracy,
+        validation_loss=functional.cross_entropy(options.scale * similarities, labels).item(),
+        validation_accuracy=(similarities.argmax(1) == labels).double().mean().item(),
+    )
 
 
 def train_one_epoch(
-    network: FaceNetwork,
+    model: FaceNetwork | DistributedDataParallel,
     average: FaceNetwork,
     batches: Iterable[tuple[Tensor, Tensor]],
     optimizer: Optimizer,
@@ -151,13 +185,14 @@ def train_one_epoch(
     """One optimisation step per batch of frames uint8 `[N, 250, 250, 3]` and labels int64 `[N]`.
 
     Returns:
-        The mean loss with the margin, and the share of images classified rightly without it.
+        The mean loss with the margin, and the share of images classified rightly without it, over all processes.
 
     Raises:
         TrainingError: the loss is no longer a number, or the device's memory is too small.
     """
-    device = next(network.parameters()).device
-    network.train()
+    network = model.module if isinstance(model, DistributedDataParallel) else model
+    device = next(model.parameters()).device
+    model.train()
     losses: list[float] = []
     correct = total = 0
     for frames, classes in batches:
@@ -165,7 +200,7 @@ def train_one_epoch(
             images = augment(frames.to(device), size=size, generator=generator)
             labels = classes.to(device)
             with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-                similarities = network(images)
+                similarities = model(images)
             loss = cosine_margin_loss(similarities.float(), labels, margin=margin, scale=scale)
             losses.append(loss.item())
             if not math.isfinite(losses[-1]):
@@ -182,7 +217,8 @@ def train_one_epoch(
         update_average(average, network, decay=ema_decay, steps=schedule.last_epoch)
         correct += int((similarities.argmax(1) == labels).sum())
         total += len(labels)
-    return float(np.mean(losses)), correct / total
+    loss_mean, accuracy = mean_over_processes(float(np.mean(losses)), correct / total)
+    return loss_mean, accuracy
 
 
 @torch.inference_mode()
@@ -204,7 +240,7 @@ def epoch_batches(roles: Roles, options: Options, *, epoch: int) -> NDArray[np.i
     counts = np.bincount(roles.labels[roles.train])[roles.labels[roles.train]]
     weights = counts.astype(np.float64) ** -options.balance
     known_per_step = options.batch_size // 2 if len(roles.others) else options.batch_size
-    steps = math.ceil(len(roles.train) / known_per_step)
+    steps = math.ceil(max(len(roles.train), options.min_epoch_images) / known_per_step)
     known = _draw(roles.train, weights, steps * known_per_step, random)
     others = _draw(roles.others, np.ones(len(roles.others)), steps * (options.batch_size - known_per_step), random)
     return np.concatenate([known.reshape(steps, -1), others.reshape(steps, -1)], axis=1)
@@ -265,8 +301,8 @@ def _refuse_to_overwrite(last: Path) -> None:
         )
 
 
-def _line(epoch: int, entry: Epoch, *, size: int) -> str:
+def _line(epoch: int, entry: Epoch) -> str:
     return (
-        f"Epoch {epoch + 1}, {size} px: loss {entry.train_loss:.3f}, accuracy {entry.train_accuracy:.2%}; "
+        f"Epoch {epoch + 1}, {entry.size} px: loss {entry.train_loss:.3f}, accuracy {entry.train_accuracy:.2%}; "
         f"validation loss {entry.validation_loss:.3f}, accuracy {entry.validation_accuracy:.2%}"
     )

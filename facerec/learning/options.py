@@ -6,6 +6,11 @@ from typing import Literal
 
 from pydantic import JsonValue
 
+NOT_IN_RECIPE = {
+    *("data", "data_dir", "output", "images", "checkpoints", "tuning_storage"),  # where things are
+    *("folds", "explore", "tune", "resume"),  # what to do
+}
+
 
 @dataclass(frozen=True)
 class Options:
@@ -18,8 +23,8 @@ class Options:
     """Where downloads, extracted archives and decoded frames are kept."""
     min_images: int = 20
     """People with this many pictures or more are known, at least 5."""
-    fold: Literal[0, 1, 2, 3, 4] = 0
-    """Which fifth of each person's images is the test set."""
+    folds: Literal[1, 2, 3, 4, 5] = 1
+    """How many networks to train, each tested on another fifth of every person's images; the first is exported."""
     seed: int = 0
     """Source of the split and of all randomness in training."""
 
@@ -34,9 +39,11 @@ class Options:
     """How many of the backbone's 17 blocks are trained, counted from its end; 0 trains the head alone."""
 
     # --- training ---
-    epochs: int = 36
+    epochs: int = 32
     """An epoch draws as many known images as there are to train on, and as many of other people."""
-    small_epochs: int = 20
+    min_epoch_images: int = 2000
+    """How many known images an epoch draws where there are fewer."""
+    small_epochs: int = 12
     """The first epochs run on smaller images, at less than half the cost."""
     small_size: int = 112
     """Side of those images in pixels; afterwards it is that of the crop, 160."""
@@ -68,11 +75,14 @@ class Options:
     """Where the run keeps its state: last.pt to go on from, best.pt to export."""
     explore: bool = False
     """Describe the data, draw its figures and stop."""
+    tune: bool = False
+    """Search the embedding size, the unfrozen blocks and the learning rate by validation accuracy, and stop."""
+    tuning_storage: str | None = None
+    """Database of the search, an SQLAlchemy URL that several machines may share; by default CHECKPOINTS/tuning.db."""
     resume: bool = False
     """Go on with a run that was stopped, from the end of its last finished epoch."""
 
     def recipe(self) -> dict[str, JsonValue]:
-        """The options that decide the result, as plain values: all but where things are and what to do."""
-        others = {"data", "data_dir", "output", "images", "checkpoints", "explore", "resume"}
-        options = {name: value for name, value in asdict(self).items() if name not in others}
+        """The options that decide what a network becomes, as plain values."""
+        options = {name: value for name, value in asdict(self).items() if name not in NOT_IN_RECIPE}
         return {name: value.name if isinstance(value, Path) else value for name, value in options.items()}

@@ -4,13 +4,14 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 from pydantic import JsonValue
 
 from facerec.learning.evaluate import Figures
 from facerec.learning.export import FILE_NAME, Parity
 from facerec.learning.fit import Epoch
 from facerec.learning.metrics import Share
-from facerec.model_file import Person
+from facerec.model_file import ModelMetadata
 
 REFERENCES = (
     ("pixels, 1-nearest-neighbour (at most 50 images a person)", "26.6 %", "Müller & Guido, 2016, chapter 3"),
@@ -18,6 +19,14 @@ REFERENCES = (
     ("ResNet18 fine-tuned", "93.06 %", "a student project"),
     ("MobileNetV3-Large + embedding head, best epoch of 10", "95.14 %", "on the split that also chose the epoch"),
 )
+LFW_LIMITS = """\
+- In Labeled Faces in the Wild the known people are public figures of about 2002 to 2004 in press photographs, mostly
+  frontal, most of them men and politicians.
+"""
+LFW_TERMS = """\
+The pictures of Labeled Faces in the Wild belong to their owners and were collected for research; the project holds none
+of them.
+"""
 
 
 @dataclass(frozen=True)
@@ -25,28 +34,27 @@ class Report:
     """A run and its figures. Shares are of 1, times in seconds."""
 
     command: str
-    created: str
-    version: str
     machine: str
     training_seconds: float
     """Of the epochs with their validation, over all sessions of a resumed run."""
     training_images_per_second: float
-    options: dict[str, JsonValue]
-    start: str
+    lfw: bool
+    """Whether the data set is Labeled Faces in the Wild."""
     data: dict[str, JsonValue]
-    best_epoch: int
-    temperature: float
-    threshold: float
-    chosen_false_accept_rate: float
+    metadata: ModelMetadata
+    """What the exported file says of itself."""
     figures: Figures
-    people: list[Person]
+    """Of the exported network."""
+    folds: list[Figures]
+    """Of the network of each fold; the first is the exported one."""
     mistakes: list[dict[str, str]]
     parity: Parity
+    best_epoch: int
     history: list[Epoch]
 
     def write(self, output: Path) -> None:
         """Write `report.json` and the model card to the folder `output`."""
-        plain = asdict(self) | {"people": [person.model_dump() for person in self.people]}
+        plain = asdict(self) | {"metadata": self.metadata.model_dump(mode="json")}
         _replace(output / "report.json", json.dumps(plain, indent=1, ensure_ascii=False) + "\n")
         _replace(output / "README.md", self.card())
 
@@ -59,12 +67,12 @@ class Report:
             (
                 "macro recall",
                 f"{figures.macro_recall:.2%} (95 % interval {figures.macro_recall_low:.2%} to "
-                f"{figures.macro_recall_high:.2%}, over {len(self.people)} people)",
+                f"{figures.macro_recall_high:.2%}, over {len(self.metadata.people)} people)",
             ),
             ("DIR at FAR 1 %", _share(figures.dir_at_far_1)),
             ("DIR at FAR 10 %", _share(figures.dir_at_far_10)),
             ("AUROC, known against strangers", f"{figures.auroc:.4f}"),
-            (f"strangers accepted at the threshold {self.threshold:.3f}", _share(figures.accepted_strangers)),
+            (f"strangers accepted at the threshold {self.metadata.threshold:.3f}", _share(figures.accepted_strangers)),
             ("known people named rightly and accepted there", _share(figures.accepted_known)),
             ("ECE before calibration", f"{figures.ece_uncalibrated:.2%}"),
             ("ECE after calibration", f"{figures.ece:.2%}"),
@@ -77,22 +85,23 @@ class Report:
 
     def card(self) -> str:
         """The model card in Markdown (Mitchell et al., 2019, arXiv:1810.03993)."""
+        metadata, count = self.metadata, len(self.metadata.people)
         figures = "\n".join(f"| {name} | {value} |" for name, value in self.summary())
         references = "\n".join(f"| {name} | {value} | {source} |" for name, value, source in REFERENCES)
         data = "\n".join(f"| {name} | {value} |" for name, value in self.data.items())
         people = "\n".join(
             f"| {person.name} | {person.training_images} | {person.test_images} | "
             f"{'' if person.test_recall is None else format(person.test_recall, '.1%')} |"
-            for person in self.people
+            for person in metadata.people
         )
         mistakes = "\n".join(f"| {m['picture']} | {m['answer']} |" for m in self.mistakes) or "| none | |"
         return f"""\
 # Model card: `{FILE_NAME}`
 
-Recognises {len(self.people)} people in pictures of one face each, and says so when a face is somebody else's.
-MobileNetV3-Large with an embedding head of {self.options["embedding_size"]} and a cosine-margin classifier, exported to
-ONNX with its preprocessing, mirror averaging and calibration. Made on {self.created} by version {self.version} of this
-project with
+Recognises {count} people in pictures of one face each, and says so when a face is somebody else's.
+MobileNetV3-Large with an embedding head of {metadata.embedding_size} and a cosine-margin classifier, exported to
+ONNX with its preprocessing, mirror averaging and calibration. Made on {metadata.created:%Y-%m-%d} by version
+{metadata.version} of this project with
 
     {self.command}
 
@@ -105,12 +114,12 @@ programs, are written by that command.
 | tensor | type and shape | what |
 |---|---|---|
 | `images` | uint8 `[N, 250, 250, 3]` | upright RGB frames with the face in the middle, about 110 pixels high |
-| `probabilities` | float32 `[N, {len(self.people)}]` | calibrated: softmax of similarities / {self.temperature:.4f} |
-| `similarities` | float32 `[N, {len(self.people)}]` | cosine, -1 to 1 |
-| `embeddings` | float32 `[N, {self.options["embedding_size"]}]` | L2-normalised |
+| `probabilities` | float32 `[N, {count}]` | calibrated: softmax of similarities / {metadata.temperature:.4f} |
+| `similarities` | float32 `[N, {count}]` | cosine, -1 to 1 |
+| `embeddings` | float32 `[N, {metadata.embedding_size}]` | L2-normalised |
 
-A face whose highest similarity is under **{self.threshold:.3f}** is a stranger's.
-{self.chosen_false_accept_rate:.2%} of the strangers that chose this threshold pass it.
+A face whose highest similarity is under **{metadata.threshold:.3f}** is a stranger's.
+{metadata.false_accept_rate:.2%} of the strangers that chose this threshold pass it.
 
 ## Figures
 
@@ -121,7 +130,7 @@ Proportions have their counts and Wilson's 95 % interval.
 |---|---|
 {figures}
 
-For comparison, top-1 of others on the people with 20 images or more:
+{self._folds()}For comparison, top-1 of others on the people with 20 images or more:
 
 | method | top-1 | source |
 |---|---|---|
@@ -140,20 +149,19 @@ of the strangers' images chooses the threshold, the other tests it. Best epoch b
 
 ## Limits of use
 
-- It tells its own {len(self.people)} people apart. It is not a general face embedding: new people are learned by
+- It tells its own {count} people apart. It is not a general face embedding: new people are learned by
   training on their pictures.
-- It was measured on frames like its training data: press photographs, mostly frontal, one face in the middle. It does
-  not look for faces in a picture, and doesn't say that a picture holds none.
-- In LFW the known people are public figures of about 2002 to 2004, most of them men and politicians. Recall differs
-  between people (below), and for groups that the data hardly holds nobody has measured it.
-- One stranger in a hundred is taken for a known person by design. Don't decide on access, identity or anybody's rights
-  with it alone, and recognise only people who agreed to it.
+- It was measured on pictures like its training data: one face in the middle of the frame. It does not look for faces in
+  a picture, and doesn't say that a picture holds none.
+{LFW_LIMITS if self.lfw else ""}\
+- Recall differs between people (below). For groups that the data hardly holds nobody has measured it.
+- {metadata.false_accept_rate:.1%} of the strangers are taken for a known person by design. Don't decide on access,
+  identity or anybody's rights with it alone, and recognise only people who agreed to it.
 
 ## Licence of the weights
 
-The network {self.start}. The pictures of LFW belong to their owners and were collected for research; none is part of
-this repository.
-
+The network {metadata.licence}.
+{LFW_TERMS if self.lfw else ""}
 ## People
 
 | person | training images | test images | test recall |
@@ -165,6 +173,26 @@ this repository.
 | picture | answer |
 |---|---|
 {mistakes}
+"""
+
+    def _folds(self) -> str:
+        """A table of the folds and their mean; empty where there is only one."""
+        if len(self.folds) == 1:
+            return ""
+        columns = ("top_1", "macro_recall", "dir_at_far_1", "dir_at_far_10", "accepted_strangers", "ece")
+        rows = [[fold.values()[column] for column in columns] for fold in self.folds]
+        table = "\n".join(
+            f"| {name} | " + " | ".join(f"{value:.2%}" for value in row) + " |"
+            for name, row in (*enumerate(rows), ("**mean**", np.mean(rows, axis=0)))
+        )
+        return f"""\
+Of {len(self.folds)} networks trained alike, each on another split; over five, every image of a known person is tested
+once. Fold 0 is the exported network.
+
+| fold | top-1 | macro recall | DIR at FAR 1 % | DIR at FAR 10 % | strangers accepted | ECE |
+|---|---|---|---|---|---|---|
+{table}
+
 """
 
 

@@ -64,37 +64,39 @@ def test_a_stopped_run_goes_on_to_the_same_result(
     name: str, call: int, faces: FaceImages, roles: Roles, options: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stopped within the second epoch, or between its two checkpoints."""
-    whole = fit(faces, roles, dataclasses.replace(options, checkpoints=options.checkpoints / "whole"), device=CPU)
+    whole = fit(
+        faces, roles, dataclasses.replace(options, checkpoints=options.checkpoints / "whole"), fold=0, device=CPU
+    )
     with monkeypatch.context() as patch:
         interrupt(patch, name, call=call)
         with pytest.raises(KeyboardInterrupt):
-            fit(faces, roles, options, device=CPU)
-    resumed = fit(faces, roles, dataclasses.replace(options, resume=True), device=CPU)
+            fit(faces, roles, options, fold=0, device=CPU)
+    resumed = fit(faces, roles, dataclasses.replace(options, resume=True), fold=0, device=CPU)
     assert len(resumed.history) == 3
     assert_same(whole, resumed)
 
 
 def test_it_learns(faces: FaceImages, roles: Roles, options: Options) -> None:
-    fitted = fit(faces, roles, dataclasses.replace(options, epochs=12, small_epochs=12), device=CPU)
+    fitted = fit(faces, roles, dataclasses.replace(options, epochs=12, small_epochs=12), fold=0, device=CPU)
     assert fitted.history[-1].train_loss < 0.6 * fitted.history[0].train_loss
 
 
 def test_another_run_is_not_overwritten(faces: FaceImages, roles: Roles, options: Options) -> None:
-    fit(faces, roles, options, device=CPU)
+    fit(faces, roles, options, fold=0, device=CPU)
     with pytest.raises(CheckpointError, match=r"holds another run"):
-        fit(faces, roles, options, device=CPU)
+        fit(faces, roles, options, fold=0, device=CPU)
 
 
 def test_resuming_needs_the_same_options(faces: FaceImages, roles: Roles, options: Options) -> None:
-    fit(faces, roles, options, device=CPU)
+    fit(faces, roles, options, fold=0, device=CPU)
     other = dataclasses.replace(options, resume=True, margin=0.1, seed=5, data=Path("elsewhere"))
     with pytest.raises(CheckpointError, match=r"--margin 0.35 \(now 0.1\), --seed 0 \(now 5\)"):
-        fit(faces, roles, other, device=CPU)
+        fit(faces, roles, other, fold=0, device=CPU)
 
 
 def test_resuming_needs_a_run(faces: FaceImages, roles: Roles, options: Options) -> None:
     with pytest.raises(CheckpointError, match=r"there is no run to go on with"):
-        fit(faces, roles, dataclasses.replace(options, resume=True), device=CPU)
+        fit(faces, roles, dataclasses.replace(options, resume=True), fold=0, device=CPU)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 cut off"])
@@ -106,7 +108,7 @@ def test_damaged_checkpoint(tmp_path: Path, content: bytes) -> None:
 
 def test_a_loss_that_is_no_number_stops_the_run(faces: FaceImages, roles: Roles, options: Options) -> None:
     with pytest.raises(TrainingError, match=r"the loss is nan at step \d+.*--learning-rate"):
-        fit(faces, roles, dataclasses.replace(options, learning_rate=math.inf), device=CPU)
+        fit(faces, roles, dataclasses.replace(options, learning_rate=math.inf), fold=0, device=CPU)
 
 
 def test_out_of_memory_names_the_batch_size(
@@ -117,7 +119,7 @@ def test_out_of_memory_names_the_batch_size(
 
     monkeypatch.setattr(module, "augment", too_large)
     with pytest.raises(TrainingError, match="--batch-size"):
-        fit(faces, roles, options, device=CPU)
+        fit(faces, roles, options, fold=0, device=CPU)
 
 
 def test_batches_are_half_known_half_others(roles: Roles, options: Options) -> None:

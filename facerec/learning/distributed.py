@@ -1,0 +1,53 @@
+"""Training in several processes, one per GPU, as `torchrun` starts them.
+
+In a single process nothing here does anything.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+import torch
+from torch import distributed
+
+
+@contextlib.contextmanager
+def process_group() -> Iterator[None]:
+    """Join the processes that `torchrun` started, if it did."""
+    if "WORLD_SIZE" not in os.environ:
+        yield
+        return
+    distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
+
+
+def rank() -> int:
+    """The number of this process; process 0 alone evaluates, prints and writes."""
+    return distributed.get_rank() if distributed.is_initialized() else 0
+
+
+def world_size() -> int:
+    """The number of processes."""
+    return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+@contextlib.contextmanager
+def first_process_first() -> Iterator[None]:
+    """Let process 0 do what is inside before the others do: they then find what it has written."""
+    if distributed.is_initialized() and rank() > 0:
+        distributed.barrier()
+    yield
+    if distributed.is_initialized() and rank() == 0:
+        distributed.barrier()
+
+
+def mean_over_processes(*values: float) -> list[float]:
+    """The mean of each value over all processes."""
+    tensor = torch.tensor(values, dtype=torch.float64)
+    if distributed.is_initialized():
+        tensor = tensor.cuda() if torch.cuda.is_available() else tensor
+        distributed.all_reduce(tensor)
+    return (tensor / world_size()).tolist()

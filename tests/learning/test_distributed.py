@@ -1,0 +1,45 @@
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facerec.learning.dataset import load_faces
+from facerec.learning.fit import epoch_batches
+from facerec.learning.options import Options
+from facerec.learning.roles import assign_roles
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_processes_share_each_batch_without_overlap(processes: int, small_options: Options) -> None:
+    faces = load_faces(small_options.data, data_dir=small_options.data_dir)
+    roles = assign_roles(faces, min_images=5, seed=0, fold=0)
+    batches = epoch_batches(roles, dataclasses.replace(small_options, batch_size=12), epoch=0)
+    shares = [batches[:, rank::processes] for rank in range(processes)]
+    assert sorted(np.concatenate(shares, axis=1).ravel()) == sorted(batches.ravel())
+    for share in shares:
+        assert share.shape[1] == 12 // processes
+        assert np.isin(share, roles.train).sum() == np.isin(share, roles.others).sum()
+
+
+def test_two_processes_train_one_model(small_options: Options, tmp_path: Path) -> None:
+    command = [
+        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "train.py"),
+        *("--data", small_options.data, "--data-dir", tmp_path / "data", "--min-images", "5", "--weights", "none"),
+        *("--epochs", "2", "--small-epochs", "1", "--small-size", "48", "--batch-size", "12"),
+        *("--min-epoch-images", "1", "--embedding-size", "128"),
+        *("--output", tmp_path / "model", "--images", tmp_path / "images", "--checkpoints", tmp_path / "checkpoints"),
+    ]
+    result = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("known people:") == 1, "one process writes"
+    report = json.loads((tmp_path / "model" / "report.json").read_text())
+    roles = assign_roles(load_faces(small_options.data, data_dir=small_options.data_dir), min_images=5, seed=0, fold=0)
+    expected = epoch_batches(roles, small_options, epoch=0).size
+    assert [epoch["images"] for epoch in report["history"]] == [expected] * 2, "the same images as in one process"
+    assert report["parity"]["same_top_1"] == report["parity"]["images"]

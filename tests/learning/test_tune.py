@@ -1,0 +1,47 @@
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from facerec.learning import tune as module
+from facerec.learning.dataset import load_faces
+from facerec.learning.fit import fit
+from facerec.learning.options import Options
+from facerec.learning.roles import assign_roles
+from facerec.learning.tune import save_trials, tune
+
+
+def test_a_stopped_search_goes_on(small_options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        module, "GRID", {"embedding_size": [128], "unfrozen_blocks": [0, 3], "learning_rate": [1e-3, 3e-3]}
+    )
+    options = dataclasses.replace(
+        small_options, epochs=1, small_epochs=1, checkpoints=tmp_path / "checkpoints", output=tmp_path, images=tmp_path
+    )
+    faces = load_faces(options.data, data_dir=options.data_dir)
+    roles = assign_roles(faces, min_images=5, seed=0, fold=0)
+    trained: list[Options] = []
+
+    def counting(*args: Any, **kwargs: Any) -> Any:
+        trained.append(args[2])
+        if len(trained) == 3:
+            raise KeyboardInterrupt
+        return fit(*args, **kwargs)
+
+    monkeypatch.setattr(module, "fit", counting)
+    with pytest.raises(KeyboardInterrupt):
+        tune(faces, roles, options, device=torch.device("cpu"))
+    trials = tune(faces, roles, options, device=torch.device("cpu"))
+    assert len(trained) == 5, "two before the stop, the stopped one, and two after it"
+    assert {(trial.unfrozen_blocks, trial.learning_rate) for trial in trained} == {
+        (blocks, rate) for blocks in (0, 3) for rate in (1e-3, 3e-3)
+    }
+    assert len(trials) == 4
+    assert trials["validation_accuracy"].is_monotonic_decreasing
+    assert not list(options.checkpoints.glob("trial-*"))
+
+    save_trials(trials, options)
+    assert (tmp_path / "tuning.csv").read_text().startswith("embedding_size,unfrozen_blocks,learning_rate,validation_")
+    assert (tmp_path / "tuning.png").stat().st_size > 10_000
