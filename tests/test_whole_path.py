@@ -118,7 +118,8 @@ def test_predict_py_never_imports_torch() -> None:
     ("arguments", "message"),
     [
         (["--data", "missing"], "train.py: missing doesn't exist: --data names an archive or a folder of people."),
-        (["--data", "tests", "--min-images", "3"], "no pictures in tests"),
+        (["--data", "docs"], "no pictures in docs"),
+        (["--min-images", "4"], "train.py: --min-images is 4 and must be between 5 and inf."),
     ],
 )
 def test_train_py_says_what_is_wrong_in_one_line(arguments: list[str], message: str, tmp_path: Path) -> None:

@@ -5,6 +5,10 @@ class LearningError(Exception):
     """Base of the errors below."""
 
 
+class OptionError(LearningError):
+    """An option's value makes no sense."""
+
+
 class DataError(LearningError):
     """The data set is missing, damaged or too small."""
 

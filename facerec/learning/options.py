@@ -1,14 +1,35 @@
 """The options of `train.py`, with their defaults; the command line is derived from this class."""
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 from pydantic import JsonValue
 
+from facerec.learning.errors import OptionError
+
 NOT_IN_RECIPE = {
     *("data", "data_dir", "output", "images", "checkpoints", "tuning_storage"),  # where things are
     *("folds", "explore", "tune", "resume"),  # what to do
+}
+
+LIMITS: dict[str, tuple[float, float]] = {
+    "min_images": (5, math.inf),  # fewer can't be split into train, validation and test in every fold
+    "seed": (0, 2**31),
+    "unfrozen_blocks": (0, 17),
+    "epochs": (1, 10_000),
+    "min_epoch_images": (1, math.inf),
+    "small_epochs": (0, math.inf),
+    "small_size": (32, 160),
+    "batch_size": (2, math.inf),
+    "learning_rate": (0, math.inf),
+    "weight_decay": (0, math.inf),
+    "margin": (0, 1),
+    "scale": (1, math.inf),
+    "balance": (0, 1),
+    "ema_decay": (0, 1),
+    "false_accept_rate": (0, 1),
 }
 
 
@@ -81,6 +102,17 @@ class Options:
     """Database of the search, an SQLAlchemy URL that several machines may share; by default CHECKPOINTS/tuning.db."""
     resume: bool = False
     """Go on with a run that was stopped, from the end of its last finished epoch."""
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            OptionError: one is out of its limits.
+        """
+        for name, (low, high) in LIMITS.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise OptionError(f"--{name.replace('_', '-')} is {value} and must be between {low} and {high}.")
 
     def recipe(self) -> dict[str, JsonValue]:
         """The options that decide what a network becomes, as plain values."""

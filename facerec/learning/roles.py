@@ -12,8 +12,6 @@ from facerec.learning.errors import DataError
 
 FOLDS = 5
 """A fold tests a fifth of each person's images; five folds test every image once."""
-MIN_IMAGES = 5
-"""Under this, a person can't have an image in each of train, validation and test of every fold."""
 
 MIN_STRANGERS = 20
 """Pictures of strangers; with fewer, a rate of accepted strangers means nothing."""
@@ -60,12 +58,8 @@ def assign_roles(faces: FaceImages, *, min_images: int, seed: int, fold: int) ->
     don't move anybody else's images.
 
     Raises:
-        DataError: fewer than 2 known people, or too few images to split.
+        DataError: fewer than 2 known people.
     """
-    if min_images < MIN_IMAGES:
-        raise DataError(
-            f"--min-images must be at least {MIN_IMAGES}: fewer can't be split into train, validation, test."
-        )
     counts = faces.counts()
     known = np.flatnonzero(counts >= min_images)
     other = np.flatnonzero((counts > 1) & (counts < min_images))

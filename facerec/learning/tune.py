@@ -106,7 +106,13 @@ def _retry_failed(study: optuna.Study) -> None:
     done = [trial.params for trial in study.get_trials(states=[TrialState.COMPLETE])]
     for trial in study.get_trials(states=[TrialState.FAIL]):
         if trial.params not in done:
-            optuna.storages.RetryHeartbeatStaleTrialCallback()(study, trial)
+            again = optuna.trial.create_trial(
+                state=TrialState.WAITING,
+                params=trial.params,
+                distributions=trial.distributions,
+                system_attrs=trial.system_attrs,
+            )
+            study.add_trial(again)
             done.append(trial.params)
 
 

@@ -54,16 +54,10 @@ def test_a_split_depends_on_seed_and_name_alone() -> None:
     assert test_images_of_bob(COUNTS, seed=0) != test_images_of_bob(COUNTS, seed=1)
 
 
-@pytest.mark.parametrize(
-    ("counts", "min_images", "message"),
-    [
-        ({"Ann": 20, "Bob": 19, "Cid": 1, "Dee": 1}, 20, r"1 of 4 people have 20 pictures or more, and 2 are needed"),
-        ({"Ann": 20, "Bob": 20}, 4, r"--min-images must be at least 5"),
-    ],
-)
-def test_too_few(counts: dict[str, int], min_images: int, message: str) -> None:
-    with pytest.raises(DataError, match=message):
-        assign_roles(faces_with(counts), min_images=min_images, seed=0, fold=0)
+def test_one_known_person_is_too_few() -> None:
+    faces = faces_with({"Ann": 20, "Bob": 19, "Cid": 1, "Dee": 1})
+    with pytest.raises(DataError, match=r"1 of 4 people have 20 pictures or more, and 2 are needed"):
+        assign_roles(faces, min_images=20, seed=0, fold=0)
 
 
 def test_without_strangers_some_of_the_others_play_them() -> None:

@@ -1,0 +1,22 @@
+"""render.yaml starts a service: an unknown or bad setting would only show once it is deployed."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from facerec.serving.settings import Settings
+
+BLUEPRINT = Path(__file__).parents[1] / "render.yaml"
+BELOW_DEFAULT = {"max_bodies", "max_pixels"}
+
+
+def test_the_settings_of_the_blueprint_are_valid_and_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    variables = dict(re.findall(r'key: (\w+)\n +value: "(.*)"', BLUEPRINT.read_text()))
+    assert variables
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings.from_environment().model_dump(include={name.removeprefix("FACEREC_").lower() for name in variables})
+    for name, value in settings.items():
+        default = Settings.model_fields[name].default
+        assert value < default if name in BELOW_DEFAULT else value == default, name
