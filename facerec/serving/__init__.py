@@ -1,0 +1,1 @@
+"""From a request to an answer: fetch, decode, frame, recognise. Never imports torch."""

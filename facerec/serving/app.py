@@ -1,0 +1,97 @@
+"""The FastAPI application."""
+
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.exceptions import HTTPException
+
+from facerec import __version__
+from facerec.serving.endpoints import health, model, operation, recognition
+from facerec.serving.errors import Unauthorized
+from facerec.serving.fetch import Fetcher, Resolve, look_up
+from facerec.serving.gate import Gate
+from facerec.serving.intake import Intake
+from facerec.serving.metrics import Metrics
+from facerec.serving.observe import Observed
+from facerec.serving.pipeline import Pipeline
+from facerec.serving.problems import documented, raise_invalid_request, raise_service_error
+from facerec.serving.recognizer import Recognizer
+from facerec.serving.settings import Settings
+
+_DESCRIPTION = """Names the people whom it knows in pictures, and says when it does not know someone.
+
+Errors are problem details (RFC 9457) with a stable `code`. Every answer has an `X-Request-ID`."""
+
+
+def create_app(
+    settings: Settings,
+    *,
+    resolve: Resolve = look_up,
+    ca_file: str | None = None,
+    write_log: Callable[[str], None] = lambda line: print(line, flush=True),
+) -> FastAPI:
+    """The service as `settings` want it.
+
+    `resolve` finds the addresses of a host, `ca_file` holds the certificate authorities to trust instead of the usual
+    ones, `write_log` takes the JSON line of each request.
+    """
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        fetches = Gate("fetch", threads=settings.max_fetches)
+        compute = Gate("compute", threads=settings.max_recognitions, waiting=settings.max_waiting)
+        metrics.watch(fetches)
+        metrics.watch(compute)
+        try:
+            yield {
+                "pipeline": Pipeline(
+                    settings,
+                    recognizer=Recognizer.load(settings.model, threads=settings.threads),
+                    fetcher=Fetcher(settings, fetches, resolve=resolve, ca_file=ca_file),
+                    compute=compute,
+                    metrics=metrics,
+                )
+            }
+        finally:
+            fetches.close()
+            compute.close()
+
+    app = FastAPI(title="Face recognition", version=__version__, description=_DESCRIPTION, lifespan=lifespan)
+    app.add_exception_handler(RequestValidationError, raise_invalid_request)
+    app.add_exception_handler(HTTPException, raise_service_error)
+    app.add_middleware(
+        Intake,
+        max_bytes=settings.max_body_bytes,
+        seconds=settings.body_seconds,
+        max_bodies=settings.max_bodies,
+    )
+    app.add_middleware(Observed, metrics=metrics, write=write_log)
+    guard: dict[str, Any] = {}
+    if settings.api_key:
+        guard = {
+            "dependencies": [Depends(_require(settings.api_key.get_secret_value()))],
+            "responses": documented(Unauthorized),
+        }
+    for router in (recognition, model, operation):
+        app.include_router(router, **guard)
+    app.include_router(health)
+    return app
+
+
+def _require(key: str) -> Callable[..., Awaitable[None]]:
+    """A dependency that lets only callers with `key` pass."""
+
+    async def check(
+        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))],
+    ) -> None:
+        given = credentials.credentials if credentials else ""
+        if not secrets.compare_digest(given.encode(), key.encode()):
+            raise Unauthorized
+
+    return check

@@ -1,0 +1,123 @@
+"""Request bodies: at most so many bytes each and together, within so many seconds."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from facerec.serving.errors import Overloaded, RequestTimeout, RequestTooLarge, ServiceError
+from facerec.serving.problems import problem_response
+
+_LEAST_BYTES = 64 * 1024
+"""What a request counts with however small its body is: it costs more than that."""
+_LINGER_SECONDS = 1
+"""How long a refused caller may go on sending. Closing under its hands would lose it the answer (RFC 9112, 9.6)."""
+
+
+class ClientGone(Exception):
+    """Nobody waits for the answer any more."""
+
+
+class Intake:
+    """Reads the whole body before the application sees the request: what follows never waits for the caller.
+
+    A request that is in progress counts with the bytes that its body may come to, `max_bytes` if it does not say; all
+    together may come to `max_bodies` times `max_bytes`.
+    """
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int, seconds: float, max_bodies: int) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+        self._seconds = seconds
+        self._room = max_bodies * max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        size = max(int(Headers(scope=scope).get("content-length", self._max_bytes)), _LEAST_BYTES)
+        if size > self._max_bytes:
+            await _refuse(RequestTooLarge(), scope, receive, send)
+            return
+        if size > self._room:
+            await _refuse(Overloaded(), scope, receive, send)
+            return
+        self._room -= size
+        try:
+            body = await self._read(receive)
+            await self._app(scope, _replay(body, receive), send)
+            return
+        except (RequestTooLarge, RequestTimeout) as error:
+            refusal = error
+        finally:
+            self._room += size
+        await _refuse(refusal, scope, receive, send)
+
+    async def _read(self, receive: Receive) -> bytes:
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._seconds):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise ClientGone
+                    body += message["body"]
+                    if len(body) > self._max_bytes:
+                        raise RequestTooLarge
+                    if not message["more_body"]:
+                        return bytes(body)
+        except TimeoutError:
+            raise RequestTimeout from None
+
+
+@contextlib.asynccontextmanager
+async def while_connected(receive: Receive) -> AsyncIterator[None]:
+    """Cancel what is inside when the caller, whose body has been read, goes away.
+
+    Raises:
+        ClientGone: it has.
+    """
+    patience = asyncio.timeout(None)
+
+    async def watch() -> None:
+        await receive()  # after the body, the only message is the disconnect
+        patience.reschedule(0)
+
+    try:
+        async with patience:
+            watcher = asyncio.create_task(watch())
+            try:
+                yield
+            finally:
+                watcher.cancel()
+    except TimeoutError:
+        if patience.expired():
+            raise ClientGone from None
+        raise
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """What `receive` gives once `body` has been read: first the body in one piece, then what comes after it."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive_again() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return receive_again
+
+
+async def _refuse(error: ServiceError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer `error`, let the caller come to the end of what it sends, then close the connection."""
+    record = scope["state"]["record"]
+    record.outcome = error.code
+    response = problem_response(error, record.id)
+    response.headers["Connection"] = "close"
+    await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})
+    await send({"type": "http.response.body", "body": response.body, "more_body": True})
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LINGER_SECONDS):
+            while (await receive()).get("more_body"):
+                pass
+    await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -1,0 +1,111 @@
+"""The ONNX model, verified and ready: frames in, probabilities, similarities and embeddings out."""
+
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from facerec.framing import FRAME_SIZE
+from facerec.model_file import INPUT, OUTPUTS, ModelFileError, ModelMetadata, Tensor, verify_checksum
+from facerec.serving.errors import InvalidOutput
+
+_FATAL = 4  # ONNX Runtime's severity of log lines; what goes wrong arrives as an exception all the same
+
+
+class Recognition(NamedTuple):
+    """What the model says of N frames; float32, columns in the order of `ModelMetadata.people`."""
+
+    probabilities: NDArray[np.float32]
+    """`[N, P]`, rows sum to 1."""
+    similarities: NDArray[np.float32]
+    """`[N, P]`, cosines, -1 to 1."""
+    embeddings: NDArray[np.float32]
+    """`[N, D]`, of length 1."""
+
+
+class Recognizer:
+    """A loaded model. Safe to call from several threads at once."""
+
+    def __init__(self, session: ort.InferenceSession, metadata: ModelMetadata, checksum: str) -> None:
+        self._session = session
+        self.metadata = metadata
+        self.checksum = checksum
+        """SHA-256 of the model file in hexadecimal."""
+
+    @classmethod
+    def load(cls, path: Path, *, threads: int) -> Self:
+        """Verify the model file at `path`, load it, and run it once so that the first request finds it warm.
+
+        `threads` is the number of threads that one recognition may use.
+
+        Raises:
+            ModelFileError: the file is missing, altered, or not a model that this version understands.
+        """
+        checksum = verify_checksum(path)
+        try:
+            session = ort.InferenceSession(path, _options(threads), providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's exceptions have no common base
+            raise ModelFileError(f"{path} is not an ONNX model that can be loaded: {error}") from None
+        try:
+            metadata = ModelMetadata.from_properties(session.get_modelmeta().custom_metadata_map)
+            _check_signature(session)
+            recognizer = cls(session, metadata, checksum)
+            _check_widths(recognizer.recognize(np.zeros((1, FRAME_SIZE, FRAME_SIZE, 3), np.uint8)), metadata)
+        except InvalidOutput:
+            raise ModelFileError(f"{path} can't be used: it gives NaN for a black picture") from None
+        except ModelFileError as error:
+            raise ModelFileError(f"{path} can't be used: {error}") from None
+        return recognizer
+
+    def recognize(self, frames: NDArray[np.uint8]) -> Recognition:
+        """Recognise the person in each of `frames`, uint8 `[N, 250, 250, 3]`, RGB as `facerec.framing` makes them.
+
+        Raises:
+            InvalidOutput: an output is NaN or infinite.
+        """
+        outputs = self._session.run([output.name for output in OUTPUTS], {INPUT.name: frames})
+        if not all(np.isfinite(output).all() for output in outputs):
+            raise InvalidOutput
+        return Recognition(*outputs)
+
+
+def _options(threads: int) -> ort.SessionOptions:
+    """Every knob of ONNX Runtime that this project turns."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _FATAL
+    # Threads that spin while they wait take the CPU from decoding and from the event loop.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def _check_signature(session: ort.InferenceSession) -> None:
+    """Raise ModelFileError unless the graph's inputs and outputs are those that `facerec.model_file` promises."""
+    for kind, promised, found in (
+        ("input", [INPUT], session.get_inputs()),
+        ("output", list(OUTPUTS), session.get_outputs()),
+    ):
+        if [tensor.name for tensor in promised] != [node.name for node in found]:
+            raise ModelFileError(f"its {kind}s are {', '.join(node.name for node in found)}")
+        for tensor, node in zip(promised, found, strict=True):
+            if tensor.type != node.type or not _fits(tensor, node.shape):
+                raise ModelFileError(f"its {kind} {node.name} is {node.type} {node.shape}")
+
+
+def _fits(promised: Tensor, shape: list[int | str | None]) -> bool:
+    """Whether `shape`, in which a name or None is any length, fits what was promised."""
+    return len(shape) == len(promised.shape) and all(
+        not isinstance(length, int) if index == 0 else wanted is None or wanted == length
+        for index, (wanted, length) in enumerate(zip(promised.shape, shape, strict=True))
+    )
+
+
+def _check_widths(recognition: Recognition, metadata: ModelMetadata) -> None:
+    """Raise ModelFileError unless the outputs have a column for each person and for each embedding component."""
+    people, size = len(metadata.people), metadata.embedding_size
+    for name, output, width in zip(Recognition._fields, recognition, (people, people, size), strict=True):
+        if output.shape != (1, width):
+            raise ModelFileError(f"its output {name} has shape {output.shape}, its metadata says (1, {width})")

@@ -1,0 +1,96 @@
+"""What tests of the service start and wait for: pictures, a running service."""
+
+import io
+import os
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import uvicorn
+from PIL import Image
+
+from facerec.serving.app import create_app
+from facerec.serving.server import BoundedProtocol
+from facerec.serving.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+LOOPBACK = (ip_network("127.0.0.1/32"),)
+"""All that tests allow to be dialled: 127.0.0.2 stays as forbidden as any private address."""
+
+
+def picture(colour: str = "red", size: tuple[int, int] = (64, 48), file_format: str = "PNG") -> bytes:
+    """A picture file of one colour; the toy model knows red, green (`lime`) and blue."""
+    file = io.BytesIO()
+    Image.new("RGB", size, colour).save(file, file_format)
+    return file.getvalue()
+
+
+def wait_until(true: Callable[[], bool], *, seconds: float = 10) -> None:
+    """Wait for `true` to hold; fail if it does not within `seconds`."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
+@contextmanager
+def running(settings: Settings, **seams: Any) -> Iterator[str]:
+    """The service, served by uvicorn as `predict.py` does, in a thread."""
+    config = uvicorn.Config(
+        create_app(settings, **seams), port=0, http=BoundedProtocol, ws="none", log_config=None, access_log=False
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        wait_until(lambda: server.started or not thread.is_alive())
+        assert server.started, "the service did not start"
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(timeout=20)
+        assert not thread.is_alive()
+
+
+def connect(service: str) -> socket.socket:
+    """A bare connection to the service, for what no HTTP library would send."""
+    return socket.create_connection(("127.0.0.1", urlsplit(service).port or 0), timeout=20)
+
+
+def free_port() -> int:
+    """A port of loopback on which nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextmanager
+def process(
+    command: list[str], variables: Mapping[str, str], *, discard_output: bool = False
+) -> Iterator[subprocess.Popen[str]]:
+    """`command`, run in the project's folder with further environment variables, killed in the end."""
+    environment = {**os.environ, "NO_COLOR": "1", **variables}
+    output = subprocess.DEVNULL if discard_output else subprocess.PIPE
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT, text=True
+    ) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
+
+
+def ready(service: str) -> bool:
+    """Whether the service answers that it is ready."""
+    try:
+        return requests.get(f"{service}/readyz", timeout=5).status_code == 200
+    except requests.ConnectionError:
+        return False

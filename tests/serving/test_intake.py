@@ -1,0 +1,138 @@
+import io
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from facerec.serving.settings import Settings
+from tests.serving.conftest import Service
+from tests.serving.harness import LOOPBACK, connect, picture, wait_until
+from tests.serving.hostile import Connection, HostileServer
+
+
+def post(path: str, *headers: str) -> bytes:
+    lines = [f"POST {path} HTTP/1.1", "Host: x", "Content-Type: application/json", *headers, "", ""]
+    return "\r\n".join(lines).encode()
+
+
+def answer(connection: socket.socket) -> tuple[int, str]:
+    """Status and code of the problem that comes back, after which the service has closed the connection."""
+    text = b""
+    while received := connection.recv(65536):
+        text += received
+    head, _, body = text.partition(b"\r\n\r\n")
+    return int(head.split()[1]), json.loads(body)["code"]
+
+
+def test_a_body_over_the_cap_is_refused_before_it_is_read(serve: Service, model: Path) -> None:
+    service = serve(Settings(model=model, max_bytes=1024))
+    with connect(service) as connection:
+        connection.sendall(post("/predict", "Content-Length: 100000000000"))
+        assert answer(connection) == (413, "request_too_large")
+
+
+def test_a_body_over_the_cap_is_refused_while_it_is_read(serve: Service, model: Path) -> None:
+    service = serve(Settings(model=model, max_bytes=1024))
+    with connect(service) as connection:
+        connection.sendall(post("/predict", "Transfer-Encoding: chunked"))
+        for _ in range(100):
+            connection.sendall(b"400\r\n" + bytes(1024) + b"\r\n")
+        assert answer(connection) == (413, "request_too_large")
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_an_ordinary_client_gets_to_see_the_refusal(serve: Service, model: Path, chunked: bool) -> None:
+    service = serve(Settings(model=model, max_bytes=1024))
+    body = io.BytesIO(bytes(5_000_000))
+    response = requests.post(
+        f"{service}/predict", data=iter(lambda: body.read(65536), b"") if chunked else body, timeout=9
+    )
+    assert response.status_code == 413
+    assert response.json()["code"] == "request_too_large"
+
+
+def test_a_slow_body_is_given_up(serve: Service, model: Path) -> None:
+    service = serve(Settings(model=model, body_seconds=0.3))
+    with connect(service) as connection:
+        connection.sendall(post("/predict", "Content-Length: 1000"))
+        start = time.monotonic()
+        connection.sendall(b"{")
+        assert answer(connection) == (408, "request_timeout")
+        assert time.monotonic() - start < 5
+
+
+def test_bodies_in_memory_are_limited_and_their_room_comes_back(serve: Service, model: Path) -> None:
+    settings = Settings(model=model, max_bodies=2, body_seconds=30)
+    service = serve(settings)
+    slow = [connect(service) for _ in range(2)]
+    for connection in slow:
+        connection.sendall(post("/predict", f"Content-Length: {settings.max_body_bytes}"))
+    upload = {"file": picture()}
+
+    def status() -> int:
+        return requests.post(f"{service}/predict/upload", files=upload, timeout=9).status_code
+
+    wait_until(lambda: status() == 503)
+    response = requests.post(f"{service}/predict/upload", files=upload, timeout=9)
+    assert (response.json()["code"], response.headers["Retry-After"]) == ("overloaded", "1")
+    for connection in slow:
+        connection.close()
+    wait_until(lambda: status() == 200)
+
+
+@pytest.fixture
+def silent() -> Iterator[HostileServer]:
+    with HostileServer({"/": Connection.stall}) as server:
+        yield server
+
+
+def test_a_client_that_goes_away_gives_its_places_back(
+    serve: Service, model: Path, silent: HostileServer, log: list[str]
+) -> None:
+    settings = Settings(
+        model=model,
+        deadline=60,
+        max_fetches=1,
+        allowed_networks=LOOPBACK,
+        allowed_ports=frozenset({silent.port}),
+    )
+    service = serve(settings)
+    body = json.dumps({"url": silent.url("/")}).encode()
+    with connect(service) as connection:
+        connection.sendall(post("/predict", f"Content-Length: {len(body)}") + body)
+        wait_until(lambda: silent.open == 1)
+        assert requests.post(f"{service}/predict", json={"url": silent.url("/")}, timeout=9).status_code == 503
+    wait_until(lambda: silent.open == 0)
+    wait_until(lambda: any('"client_gone"' in line for line in log))
+    with pytest.raises(requests.ReadTimeout):  # it waits for the picture: the place is free again
+        requests.post(f"{service}/predict", json={"url": silent.url("/")}, timeout=0.5)
+
+
+def test_slow_urls_do_not_keep_uploads_waiting(serve: Service, model: Path, silent: HostileServer) -> None:
+    settings = Settings(
+        model=model,
+        deadline=3,
+        max_fetches=4,
+        allowed_networks=LOOPBACK,
+        allowed_ports=frozenset({silent.port}),
+    )
+    service = serve(settings)
+    statuses: list[int] = []
+
+    def call() -> None:
+        statuses.append(requests.post(f"{service}/predict", json={"url": silent.url("/")}, timeout=30).status_code)
+
+    callers = [threading.Thread(target=call) for _ in range(12)]
+    for caller in callers:
+        caller.start()
+    wait_until(lambda: silent.open == 4 and len(statuses) == 8)
+    assert set(statuses) == {503}  # at once, while four wait
+    assert requests.post(f"{service}/predict/upload", files={"file": picture()}, timeout=9).status_code == 200
+    for caller in callers:
+        caller.join()
+    assert sorted(statuses) == [503] * 8 + [504] * 4

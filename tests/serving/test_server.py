@@ -1,0 +1,170 @@
+"""`predict.py` as a process: how it starts, refuses to start, bounds its callers and stops."""
+
+import contextlib
+import json
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import requests
+
+from facerec.model_file import checksum_path
+from facerec.serving import server as server_module
+from facerec.serving.settings import Settings
+from tests.serving.conftest import Service
+from tests.serving.harness import connect, free_port, picture, process, ready, wait_until
+from tests.serving.hostile import Connection, HostileServer, head
+from tests.toy_model import write_toy_model
+
+PYTHON = [sys.executable, "predict.py"]
+FASTAPI = [str(Path(sys.executable).parent / "fastapi"), "run", "predict.py"]
+
+
+@pytest.mark.parametrize("command", [PYTHON, FASTAPI], ids=["python", "fastapi"])
+def test_sigterm_lets_requests_finish_and_then_ends(command: list[str], model: Path) -> None:
+    def slow_picture(connection: Connection) -> None:
+        upload = picture()
+        connection.send(head("200 OK", f"Content-Length: {len(upload)}"))
+        connection.server.closing.wait(1)
+        connection.send(upload)
+
+    port = free_port()
+    service = f"http://127.0.0.1:{port}"
+    with HostileServer({"/slow": slow_picture, "/stuck": Connection.stall}) as server:
+        variables = {
+            "PORT": str(port),
+            "FACEREC_MODEL": str(model),
+            "FACEREC_DEADLINE": "4",
+            "FACEREC_ALLOWED_NETWORKS": "127.0.0.1",
+            "FACEREC_ALLOWED_PORTS": str(server.port),
+        }
+        with process(command, variables) as running:
+            wait_until(lambda: ready(service), seconds=30)
+            statuses: list[int] = []
+
+            def call(path: str) -> None:
+                answer = requests.post(f"{service}/predict", json={"url": server.url(path)}, timeout=20)
+                statuses.append(answer.status_code)
+
+            callers = [threading.Thread(target=call, args=(path,)) for path in ["/slow"] * 5 + ["/stuck"]]
+            for caller in callers:
+                caller.start()
+            wait_until(lambda: len(server.heads) == 6)
+            running.send_signal(signal.SIGTERM)
+            output, _ = running.communicate(timeout=15)
+            for caller in callers:
+                caller.join()
+            assert sorted(statuses) == [200] * 5 + [504]
+            assert "Traceback" not in output
+
+
+def test_requests_that_do_not_finish_are_cut_off(model: Path) -> None:
+    port = free_port()
+    service = f"http://127.0.0.1:{port}"
+    with HostileServer({"/stuck": Connection.stall}) as server:
+        variables = {
+            "PORT": str(port),
+            "FACEREC_MODEL": str(model),
+            "FACEREC_DEADLINE": "100",
+            "FACEREC_SHUTDOWN_SECONDS": "1",
+            "FACEREC_ALLOWED_NETWORKS": "127.0.0.1",
+            "FACEREC_ALLOWED_PORTS": str(server.port),
+        }
+        with process(PYTHON, variables) as running:
+            wait_until(lambda: ready(service), seconds=30)
+            body = json.dumps({"url": server.url("/stuck")})
+            with connect(service) as connection:
+                connection.sendall(
+                    f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                    f"Content-Length: {len(body)}\r\n\r\n{body}".encode()
+                )
+                wait_until(lambda: server.open == 1)
+                running.send_signal(signal.SIGTERM)
+                output, _ = running.communicate(timeout=10)
+    assert "Traceback" not in output
+
+
+def damaged(directory: Path, damage: str) -> Path:
+    path = directory / "toy.onnx"
+    write_toy_model(path)
+    if damage == "missing":
+        path.unlink()
+    elif damage == "truncated":
+        path.write_bytes(path.read_bytes()[:100])
+    else:
+        checksum_path(path).write_text("0" * 64)
+    return path
+
+
+@pytest.mark.parametrize("command", [PYTHON, FASTAPI], ids=["python", "fastapi"])
+@pytest.mark.parametrize("damage", ["missing", "truncated", "altered"])
+def test_a_bad_model_ends_the_process_with_a_clear_line(command: list[str], damage: str, tmp_path: Path) -> None:
+    path = damaged(tmp_path, damage)
+    with process(command, {"FACEREC_MODEL": str(path), "PORT": str(free_port())}) as running:
+        output, _ = running.communicate(timeout=30)
+    assert running.returncode != 0
+    assert "Traceback" not in output
+    said = " ".join(output.split())
+    assert "toy.onnx" in said
+    assert ("is missing" if damage == "missing" else "truncated or altered") in said
+
+
+@pytest.mark.parametrize("command", [PYTHON, FASTAPI], ids=["python", "fastapi"])
+def test_bad_settings_end_the_process_with_a_line_each(command: list[str]) -> None:
+    with process(command, {"FACEREC_DEADLINE": "soon", "FACEREC_MAX_BYTES": "-1"}) as running:
+        output, _ = running.communicate(timeout=30)
+    assert running.returncode != 0
+    assert "Traceback" not in output
+    assert "FACEREC_DEADLINE: " in output
+    assert "FACEREC_MAX_BYTES: " in output
+
+
+@pytest.fixture
+def hurried(serve: Service, model: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(server_module, "_HEAD_SECONDS", 0.3)
+    return serve(Settings(model=model))
+
+
+def closed(connection: socket.socket) -> bool:
+    """Whether the service closes the connection without another word."""
+    try:
+        return connection.recv(100) == b""
+    except ConnectionResetError:
+        return True
+
+
+@pytest.mark.parametrize(
+    "start", [b"", b"GET /healthz HT", b"GET /healthz HTTP/1.1\r\nX: y\r\n"], ids=["silence", "line", "headers"]
+)
+def test_a_slow_head_closes_the_connection(hurried: str, start: bytes) -> None:
+    with connect(hurried) as connection:
+        connection.settimeout(5)
+        connection.sendall(start)
+        assert closed(connection)
+
+
+def test_a_slow_head_of_a_second_request_closes_the_connection_too(hurried: str) -> None:
+    with connect(hurried) as connection:
+        connection.settimeout(5)
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"200 OK" in connection.recv(10_000)
+        connection.sendall(b"GET /healthz")
+        assert closed(connection)
+
+
+def test_an_endless_head_closes_the_connection(serve: Service, model: Path) -> None:
+    with connect(serve(Settings(model=model))) as connection:
+        connection.settimeout(5)  # less than the time that a slow head may take
+        with contextlib.suppress(OSError):
+            connection.sendall(b"GET /healthz HTTP/1.1\r\n" + (b"X: " + b"y" * 1000 + b"\r\n") * 1000)
+        assert closed(connection)
+
+
+def test_a_patient_caller_is_not_hurried(hurried: str) -> None:
+    with requests.Session() as session:
+        for pause in (0.0, 0.5, 0.5):
+            threading.Event().wait(pause)
+            assert session.get(f"{hurried}/healthz", timeout=5).status_code == 200

@@ -1,0 +1,69 @@
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from facerec.serving.cpus import available_cpus
+from facerec.serving.settings import Settings
+
+
+def test_the_defaults_open_nothing() -> None:
+    settings = Settings.from_environment()
+    assert settings.allowed_networks == ()
+    assert settings.allowed_ports == frozenset()
+    assert settings.api_key is None
+    assert settings.threads == settings.max_recognitions == available_cpus()
+
+
+def test_each_setting_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "FACEREC_DEADLINE": "2.5",
+        "FACEREC_MODEL": "/models/m.onnx",
+        "FACEREC_ALLOWED_PORTS": "8080, 9000",
+        "FACEREC_ALLOWED_NETWORKS": "10.1.0.0/16,fd00::/8",
+        "FACEREC_THRESHOLD": "0.5",
+        "API_KEY": "secret",
+        "PORT": "9",
+    }.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings.from_environment()
+    assert settings.deadline == 2.5
+    assert settings.model == Path("/models/m.onnx")
+    assert settings.allowed_ports == {8080, 9000}
+    assert settings.allowed_networks == (ip_network("10.1.0.0/16"), ip_network("fd00::/8"))
+    assert settings.threshold == 0.5
+    assert settings.api_key is not None
+    assert settings.api_key.get_secret_value() == "secret"
+    assert settings.port == 9
+
+
+def test_every_bad_variable_has_its_line_and_no_value_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = {
+        "FACEREC_DEADLINE": "soon",
+        "FACEREC_ALLOWED_NETWORKS": "10.1.2.3/16",
+        "FACEREC_ALLOWED_PORTS": "80,http",
+        "FACEREC_MAX_PIXELS": "999999999999",
+        "FACEREC_DEADLIN": "typo",
+        "API_KEY": "two words",
+        "PORT": "eighty",
+    }
+    for name, value in bad.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as exit_info:
+        Settings.from_environment()
+    lines = str(exit_info.value).splitlines()
+    assert [line.partition(":")[0] for line in lines] == sorted(bad)
+    assert not any(value in str(exit_info.value) for value in bad.values())
+
+
+def test_an_empty_key_is_no_key_that_one_could_have_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_KEY", "")
+    with pytest.raises(SystemExit, match="API_KEY"):
+        Settings.from_environment()
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValidationError):
+        Settings().deadline = 5
+    assert "secret" not in repr(Settings(api_key=SecretStr("secret")))
