@@ -3,23 +3,18 @@
 import contextlib
 import dataclasses
 import json
-import os
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import requests
 from PIL import Image
 
 import train
 from facerec.learning.options import Options
 from facerec.model_file import checksum_path
-
-ROOT = Path(__file__).parents[1]
+from tests.serving.harness import ROOT, free_port, process, ready, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -36,24 +31,13 @@ def run(small_options: Options, tmp_path_factory: pytest.TempPathFactory) -> Opt
 @contextlib.contextmanager
 def service(model: Path) -> Iterator[str]:
     """predict.py serving `model`; gives its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = os.environ | {"FACEREC_MODEL": str(model)}
+    port = free_port()
     command = [sys.executable, "-m", "fastapi", "run", "predict.py", "--host", "127.0.0.1", "--port", str(port)]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    try:
+    with process(command, {"FACEREC_MODEL": str(model)}) as running:
         address = f"http://127.0.0.1:{port}"
-        for _ in range(600):
-            with contextlib.suppress(requests.ConnectionError):
-                requests.get(f"{address}/readyz", timeout=5).raise_for_status()
-                break
-            assert process.poll() is None, process.communicate()[0].decode()
-            time.sleep(0.1)
+        wait_until(lambda: ready(address) or running.poll() is not None, seconds=60)
+        assert running.poll() is None, running.communicate()[0]
         yield address
-    finally:
-        process.terminate()
-        process.communicate(timeout=30)
 
 
 def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,101 @@
+"""What the README says is true: its commands run, its settings and figures are those of the project."""
+
+import base64
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tyro
+
+from facerec.learning.options import Options
+from facerec.serving.settings import Settings
+from tests.drawn_people import draw_person
+from tests.serving.harness import ROOT, picture, running
+from tests.toy_model import write_toy_model
+
+README = (ROOT / "README.md").read_text()
+COMMANDS = [
+    line for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL) for line in block.splitlines() if line
+]
+# What the README calls https://example.org/... would need the network.
+PICTURE_URL = f"data:image/png;base64,{base64.b64encode(picture()).decode()}"
+
+
+def commands(start: str) -> list[str]:
+    found = [command for command in COMMANDS if command.startswith(start)]
+    assert found, f"the README has no command {start}"
+    return found
+
+
+def test_every_command_is_of_a_kind_that_is_tested_here_or_by_ci() -> None:
+    kinds = (
+        "curl",
+        "uv run train.py",
+        "uv run torchrun --nproc-per-node=2 train.py",
+        "uv run --no-default-groups test.py",
+    )
+    others = [command for command in COMMANDS if not command.startswith(kinds)]
+    assert [command for command in others if "docker" not in command] == [
+        "uv run --no-default-groups fastapi run predict.py",  # test_whole_path
+        "uv run pytest",  # .ci/run
+    ]
+
+
+def test_calls_of_the_service_answer(tmp_path: Path) -> None:
+    write_toy_model(tmp_path / "toy.onnx")
+    draw_person(0, 0).save(tmp_path / "portrait.jpg")
+    with running(Settings(model=tmp_path / "toy.onnx"), write_log=lambda _: None) as address:
+        for command in (*commands("curl"), *commands("uv run --no-default-groups test.py")):
+            words = shlex.split(
+                re.sub(r"https://example\.org/\w+\.jpg", PICTURE_URL, command)
+                .replace("http://127.0.0.1:8000", address)
+                .replace(
+                    "uv run --no-default-groups test.py", f"{sys.executable} {ROOT / 'test.py'} --service {address}"
+                )
+                .replace("curl", "curl --silent --show-error --fail")
+            )
+            result = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+            assert result.returncode == 0, f"{command}: {result.stdout}{result.stderr}"
+            assert '"code"' not in result.stdout
+            assert result.stdout.startswith(("{", "identity"))
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if "train.py" in command])
+def test_training_commands_have_options_that_exist(command: str) -> None:
+    arguments = shlex.split(command.partition("train.py")[2])
+    if arguments != ["--help"]:
+        assert isinstance(tyro.cli(Options, args=arguments), Options)
+
+
+def test_every_setting_is_listed_with_its_default() -> None:
+    table = README.split("### Settings")[1].split("\n\n")[2]
+    listed = set(re.findall(r"`(FACEREC_\w+|API_KEY|PORT)`", table))
+    fields = {str(field.validation_alias or f"FACEREC_{name.upper()}") for name, field in Settings.model_fields.items()}
+    assert listed == fields
+    for name, field in Settings.model_fields.items():
+        if isinstance(field.default, int | float) and name not in {"port"}:
+            row = next(row for row in table.splitlines() if f"`FACEREC_{name.upper()}`" in row)
+            assert f"| {field.default} |" in row
+
+
+def test_every_file_that_it_shows_or_links_to_is_there() -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_its_figures_are_the_reports() -> None:
+    figures = json.loads((ROOT / "model" / "report.json").read_text())["figures"]
+    rows = dict(re.findall(r"^\| ([^|]+?) \| ([\d.]+) %", README, re.MULTILINE))
+    for name, value in (
+        ("**this project**, on images that chose nothing", figures["top_1"]["value"]),
+        ("macro recall", figures["macro_recall"]),
+        ("DIR at FAR 1 %", figures["dir_at_far_1"]["value"]),
+        ("DIR at FAR 10 %", figures["dir_at_far_10"]["value"]),
+        ("strangers taken for a known person", figures["accepted_strangers"]["value"]),
+        ("calibration error", figures["ece"]),
+    ):
+        assert float(rows[name]) == pytest.approx(100 * value, abs=0.0051), name
