@@ -14,6 +14,7 @@ from PIL import Image
 import train
 from facerec.learning.options import Options
 from facerec.model_file import checksum_path
+from tests.drawn_people import draw_people
 from tests.serving.harness import ROOT, free_port, process, ready, wait_until
 
 
@@ -62,6 +63,29 @@ def test_training_leaves_model_report_card_and_figures(run: Options) -> None:
     for figure in figures:
         with Image.open(figure) as picture:
             assert min(picture.size) > 150
+
+
+def test_two_people_with_five_pictures_each_are_enough(small_options: Options, tmp_path: Path) -> None:
+    options = dataclasses.replace(
+        small_options,
+        data=draw_people(tmp_path / "people", [5, 5]),
+        data_dir=tmp_path / "data",
+        epochs=1,
+        folds=2,
+        output=tmp_path / "model",
+        images=tmp_path / "images",
+        checkpoints=tmp_path / "checkpoints",
+    )
+    train.main(options)
+    report = json.loads((tmp_path / "model" / "report.json").read_text())
+    assert [fold["top_1"]["of"] for fold in report["folds"]] == [2, 2]
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert "known people, each compared with everybody but themselves" in card
+    assert "Of 2 networks trained alike" in card
+    assert "Labeled Faces in the Wild" not in card
+
+    train.main(dataclasses.replace(options, folds=3, resume=True))
+    assert len(json.loads((tmp_path / "model" / "report.json").read_text())["folds"]) == 3
 
 
 def test_the_service_answers_test_py(run: Options, drawn_people: Path) -> None:
