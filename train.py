@@ -50,8 +50,9 @@ def main(options: Options) -> None:
             assign_roles(faces, min_images=options.min_images, seed=options.seed, fold=fold)
             for fold in range(options.folds)
         ]
+        data = describe_data(faces, folds[0])
         if writes:
-            print_table("Data", describe_data(faces, folds[0]))
+            print_table("Data", data)
             save_figures(draw_data(faces, folds[0]), options.images)
         if options.explore:
             return
@@ -61,7 +62,7 @@ def main(options: Options) -> None:
         fitted = [fit(faces, roles, options, fold=fold, device=device) for fold, roles in enumerate(folds)]
     if writes:
         evaluations = [evaluate(one.network, faces, roles, options) for one, roles in zip(fitted, folds, strict=True)]
-        publish(fitted[0], faces, folds[0], evaluations, options, device=device)
+        publish(fitted[0], faces, folds[0], evaluations, options, data=data, device=device)
 
 
 def publish(
@@ -71,6 +72,7 @@ def publish(
     evaluations: list[Evaluation],
     options: Options,
     *,
+    data: dict[str, JsonValue],
     device: torch.device,
 ) -> None:
     """Export the network of the first fold; write the report, the model card and the figures of the run."""
@@ -97,7 +99,7 @@ def publish(
         training_seconds=seconds,
         training_images_per_second=sum(epoch.images for epoch in fitted.history) / seconds,
         lfw=options.data is None,
-        data=describe_data(faces, roles),
+        data=data,
         metadata=metadata,
         figures=evaluation.figures,
         folds=[each.figures for each in evaluations],

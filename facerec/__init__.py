@@ -5,4 +5,9 @@ torch). What both rely on stands beside them: `framing` (a picture becomes the m
 exported file promises).
 """
 
+import os
+
 __version__ = "0.1.0"
+
+# ONNX Runtime's wheels give the machine an id and report to their maker, unless told not to before the import.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

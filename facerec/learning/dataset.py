@@ -32,6 +32,7 @@ class FaceImages:
         names: `[I]` the people, sorted.
         identities: int64 `[M]`, index into `names` of each picture.
         unreadable: pictures that were skipped, each with the reason.
+        fingerprint: changes with any picture.
     """
 
     frames: NDArray[np.uint8]
@@ -39,6 +40,7 @@ class FaceImages:
     names: list[str]
     identities: NDArray[np.int64]
     unreadable: dict[str, str]
+    fingerprint: str
 
     def counts(self) -> NDArray[np.int64]:
         """int64 `[I]`, the number of pictures of each person."""
@@ -149,4 +151,4 @@ def _read_cache(cache: Path) -> FaceImages:
     if not paths:
         raise DataError(f"not one picture could be read, for example {next(iter(listed['unreadable'].items()))}.")
     names, identities = np.unique([path.split("/")[0] for path in paths], return_inverse=True)
-    return FaceImages(frames, paths, names.tolist(), identities, listed["unreadable"])
+    return FaceImages(frames, paths, names.tolist(), identities, listed["unreadable"], cache.stem)

@@ -72,10 +72,11 @@ def fit(faces: FaceImages, roles: Roles, options: Options, *, fold: int, device:
         DataError: the backbone's weights can't be loaded.
     """
     folder = options.checkpoints / f"fold-{fold}"
+    recipe = options.recipe() | {"data": faces.fingerprint}
     last, best = folder / "last.pt", folder / "best.pt"
     run = _Run.start(roles, options, device=device)
     if options.resume and (fold == 0 or last.exists()):
-        run.restore(load_checkpoint(last, recipe=options.recipe()))
+        run.restore(load_checkpoint(last, recipe=recipe))
     elif rank() == 0:
         _refuse_to_overwrite(last)
     model = DistributedDataParallel(run.network) if world_size() > 1 else run.network
@@ -85,11 +86,11 @@ def fit(faces: FaceImages, roles: Roles, options: Options, *, fold: int, device:
         if rank() == 0:
             tqdm.write(_line(epoch, run.history[-1]))
             if _best_epoch(run.history) == len(run.history):
-                save_checkpoint({"recipe": options.recipe(), "average": run.average.state_dict()}, best)
-            save_checkpoint({"recipe": options.recipe(), **run.state()}, last)
+                save_checkpoint({"recipe": recipe, "average": run.average.state_dict()}, best)
+            save_checkpoint({"recipe": recipe, **run.state()}, last)
 
     if rank() == 0:
-        run.average.load_state_dict(load_checkpoint(best, recipe=options.recipe())["average"])
+        run.average.load_state_dict(load_checkpoint(best, recipe=recipe)["average"])
     return Fitted(run.average.eval(), _best_epoch(run.history), run.history)
 
 

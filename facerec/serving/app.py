@@ -18,6 +18,7 @@ from facerec.serving.gate import Gate
 from facerec.serving.intake import Intake
 from facerec.serving.metrics import Metrics
 from facerec.serving.observe import Observed
+from facerec.serving.page import page
 from facerec.serving.pipeline import Pipeline
 from facerec.serving.problems import documented, raise_invalid_request, raise_service_error
 from facerec.serving.recognizer import Recognizer
@@ -81,6 +82,7 @@ def create_app(
     for router in (recognition, model, operation):
         app.include_router(router, **guard)
     app.include_router(health)
+    app.include_router(page)
     return app
 
 

@@ -77,7 +77,7 @@ def test_a_stopped_run_goes_on_to_the_same_result(
 
 
 def test_it_learns(faces: FaceImages, roles: Roles, options: Options) -> None:
-    fitted = fit(faces, roles, dataclasses.replace(options, epochs=12, small_epochs=12), fold=0, device=CPU)
+    fitted = fit(faces, roles, dataclasses.replace(options, epochs=20, small_epochs=20), fold=0, device=CPU)
     assert fitted.history[-1].train_loss < 0.6 * fitted.history[0].train_loss
 
 
@@ -92,6 +92,13 @@ def test_resuming_needs_the_same_options(faces: FaceImages, roles: Roles, option
     other = dataclasses.replace(options, resume=True, margin=0.1, seed=5, data=Path("elsewhere"))
     with pytest.raises(CheckpointError, match=r"--margin 0.35 \(now 0.1\), --seed 0 \(now 5\)"):
         fit(faces, roles, other, fold=0, device=CPU)
+
+
+def test_resuming_needs_the_same_pictures(faces: FaceImages, roles: Roles, options: Options) -> None:
+    fit(faces, roles, options, fold=0, device=CPU)
+    others = dataclasses.replace(faces, fingerprint="other pictures")
+    with pytest.raises(CheckpointError, match=r"of a run with other options: --data"):
+        fit(others, roles, dataclasses.replace(options, resume=True), fold=0, device=CPU)
 
 
 def test_resuming_needs_a_run(faces: FaceImages, roles: Roles, options: Options) -> None:

@@ -23,6 +23,15 @@ def test_each_request_has_one_line_of_json(serve: Service, model: Path, log: lis
     (seen,) = line["pictures"]
     assert (seen["bytes"], seen["width"], seen["height"]) == (len(upload), 64, 48)
     assert seen["milliseconds"].keys() == {"decode", "infer"}
+    stages = dict(stage.split(";dur=") for stage in response.headers["Server-Timing"].split(", "))
+    assert {name: float(duration) for name, duration in stages.items()} == seen["milliseconds"]
+
+
+def test_a_failed_request_does_not_tell_its_stages(serve: Service, model: Path) -> None:
+    service = serve(Settings(model=model))
+    response = requests.post(f"{service}/predict", json={"url": "http://pictures.test:22/"}, timeout=9)
+    assert response.status_code == 400
+    assert "Server-Timing" not in response.headers
 
 
 def test_of_a_url_only_the_host_is_logged(serve: Service, model: Path, log: list[str]) -> None:

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from facerec.framing import FRAME_SIZE
 from facerec.model_file import ModelFileError, checksum_path, write_checksum
 from facerec.serving.errors import InvalidOutput
 from facerec.serving.recognizer import Recognizer
+from tests.serving.harness import ROOT
 from tests.toy_model import TOY_PEOPLE, toy_graph, toy_metadata, write_model, write_toy_model
 
 
@@ -111,3 +113,15 @@ def test_the_service_never_imports_torch() -> None:
     check = "import sys, predict; print({'torch', 'onnx', 'fastapi'} & sys.modules.keys())"
     run = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "{'fastapi'}"
+
+
+def test_onnx_runtime_reports_to_nobody(model: Path, tmp_path: Path) -> None:
+    """With telemetry on, it leaves the machine's id and what it is about to send in the user's cache."""
+    code = (
+        "import sys; from pathlib import Path; from facerec.serving.recognizer import Recognizer; "
+        f"Recognizer.load(Path({str(model)!r}), threads=1)"
+    )
+    environment = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True, timeout=60)
+    assert not list(tmp_path.rglob("*nnxruntime*"))

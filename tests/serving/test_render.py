@@ -7,8 +7,8 @@ import pytest
 
 from facerec.serving.settings import Settings
 
-BLUEPRINT = Path(__file__).parents[1] / "render.yaml"
-BELOW_DEFAULT = {"max_bodies", "max_pixels"}
+BLUEPRINT = Path(__file__).parents[2] / "render.yaml"
+BELOW_DEFAULT = {"max_bodies", "max_pixels", "max_fetches", "max_waiting"}
 
 
 def test_the_settings_of_the_blueprint_are_valid_and_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -16,7 +16,7 @@ def test_the_settings_of_the_blueprint_are_valid_and_as_it_says(monkeypatch: pyt
     assert variables
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    settings = Settings.from_environment().model_dump(include={name.removeprefix("FACEREC_").lower() for name in variables})
-    for name, value in settings.items():
-        default = Settings.model_fields[name].default
+    settings = Settings.from_environment()
+    for name in (variable.removeprefix("FACEREC_").lower() for variable in variables):
+        value, default = getattr(settings, name), Settings.model_fields[name].default
         assert value < default if name in BELOW_DEFAULT else value == default, name

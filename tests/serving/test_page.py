@@ -1,0 +1,283 @@
+"""The page in a real browser: Debian's Chromium, driven by Playwright."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+import requests
+from playwright.sync_api import Browser, FilePayload, Locator, Page, expect, sync_playwright
+from pydantic import SecretStr
+
+from facerec.serving.errors import ServiceError
+from facerec.serving.settings import Settings
+from tests.serving.conftest import Service
+from tests.serving.harness import LOOPBACK, picture
+from tests.serving.hostile import HostileServer
+from tests.serving.test_app import data_url
+
+CHROMIUM = shutil.which("chromium")
+STRANGER = "Not someone I know"
+
+
+class Visit:
+    """Somebody opens the page; what their browser did is on record."""
+
+    def __init__(self, page: Page, service: str) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        self.traffic: list[str] = []
+        page.on("console", lambda message: self.complaints.append(message.text))
+        page.on("pageerror", lambda error: self.complaints.append(error.message))
+        page.on("request", lambda request: self.traffic.append(request.url))
+        page.on("response", lambda response: self.traffic.append(f"{response.url} answered"))
+        page.goto(service)
+
+    def ask(self, url: str) -> None:
+        self.page.get_by_label("address of a picture").fill(url)
+        self.page.keyboard.press("Enter")
+
+    def choose(self, *files: FilePayload) -> None:
+        self.page.get_by_label("choose a file").set_input_files(files)
+
+    def cards(self, *headings: str) -> Locator:
+        """The answers' cards, once these are their headings."""
+        cards = self.page.get_by_role("article")
+        expect(cards.get_by_role("heading")).to_have_text(headings)
+        return cards
+
+
+class Open(Protocol):
+    """Opens the page of a service with these settings."""
+
+    def __call__(self, settings: Settings | None = None, *, width: int = 1000) -> Visit: ...
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    if not CHROMIUM:
+        pytest.skip("needs Chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium: Browser, serve: Service, model: Path) -> Iterator[Open]:
+    """Visits in which no script fails and no other host is asked for anything."""
+    visits: dict[str, Visit] = {}
+
+    def start(settings: Settings | None = None, *, width: int = 1000) -> Visit:
+        service = serve(settings or Settings(model=model))
+        page = chromium.new_page(viewport={"width": width, "height": 800})
+        return visits.setdefault(service, Visit(page, service))
+
+    yield start
+    for service, visit in visits.items():
+        visit.page.close()
+        # Chromium itself notes each answer with a status of 400 or more.
+        assert [text for text in visit.complaints if not text.startswith("Failed to load resource")] == []
+        assert [url for url in visit.traffic if not url.startswith((service, "blob:", "data:"))] == []
+
+
+@pytest.fixture
+def visit(open_page: Open) -> Visit:
+    return open_page()
+
+
+def file(colour: str, name: str = "picture.png") -> FilePayload:
+    return {"name": name, "mimeType": "image/png", "buffer": picture(colour)}
+
+
+# Pictures
+
+
+def test_a_picture_at_an_address_is_named_but_not_shown(open_page: Open, model: Path) -> None:
+    with HostileServer({"/rosa.png": lambda connection: connection.respond(picture("red"))}) as server:
+        visit = open_page(Settings(model=model, allowed_networks=LOOPBACK, allowed_ports=frozenset({server.port})))
+        visit.ask(server.url("/rosa.png"))
+        card = visit.cards("Rosa Red")
+        expect(card).to_contain_text("Similarity 1.00; a match needs 0.80.")
+        expect(card).to_contain_text(re.compile(r"/rosa\.png · answered in \d+ ms"))
+        expect(card.get_by_role("img")).to_have_count(0)
+        assert len(server.heads) == 1  # the service's; the fixture checks that the browser sent none
+
+
+def test_a_chosen_file_shows_with_its_name_and_bars(visit: Visit) -> None:
+    visit.choose(file("lime", "gustav.png"))
+    card = visit.cards("Gustav Green")
+    expect(card.get_by_role("img")).to_be_visible()
+    expect(card.get_by_role("figure")).to_have_text("Gustav Green")
+    bars = card.get_by_role("listitem")
+    expect(bars).to_have_count(3)
+    expect(bars.first).to_have_text("Gustav Green100.0%")
+    share = float(bars.first.evaluate("bar => bar.style.getPropertyValue('--share')"))
+    assert share == pytest.approx(1, abs=0.001)
+
+
+def test_a_data_url_needs_no_other_host_and_is_shown(visit: Visit) -> None:
+    visit.ask(data_url(picture("blue")))
+    expect(visit.cards("Bella Blue").get_by_role("img")).to_be_visible()
+
+
+def test_a_stranger_is_not_named(visit: Visit) -> None:
+    visit.choose(file("grey"))
+    card = visit.cards(STRANGER)
+    expect(card).to_have_class("stranger")
+    expect(card.get_by_role("figure")).to_have_text(STRANGER)
+    expect(card).to_contain_text("Similarity 0.58; a match needs 0.80. The nearest of those I know:")
+    expect(card.get_by_role("listitem")).to_have_count(3)
+
+
+def test_two_pictures_are_asked_about_one_after_the_other(visit: Visit) -> None:
+    visit.choose(file("red"), file("grey"))
+    visit.cards("Rosa Red", STRANGER)
+    calls = [entry.partition("/predict")[2] for entry in visit.traffic if "/predict" in entry]
+    assert calls == ["/upload", "/upload answered"] * 2
+    visit.choose(file("blue"))
+    visit.cards("Bella Blue", "Rosa Red", STRANGER)
+
+
+def test_a_picture_can_be_dropped_anywhere(visit: Visit) -> None:
+    transfer = visit.page.evaluate_handle(
+        """bytes => {
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([new Uint8Array(bytes)], "dropped.png", { type: "image/png" }));
+            return transfer;
+        }""",
+        list(picture("red")),
+    )
+    for event in ("dragover", "drop"):
+        visit.page.dispatch_event("footer", event, {"dataTransfer": transfer})
+    expect(visit.cards("Rosa Red")).to_contain_text("dropped.png")
+
+
+def test_a_picture_can_be_pasted(visit: Visit) -> None:
+    visit.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    visit.page.evaluate(
+        """bytes => navigator.clipboard.write([
+            new ClipboardItem({ "image/png": new Blob([new Uint8Array(bytes)], { type: "image/png" }) }),
+        ])""",
+        list(picture("blue")),
+    )
+    visit.page.keyboard.press("Control+V")
+    expect(visit.cards("Bella Blue").get_by_role("img")).to_be_visible()
+
+
+def test_boxes_and_times_are_shown_where_the_service_tells_them(visit: Visit) -> None:
+    def answer_with_faces(identities: list[str | None]) -> str:
+        faces = [{"identity": identity, "box": [16, 12, 32, 24]} for identity in identities]
+        known = {"similarity": 0.9, "threshold": 0.8, "predictions": {"Rosa_Red": 0.9}}
+        return json.dumps({"identity": identities[0], "faces": faces, **known})
+
+    visit.page.route(
+        "**/predict/upload",
+        lambda route: route.fulfill(
+            body=answer_with_faces(["Rosa_Red", None]), headers={"Server-Timing": "decode;dur=2.6, infer;dur=9.1"}
+        ),
+    )
+    visit.choose(file("red"))
+    card = visit.cards("Rosa Red")
+    expect(card).to_contain_text(re.compile(r"answered in \d+ ms · decode 3 ms · infer 9 ms"))
+    expect(card.get_by_role("figure").get_by_text(STRANGER)).to_be_visible()
+    image = card.get_by_role("img").bounding_box()
+    box = card.get_by_role("figure").get_by_text("Rosa Red").bounding_box()
+    assert image
+    assert box
+    assert box["x"] - image["x"] == pytest.approx(image["width"] / 4, abs=1)
+    assert (box["width"], box["height"]) == pytest.approx((image["width"] / 2, image["height"] / 2), abs=1)
+
+
+# Errors
+
+
+def test_errors_are_told_in_words(visit: Visit) -> None:
+    visit.choose({"name": "notes.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.7"})
+    card = visit.cards("No answer")
+    expect(card).to_contain_text("This is not a picture that I can read.")
+    expect(card.get_by_role("img")).to_have_count(0)
+    visit.ask("http://127.0.0.1/picture.jpg")
+    expect(visit.cards("No answer", "No answer").first).to_contain_text("I don't fetch from there")
+    visit.page.route("**/predict", lambda route: route.abort())
+    visit.ask("http://example.org/picture.jpg")
+    expect(visit.cards(*["No answer"] * 3).first).to_contain_text("I can't reach the service.")
+
+
+def test_an_error_without_words_of_its_own_has_those_of_the_service(open_page: Open, model: Path) -> None:
+    with HostileServer({}) as server:
+        visit = open_page(Settings(model=model, allowed_networks=LOOPBACK, allowed_ports=frozenset({server.port})))
+        visit.ask(server.url("/nothing-there"))
+        expect(visit.cards("No answer")).to_contain_text("The picture's server answered with status 404.")
+
+
+def test_the_page_explains_no_error_that_does_not_exist(visit: Visit) -> None:
+    script = visit.page.locator("script").inner_text()
+    explained = set(re.findall(r"^  (\w+): \"", script, re.MULTILINE)) - {"no_answer"}
+    assert explained
+    assert explained <= {leaf.code for tier in ServiceError.__subclasses__() for leaf in tier.__subclasses__()}
+
+
+def test_a_key_is_asked_for_only_by_a_service_that_has_one(open_page: Open, model: Path) -> None:
+    visit = open_page()
+    visit.choose(file("red"))
+    visit.cards("Rosa Red")
+    expect(visit.page.get_by_label("API key")).to_be_hidden()
+
+    visit = open_page(Settings(model=model, api_key=SecretStr("sesame")))
+    key = visit.page.get_by_label("API key")
+    expect(key).to_be_hidden()
+    visit.choose(file("red"), file("blue"))
+    expect(visit.cards("No answer", "No answer").first).to_contain_text("asks for its API key")
+    expect(key).to_be_focused()
+    for given in ("wrong", "sesame"):
+        key.fill(given)
+        with visit.page.expect_response("**/predict/upload"):
+            key.press("Enter")
+    visit.cards("Rosa Red", "Bella Blue")
+    expect(key).to_be_hidden()
+
+
+# For everybody
+
+
+def test_the_keyboard_reaches_everything_and_answers_are_announced(visit: Visit) -> None:
+    page = visit.page
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("choose a file")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("address of a picture")).to_be_focused()
+    page.keyboard.insert_text(data_url(picture("red")))
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Recognise")).to_be_focused()
+    page.keyboard.press("Space")
+    expect(page.get_by_role("status")).to_have_text("Rosa Red. Similarity 1.00; a match needs 0.80.")
+
+
+def test_it_fits_a_small_phone(open_page: Open) -> None:
+    visit = open_page(width=320)
+    visit.choose(file("red", "a-picture-with-a-rather-long-name-that-has-no-place-to-break.png"))
+    visit.cards("Rosa Red")
+    assert visit.page.evaluate("document.documentElement.scrollWidth") == 320
+
+
+def test_the_browser_is_told_to_run_nothing_but_the_page(serve: Service, model: Path) -> None:
+    answer = requests.get(serve(Settings(model=model, api_key=SecretStr("sesame"))), timeout=9)
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    policy = dict(directive.split(" ", 1) for directive in answer.headers["Content-Security-Policy"].split("; "))
+    for directive in ("script-src", "style-src"):
+        assert re.fullmatch(r"'sha256-[\w+/]{43}='", policy.pop(directive))
+    assert policy == {
+        "default-src": "'none'",
+        "img-src": "blob: data:",
+        "connect-src": "'self'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
