@@ -44,6 +44,7 @@ class Epoch:
     train_accuracy: float
     validation_loss: float
     validation_accuracy: float
+    validation_images: int
 
 
 @dataclass(frozen=True)
@@ -85,13 +86,13 @@ def fit(faces: FaceImages, roles: Roles, options: Options, *, fold: int, device:
         run.history.append(_train_and_validate(model, run, faces, roles, options, epoch=epoch))
         if rank() == 0:
             tqdm.write(_line(epoch, run.history[-1]))
-            if _best_epoch(run.history) == len(run.history):
+            if best_epoch(run.history) == len(run.history):
                 save_checkpoint({"recipe": recipe, "average": run.average.state_dict()}, best)
             save_checkpoint({"recipe": recipe, **run.state()}, last)
 
     if rank() == 0:
         run.average.load_state_dict(load_checkpoint(best, recipe=recipe)["average"])
-    return Fitted(run.average.eval(), _best_epoch(run.history), run.history)
+    return Fitted(run.average.eval(), best_epoch(run.history), run.history)
 
 
 @dataclass(frozen=True)
@@ -167,6 +168,7 @@ def _train_and_validate(
         train_accuracy=accuracy,
         validation_loss=functional.cross_entropy(options.scale * similarities, labels).item(),
         validation_accuracy=(similarities.argmax(1) == labels).double().mean().item(),
+        validation_images=len(labels),
     )
 
 
@@ -290,9 +292,15 @@ def update_average(average: FaceNetwork, network: FaceNetwork, *, decay: float, 
             mean.copy_(current)
 
 
-def _best_epoch(history: list[Epoch]) -> int:
-    """The epoch, from 1, with the highest validation accuracy; of equal ones the latest, which averaged the most."""
-    return max(range(1, len(history) + 1), key=lambda epoch: (history[epoch - 1].validation_accuracy, epoch))
+def best_epoch(history: list[Epoch]) -> int:
+    """The epoch, from 1, to export: by validation accuracy, and the latest of those that it can't tell apart.
+
+    On a few hundred images one more right answer means nothing, while later epochs have averaged more weights at lower
+    learning rates: hence the latest within one standard error of the highest accuracy (Breiman et al., 1984).
+    """
+    highest = max(epoch.validation_accuracy for epoch in history)
+    error = math.sqrt(highest * (1 - highest) / history[0].validation_images)
+    return max(n for n, epoch in enumerate(history, start=1) if epoch.validation_accuracy >= highest - error)
 
 
 def _refuse_to_overwrite(last: Path) -> None:

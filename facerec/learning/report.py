@@ -144,8 +144,8 @@ Proportions have their counts and Wilson's 95 % interval.
 
 Known people's images are split per person into train (70 %), validation (10 %: chooses the epoch and the temperature)
 and test (20 %) by a seed. Other people are trained on as further classes, which the exported file leaves out. One half
-of the strangers' images chooses the threshold, the other tests it. Best epoch by validation accuracy:
-{self.best_epoch} of {len(self.history)}.
+of the strangers' images chooses the threshold, the other tests it. Exported is epoch {self.best_epoch} of
+{len(self.history)}: the latest within one standard error of the highest validation accuracy.
 
 ## Limits of use
 
