@@ -10,11 +10,11 @@ from torch import Tensor
 from facerec.learning import metrics
 from facerec.learning.calibrate import choose_threshold, fit_temperature
 from facerec.learning.dataset import FaceImages
-from facerec.learning.fit import recognise_all
 from facerec.learning.metrics import Floats, Labels, Share
 from facerec.learning.network import FaceNetwork
 from facerec.learning.options import Options
 from facerec.learning.roles import Indices, Roles
+from facerec.learning.steps import recognise_all
 from facerec.model_file import Person
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from facerec.learning.dataset import load_faces
-from facerec.learning.fit import epoch_batches
 from facerec.learning.options import Options
 from facerec.learning.roles import assign_roles
+from facerec.learning.sampling import epoch_batches
 
 ROOT = Path(__file__).parents[2]
 

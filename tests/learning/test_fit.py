@@ -4,30 +4,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 from facerec.learning import fit as module
+from facerec.learning import steps
 from facerec.learning.checkpoint import load_checkpoint
-from facerec.learning.dataset import FaceImages, load_faces
+from facerec.learning.dataset import FaceImages
 from facerec.learning.errors import CheckpointError, TrainingError
-from facerec.learning.fit import Epoch, Fitted, best_epoch, epoch_batches, fit, update_average
-from facerec.learning.network import FaceNetwork
+from facerec.learning.fit import Epoch, Fitted, best_epoch, fit
 from facerec.learning.options import Options
-from facerec.learning.roles import Roles, assign_roles
+from facerec.learning.roles import Roles
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def faces(small_options: Options) -> FaceImages:
-    return load_faces(small_options.data, data_dir=small_options.data_dir)
-
-
-@pytest.fixture(scope="module")
-def roles(faces: FaceImages) -> Roles:
-    return assign_roles(faces, min_images=5, seed=0, fold=0)
 
 
 @pytest.fixture
@@ -124,32 +113,9 @@ def test_out_of_memory_names_the_batch_size(
     def too_large(*_: Any, **__: Any) -> None:
         raise torch.OutOfMemoryError("tried to allocate 80 GiB")
 
-    monkeypatch.setattr(module, "augment", too_large)
+    monkeypatch.setattr(steps, "augment", too_large)
     with pytest.raises(TrainingError, match="--batch-size"):
         fit(faces, roles, options, fold=0, device=CPU)
-
-
-def test_batches_are_half_known_half_others(roles: Roles, options: Options) -> None:
-    batches = epoch_batches(roles, options, epoch=0)
-    assert batches.shape == (math.ceil(len(roles.train) / 6), 12)
-    assert np.isin(batches[:, :6], roles.train).all()
-    assert np.isin(batches[:, 6:], roles.others).all()
-    assert not np.array_equal(batches, epoch_batches(roles, options, epoch=1))
-    assert np.array_equal(batches, epoch_batches(roles, options, epoch=0))
-
-
-@pytest.mark.parametrize("balance", [0.0, 0.5, 1.0])
-def test_balance_weighs_people(balance: float, roles: Roles, options: Options) -> None:
-    options = dataclasses.replace(options, balance=balance)
-    drawn = np.concatenate([epoch_batches(roles, options, epoch=epoch)[:, :6].ravel() for epoch in range(300)])
-    shares = np.bincount(roles.labels[drawn]) / len(drawn)
-    expected = np.bincount(roles.labels[roles.train]) ** (1 - balance)
-    assert shares == pytest.approx(expected / expected.sum(), abs=0.01)
-
-
-def test_without_others_a_batch_is_all_known(roles: Roles, options: Options) -> None:
-    alone = dataclasses.replace(roles, others=roles.others[:0])
-    assert np.isin(epoch_batches(alone, options, epoch=0), roles.train).all()
 
 
 @pytest.mark.parametrize(
@@ -160,14 +126,3 @@ def test_the_latest_of_the_epochs_that_validation_can_not_tell_apart(accuracies:
     """With 100 images, the standard error of 98 % is 1.4 points."""
     history = [Epoch(0, 0, 0, 0, 0, 0, accuracy, validation_images=100) for accuracy in accuracies]
     assert best_epoch(history) == chosen
-
-
-def test_the_average_of_weights() -> None:
-    network = FaceNetwork(embedding_size=128, classes=3)
-    average = FaceNetwork(embedding_size=128, classes=3)
-    weight = network.classifier.weight.detach()
-    before = average.classifier.weight.detach().clone()
-    update_average(average, network, decay=0.9, steps=1000)
-    assert torch.allclose(average.classifier.weight, 0.9 * before + 0.1 * weight, atol=1e-6)
-    update_average(average, network, decay=0.9, steps=0)
-    assert torch.allclose(average.classifier.weight, 0.9 * weight + 0.1 * (0.9 * before + 0.1 * weight), atol=1e-6)

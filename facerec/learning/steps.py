@@ -1,0 +1,85 @@
+"""One epoch of optimisation steps, and a trained network's answers."""
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from facerec.learning.augment import augment
+from facerec.learning.dataset import FaceImages
+from facerec.learning.distributed import mean_over_processes
+from facerec.learning.errors import TrainingError
+from facerec.learning.margin import cosine_margin_loss
+from facerec.learning.network import FaceNetwork
+from facerec.learning.optimisation import update_average
+from facerec.learning.roles import Indices
+
+
+def train_one_epoch(
+    model: FaceNetwork | DistributedDataParallel,
+    average: FaceNetwork,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    optimizer: Optimizer,
+    schedule: LRScheduler,
+    *,
+    size: int,
+    margin: float,
+    scale: float,
+    ema_decay: float,
+    generator: torch.Generator,
+) -> tuple[float, float]:
+    """One optimisation step per batch of frames uint8 `[N, 250, 250, 3]` and labels int64 `[N]`.
+
+    Returns:
+        The mean loss with the margin, and the share of images classified rightly without it, over all processes.
+
+    Raises:
+        TrainingError: the loss is no longer a number, or the device's memory is too small.
+    """
+    network = model.module if isinstance(model, DistributedDataParallel) else model
+    device = next(model.parameters()).device
+    model.train()
+    losses: list[float] = []
+    correct = total = 0
+    for frames, classes in batches:
+        try:
+            images = augment(frames.to(device), size=size, generator=generator)
+            labels = classes.to(device)
+            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+                similarities = model(images)
+            loss = cosine_margin_loss(similarities.float(), labels, margin=margin, scale=scale)
+            losses.append(loss.item())
+            if not math.isfinite(losses[-1]):
+                raise TrainingError(
+                    f"the loss is {losses[-1]} at step {schedule.last_epoch + 1}. The checkpoint of the last finished "
+                    "epoch is unchanged; start anew with a lower --learning-rate."
+                )
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        except torch.OutOfMemoryError as error:
+            raise TrainingError(f"the device's memory is too small: lower --batch-size. ({error})") from error
+        schedule.step()
+        update_average(average, network, decay=ema_decay, steps=schedule.last_epoch)
+        correct += int((similarities.argmax(1) == labels).sum())
+        total += len(labels)
+    loss_mean, accuracy = mean_over_processes(float(np.mean(losses)), correct / total)
+    return loss_mean, accuracy
+
+
+@torch.inference_mode()
+def recognise_all(network: FaceNetwork, faces: FaceImages, images: Indices, *, people: int) -> tuple[Tensor, Tensor]:
+    """Similarities `[N, people]` and embeddings `[N, D]` of the chosen images, on the CPU."""
+    network.eval()
+    device = next(network.parameters()).device
+    parts = [
+        network.recognise(torch.from_numpy(faces.frames[chunk]).to(device), people=people)
+        for chunk in np.array_split(images, math.ceil(len(images) / 64))
+    ]
+    similarities, embeddings = (torch.cat(tensors).cpu() for tensors in zip(*parts, strict=True))
+    return similarities, embeddings
