@@ -14,7 +14,7 @@ from facerec.learning.metrics import Floats, Labels, Share
 from facerec.learning.network import FaceNetwork
 from facerec.learning.options import Options
 from facerec.learning.roles import Indices, Roles
-from facerec.learning.steps import recognise_all
+from facerec.learning.steps import similarities_to
 from facerec.model_file import Person
 
 
@@ -147,7 +147,7 @@ def evaluate(network: FaceNetwork, faces: FaceImages, roles: Roles, options: Opt
 
 
 def _similarities(network: FaceNetwork, faces: FaceImages, roles: Roles, images: Indices) -> Tensor:
-    return recognise_all(network, faces, images, people=len(roles.people))[0]
+    return similarities_to(len(roles.people), network, faces, images)
 
 
 def _to_others(similarities: Tensor, labels: Labels) -> Tensor:

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from facerec.framing import FRAME_SIZE
 from facerec.learning.dataset import FaceImages
@@ -40,17 +41,23 @@ class Parity:
 
 
 class ExportedModel(nn.Module):
-    """The graph of the ONNX file: frames in, calibrated probabilities, similarities and embeddings out."""
+    """The graph of the ONNX file: frames in, calibrated probabilities, similarities and embeddings out.
+
+    Of the classes only the first `people` go into the file.
+    """
+
+    directions: Tensor
 
     def __init__(self, network: FaceNetwork, *, people: int, temperature: float) -> None:
         super().__init__()
         self.network = network
-        self.people = people
+        self.register_buffer("directions", network.classifier.directions()[:people].detach())
         self.temperature = temperature
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Frames uint8 `[N, 250, 250, 3]` to the three outputs that `facerec.model_file` promises."""
-        similarities, embeddings = self.network.recognise(images, people=self.people)
+        embeddings = self.network.embed_frames(images)
+        similarities = functional.linear(embeddings, self.directions)
         return torch.softmax(similarities / self.temperature, dim=1), similarities, embeddings
 
 

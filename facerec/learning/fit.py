@@ -23,7 +23,7 @@ from facerec.learning.optimisation import adamw, warmup_and_cosine
 from facerec.learning.options import Options
 from facerec.learning.roles import Roles
 from facerec.learning.sampling import epoch_batches
-from facerec.learning.steps import recognise_all, train_one_epoch
+from facerec.learning.steps import similarities_to, train_one_epoch
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def _train_and_validate(
         ema_decay=options.ema_decay,
         generator=torch.Generator().manual_seed((options.seed * 10_000 + epoch) * 1_000 + rank()),
     )
-    similarities = recognise_all(run.average, faces, roles.validation, people=len(roles.people))[0]
+    similarities = similarities_to(len(roles.people), run.average, faces, roles.validation)
     labels = torch.from_numpy(roles.labels[roles.validation])
     return Epoch(
         seconds=time.monotonic() - started,

@@ -73,16 +73,10 @@ class FaceNetwork(nn.Module):
         """Normalised images `[N, 3, H, W]` to L2-normalised embeddings `[N, D]`."""
         return functional.normalize(self.head(self.features(images).mean(dim=(2, 3))))
 
-    def recognise(self, frames: Tensor, *, people: int) -> tuple[Tensor, Tensor]:
-        """What the exported model computes of frames uint8 `[N, 250, 250, 3]`.
-
-        Returns:
-            Similarities `[N, people]` to the first classes, and embeddings `[N, D]`, each the normalised sum over the
-            frame and its mirror image.
-        """
+    def embed_frames(self, frames: Tensor) -> Tensor:
+        """Embeddings `[N, D]` of frames uint8 `[N, 250, 250, 3]`: the normalised sum over each and its mirror image."""
         images = preprocess(frames)
-        embeddings = functional.normalize(self.embed(images) + self.embed(images.flip(3)))
-        return functional.linear(embeddings, self.classifier.directions()[:people]), embeddings
+        return functional.normalize(self.embed(images) + self.embed(images.flip(3)))
 
     def freeze(self, *, unfrozen_blocks: int) -> None:
         """Leave only the last `unfrozen_blocks` of the backbone's 17 blocks, and the head, to be trained."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -73,13 +74,13 @@ def train_one_epoch(
 
 
 @torch.inference_mode()
-def recognise_all(network: FaceNetwork, faces: FaceImages, images: Indices, *, people: int) -> tuple[Tensor, Tensor]:
-    """Similarities `[N, people]` and embeddings `[N, D]` of the chosen images, on the CPU."""
+def similarities_to(people: int, network: FaceNetwork, faces: FaceImages, images: Indices) -> Tensor:
+    """Similarities `[N, people]` of the chosen images to the first `people` classes, on the CPU, in evaluation mode."""
     network.eval()
     device = next(network.parameters()).device
+    directions = network.classifier.directions()[:people]
     parts = [
-        network.recognise(torch.from_numpy(faces.frames[chunk]).to(device), people=people)
+        functional.linear(network.embed_frames(torch.from_numpy(faces.frames[chunk]).to(device)), directions)
         for chunk in np.array_split(images, math.ceil(len(images) / 64))
     ]
-    similarities, embeddings = (torch.cat(tensors).cpu() for tensors in zip(*parts, strict=True))
-    return similarities, embeddings
+    return torch.cat(parts).cpu()

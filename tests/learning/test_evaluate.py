@@ -15,10 +15,10 @@ SIMILARITIES = torch.tensor([[0.8, 0.1], [0.7, 0.2], [0.3, 0.9], [0.4, 0.3], [0.
 
 @pytest.fixture
 def faces(monkeypatch: pytest.MonkeyPatch) -> FaceImages:
-    def known_answers(_: FaceNetwork, __: FaceImages, images: Indices, *, people: int) -> tuple[torch.Tensor, None]:
-        return SIMILARITIES[torch.from_numpy(images), :people], None
+    def known_answers(people: int, _: FaceNetwork, __: FaceImages, images: Indices) -> torch.Tensor:
+        return SIMILARITIES[torch.from_numpy(images), :people]
 
-    monkeypatch.setattr(module, "recognise_all", known_answers)
+    monkeypatch.setattr(module, "similarities_to", known_answers)
     paths = ["Ann/1", "Ann/2", "Bob/1", "Bob/2", "Cid/1", "Dee/1"]
     return FaceImages(np.zeros((6, 250, 250, 3), np.uint8), paths, ["Ann", "Bob", "Cid", "Dee"], np.arange(6), {}, "")
 
