@@ -73,6 +73,7 @@ def confusion(evaluation: Evaluation, people: list[str]) -> Figure:
         xticklabels=names, yticklabels=names, cbar_kws={"label": "% of the person's test images", "shrink": 0.7},
     )  # fmt: skip
     axes.tick_params(labelsize=5.5)
+    axes.grid(visible=False)
     wrong = int(counts.sum() - np.trace(counts))
     axes.set(title=f"{wrong} of {len(evaluation.labels)} test images named wrongly", xlabel="answer", ylabel="person")
     return figure
@@ -104,7 +105,8 @@ def reliability_diagram(evaluation: Evaluation) -> Figure:
     figure = Figure(figsize=(5.5, 5.5))
     axes, histogram = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True)
     axes.plot([0, 100], [0, 100], color="grey", linestyle=":", label="perfectly calibrated")
-    axes.plot(100 * confidence[filled], 100 * accuracy[filled], marker="o", label="test images")
+    size = 20 + 6 * np.sqrt(counts[filled])
+    axes.scatter(100 * confidence[filled], 100 * accuracy[filled], size, label="test images (area: how many)", zorder=3)
     axes.set(ylabel="accuracy, %", title=f"Expected calibration error {evaluation.figures.ece:.2%}")
     axes.legend()
     edges = np.linspace(0, 100, len(counts) + 1)
