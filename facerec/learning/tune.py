@@ -33,8 +33,8 @@ GRID: dict[str, list[Any]] = {
 def tune(faces: FaceImages, roles: Roles, options: Options, *, device: torch.device) -> pd.DataFrame:
     """Train with each combination of `GRID` that the study in `options.tuning_storage` doesn't hold yet.
 
-    The study is one of the other options, so it resumes where it was stopped, and several machines with one database
-    share its trials.
+    The study is one of the pictures and the other options, so it resumes where it was stopped, and several machines
+    with one database share its trials.
 
     Returns:
         The finished trials, best first: a column for each option of the grid, `validation_accuracy`, `best_epoch` and
@@ -48,7 +48,7 @@ def tune(faces: FaceImages, roles: Roles, options: Options, *, device: torch.dev
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     options.checkpoints.mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(
-        study_name=_study_name(options),
+        study_name=_study_name(faces, options),
         storage=options.tuning_storage or f"sqlite:///{options.checkpoints / 'tuning.db'}",
         sampler=optuna.samplers.GridSampler(GRID, seed=options.seed),
         direction="maximize",
@@ -95,10 +95,11 @@ def tuning_figure(trials: pd.DataFrame) -> Figure:
     return figure
 
 
-def _study_name(options: Options) -> str:
-    """Names the options that all trials share."""
+def _study_name(faces: FaceImages, options: Options) -> str:
+    """Names the pictures and the options that all trials share."""
     shared = {name: value for name, value in options.recipe().items() if name not in GRID}
-    return f"grid-{sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:12]}"
+    described = json.dumps(shared | {"data": faces.fingerprint}, sort_keys=True)
+    return f"grid-{sha256(described.encode()).hexdigest()[:12]}"
 
 
 def _retry_failed(study: optuna.Study) -> None:
