@@ -9,9 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-import tyro
 
-from facerec.learning.options import Options
 from facerec.serving.settings import Settings
 from tests.drawn_people import draw_person
 from tests.serving.harness import ROOT, picture, running
@@ -64,11 +62,21 @@ def test_calls_of_the_service_answer(tmp_path: Path) -> None:
             assert result.stdout.startswith(("{", "identity"))
 
 
-@pytest.mark.parametrize("command", [command for command in COMMANDS if "train.py" in command])
-def test_training_commands_have_options_that_exist(command: str) -> None:
-    arguments = shlex.split(command.partition("train.py")[2])
-    if arguments != ["--help"]:
-        assert isinstance(tyro.cli(Options, args=arguments), Options)
+def test_training_commands_run_one_after_the_other(tmp_path: Path, drawn_people: Path) -> None:
+    small = {
+        "data": drawn_people, "data-dir": tmp_path / "data", "output": tmp_path / "model",
+        "images": tmp_path / "images", "checkpoints": tmp_path / "checkpoints", "weights": "none", "epochs": 1,
+        "small-epochs": 1, "small-size": 32, "batch-size": 8, "min-epoch-images": 1, "min-images": 5,
+    }  # fmt: skip
+    for command in (line for line in COMMANDS if "train.py" in line):
+        given = command.replace("my_people/", str(drawn_people))
+        added = [f"--{name}={value}" for name, value in small.items() if f"--{name} " not in given]
+        words = given.replace("uv run train.py", f"{sys.executable} {ROOT / 'train.py'}")
+        words = words.replace("uv run torchrun", f"{sys.executable} -m torch.distributed.run --standalone")
+        result = subprocess.run(
+            [*shlex.split(words), *added], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
+        )
+        assert result.returncode == 0, f"{command}: {result.stdout}{result.stderr}"
 
 
 def test_every_setting_is_listed_with_its_default() -> None:

@@ -34,17 +34,29 @@ def load_checkpoint(path: Path, *, recipe: dict[str, Any]) -> Checkpoint:
     Raises:
         CheckpointError: it is missing, damaged, or of a run with other options (named in the message).
     """
-    if not path.exists():
-        raise CheckpointError(f"{path} doesn't exist: there is no run to go on with. Start one without --resume.")
-    try:
-        checkpoint: Checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        theirs: dict[str, Any] = checkpoint["recipe"]
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path} is damaged or no checkpoint: {error}. Delete it and start anew.") from error
+    checkpoint = read_checkpoint(path)
+    theirs: dict[str, Any] = checkpoint["recipe"]
     different = sorted(name for name in recipe.keys() | theirs.keys() if recipe.get(name) != theirs.get(name))
     if different:
         options = ", ".join(
             f"--{name.replace('_', '-')} {theirs.get(name)} (now {recipe.get(name)})" for name in different
         )
         raise CheckpointError(f"{path} is of a run with other options: {options}. Use the same ones, or start anew.")
+    return checkpoint
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint of any run, tensors on the CPU.
+
+    Raises:
+        CheckpointError: it is missing or damaged.
+    """
+    if not path.exists():
+        raise CheckpointError(f"{path} doesn't exist: there is no run to go on with. Start one without --resume.")
+    try:
+        checkpoint: Checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(checkpoint["recipe"], dict):
+            raise TypeError("its recipe is no dictionary")
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path} is damaged or no checkpoint: {error}. Delete it and start anew.") from error
     return checkpoint

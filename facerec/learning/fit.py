@@ -14,7 +14,7 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
 
-from facerec.learning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from facerec.learning.checkpoint import Checkpoint, load_checkpoint, read_checkpoint, save_checkpoint
 from facerec.learning.dataset import FaceImages
 from facerec.learning.distributed import rank, world_size
 from facerec.learning.errors import CheckpointError
@@ -178,10 +178,13 @@ def best_epoch(history: list[Epoch]) -> int:
 
 
 def _refuse_to_overwrite(last: Path) -> None:
+    """Raise CheckpointError if `last` is of a run that isn't finished."""
     if last.exists():
-        raise CheckpointError(
-            f"{last.parent} holds another run: go on with it (--resume), or delete or rename that folder."
-        )
+        run = read_checkpoint(last)
+        if len(run["history"]) < run["recipe"]["epochs"]:
+            raise CheckpointError(
+                f"{last.parent} holds an unfinished run: go on with it (--resume), or delete or rename that folder."
+            )
 
 
 def _line(epoch: int, entry: Epoch) -> str:

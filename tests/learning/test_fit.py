@@ -70,10 +70,18 @@ def test_it_learns(faces: FaceImages, roles: Roles, options: Options) -> None:
     assert fitted.history[-1].train_loss < 0.6 * fitted.history[0].train_loss
 
 
-def test_another_run_is_not_overwritten(faces: FaceImages, roles: Roles, options: Options) -> None:
-    fit(faces, roles, options, fold=0, device=CPU)
-    with pytest.raises(CheckpointError, match=r"holds another run"):
+def test_an_unfinished_run_is_not_overwritten_and_a_finished_one_is(
+    faces: FaceImages, roles: Roles, options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        interrupt(patch, "train_one_epoch", call=2)
+        with pytest.raises(KeyboardInterrupt):
+            fit(faces, roles, options, fold=0, device=CPU)
+    with pytest.raises(CheckpointError, match=r"holds an unfinished run"):
         fit(faces, roles, options, fold=0, device=CPU)
+    fit(faces, roles, dataclasses.replace(options, resume=True), fold=0, device=CPU)
+    anew = fit(faces, roles, dataclasses.replace(options, margin=0.1), fold=0, device=CPU)
+    assert len(anew.history) == 3
 
 
 def test_resuming_needs_the_same_options(faces: FaceImages, roles: Roles, options: Options) -> None:
