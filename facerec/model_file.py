@@ -106,7 +106,7 @@ def checksum_path(model: Path) -> Path:
 
 def write_checksum(model: Path) -> None:
     """Write `model`'s SHA-256 beside it, in the format of `sha256sum`."""
-    checksum_path(model).write_text(f"{_sha256(model)}  {model.name}\n")
+    checksum_path(model).write_text(f"{file_sha256(model)}  {model.name}\n")
 
 
 def verify_checksum(model: Path) -> str:
@@ -120,12 +120,13 @@ def verify_checksum(model: Path) -> str:
         if not path.is_file():
             raise ModelFileError(f"{path} is missing: get it from the repository, or train a model with train.py")
     expected = beside.read_text(errors="replace").split()
-    actual = _sha256(model)
+    actual = file_sha256(model)
     if expected[:1] != [actual]:
         raise ModelFileError(f"{model} is truncated or altered: its SHA-256 is not the one in {beside.name}")
     return actual
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,6 +1,5 @@
 """The data set's archive: downloaded once, resumed where it was cut off, verified, and extracted safely."""
 
-import hashlib
 import shutil
 import tarfile
 import tempfile
@@ -12,6 +11,7 @@ import requests
 from tqdm import tqdm
 
 from facerec.learning.errors import DataError
+from facerec.model_file import file_sha256
 
 LFW_URL = "https://ndownloader.figshare.com/files/5976015"
 LFW_SHA256 = "b47c8422c8cded889dc5a13418c4bc2abbda121092b3533a83306f90d900100a"
@@ -99,12 +99,6 @@ def extract(archive: Path, into: Path) -> Path:
         raise DataError(f"{archive} is damaged or not a safe tar archive: {error}. Get it again.") from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _size(path: Path) -> int:
