@@ -10,7 +10,7 @@ from facerec.framing import FRAME_SIZE
 from facerec.learning.augment import augment
 from facerec.learning.dataset import FaceImages
 from facerec.learning.network import CROP_SIZE, denormalise
-from facerec.learning.roles import Roles
+from facerec.learning.roles import Roles, channel_histogram
 
 CHANNELS = {"red": "#c0392b", "green": "#27ae60", "blue": "#2980b9"}
 
@@ -143,8 +143,7 @@ def _pixel_statistics(
     brightness, contrast = [], []
     for image in images:
         frame = faces.frames[image]
-        for channel in range(3):
-            histogram[channel] += np.bincount(frame[..., channel].ravel(), minlength=256)
+        histogram += channel_histogram(frame)
         total += frame
         brightness.append(float(frame.mean()))
         contrast.append(float(frame.std()))

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
+from facerec.framing import Frame
 from facerec.learning.dataset import FaceImages
 from facerec.learning.errors import DataError
 
@@ -130,11 +131,13 @@ def describe_data(faces: FaceImages, roles: Roles) -> dict[str, JsonValue]:
 
 def channel_statistics(faces: FaceImages, images: Indices) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and standard deviation `[3]` of the red, green and blue pixels of `images`, on a scale of 0 to 1."""
-    histogram = np.zeros((3, 256))
-    for image in images:
-        for channel in range(3):
-            histogram[channel] += np.bincount(faces.frames[image, :, :, channel].ravel(), minlength=256)
+    histogram = sum((channel_histogram(faces.frames[image]) for image in images), np.zeros((3, 256), np.int64))
     values = np.arange(256) / 255
     weights = histogram / histogram.sum(axis=1, keepdims=True)
     mean = weights @ values
     return mean, np.sqrt(weights @ values**2 - mean**2)
+
+
+def channel_histogram(frame: Frame) -> NDArray[np.int64]:
+    """How often each value occurs in each channel of a frame, int64 `[3, 256]`."""
+    return np.stack([np.bincount(frame[..., channel].ravel(), minlength=256) for channel in range(3)])
