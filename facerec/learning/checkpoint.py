@@ -1,12 +1,14 @@
 """Checkpoints: weights, configuration and figures of a run, written so that a crash never leaves half a file."""
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from facerec.learning.errors import CheckpointError
+from facerec.learning.files import replacing
 
 Checkpoint = dict[str, Any]
 """`recipe` (the options that made it), `epoch` (finished ones), weights and what else the writer needs."""
@@ -18,13 +20,10 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     Raises:
         CheckpointError: it can't be written, for example because the disk is full.
     """
-    unfinished = path.with_name(path.name + ".unfinished")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(checkpoint, unfinished)
-        unfinished.replace(path)
+        with replacing(path) as file:
+            torch.save(checkpoint, file)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
-        unfinished.unlink(missing_ok=True)
         raise CheckpointError(f"can't write {path}: {error}. The checkpoint before it is unchanged.") from error
 
 
@@ -43,6 +42,18 @@ def load_checkpoint(path: Path, *, recipe: dict[str, Any]) -> Checkpoint:
         )
         raise CheckpointError(f"{path} is of a run with other options: {options}. Use the same ones, or start anew.")
     return checkpoint
+
+
+def refuse_to_overwrite(path: Path, *, finished: Callable[[Checkpoint], bool]) -> None:
+    """Make sure that no unfinished run would be lost.
+
+    Raises:
+        CheckpointError: `path` holds a run that isn't finished, or is damaged.
+    """
+    if path.exists() and not finished(read_checkpoint(path)):
+        raise CheckpointError(
+            f"{path.parent} holds an unfinished run: go on with it (--resume), or delete or rename that folder."
+        )
 
 
 def read_checkpoint(path: Path) -> Checkpoint:

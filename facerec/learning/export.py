@@ -1,9 +1,11 @@
 """The trained network as one self-contained ONNX file, which is checked against PyTorch before it is put in place."""
 
 import tempfile
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -107,16 +109,46 @@ def compare(recognizer: Recognizer, faces: FaceImages, images: Indices, probabil
 
 
 def _write(network: FaceNetwork, metadata: ModelMetadata, path: Path) -> None:
-    model = ExportedModel(network.cpu(), people=len(metadata.people), temperature=metadata.temperature).eval()
-    program = torch.onnx.export(
-        model,
-        (torch.zeros(2, FRAME_SIZE, FRAME_SIZE, 3, dtype=torch.uint8),),
-        input_names=[INPUT.name],
-        output_names=[output.name for output in OUTPUTS],
-        dynamic_shapes={INPUT.name: {0: torch.export.Dim("batch")}},
-        dynamo=True,
-        verbose=False,
+    write_onnx(
+        ExportedModel(network.cpu(), people=len(metadata.people), temperature=metadata.temperature).eval(),
+        torch.zeros(2, FRAME_SIZE, FRAME_SIZE, 3, dtype=torch.uint8),
+        path,
+        names=(INPUT.name, [output.name for output in OUTPUTS]),
+        dynamic={0: torch.export.Dim("batch")},
+        properties=metadata.to_properties(),
     )
+
+
+def write_onnx(
+    model: nn.Module,
+    example: Tensor,
+    path: Path,
+    *,
+    names: tuple[str, list[str]],
+    dynamic: dict[int, Any],
+    properties: dict[str, str],
+) -> None:
+    """Write a model of one input as a self-contained ONNX file, and its checksum beside it.
+
+    Args:
+        model: in evaluation mode, on the CPU.
+        example: an input.
+        path: of the file.
+        names: of the input and of the outputs.
+        dynamic: the input's axes of variable length.
+        properties: the file's metadata.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # torchvision 0.29 and torch 2.15 disagree on a name in nms
+        program = torch.onnx.export(
+            model,
+            (example,),
+            input_names=[names[0]],
+            output_names=names[1],
+            dynamic_shapes=(dynamic,),
+            dynamo=True,
+            verbose=False,
+        )
     assert program is not None
     proto = program.model_proto
     for node in proto.graph.node:  # the exporter leaves stack traces there, with the paths of this machine
@@ -124,7 +156,7 @@ def _write(network: FaceNetwork, metadata: ModelMetadata, path: Path) -> None:
         node.doc_string = ""
     for value in (*proto.graph.input, *proto.graph.output, *proto.graph.value_info):
         del value.metadata_props[:]
-    onnx.helper.set_model_props(proto, metadata.to_properties())
+    onnx.helper.set_model_props(proto, properties)
     onnx.checker.check_model(proto, full_check=True)
     onnx.save(proto, path)
     write_checksum(path)

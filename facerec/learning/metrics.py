@@ -27,10 +27,15 @@ class Share:
 
     @classmethod
     def counted(cls, hits: NDArray[np.bool_]) -> Self:
-        """The share of true values in a bool array `[N]`, N at least 1."""
+        """The share of true values in a bool array `[N]`; of none it is 0, and could be anything."""
         count, of = int(hits.sum()), len(hits)
+        if not of:
+            return cls(0, 0, 0, 0, 1)
         interval = binomtest(count, of).proportion_ci(method="wilson")
         return cls(count / of, count, of, float(interval.low), float(interval.high))
+
+    def __str__(self) -> str:
+        return f"{self.value:.2%} ({self.count} of {self.of}; 95 % interval {self.low:.2%} to {self.high:.2%})"
 
 
 def top_k(similarities: Floats, labels: Labels, k: int) -> Share:

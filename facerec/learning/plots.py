@@ -8,6 +8,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from facerec.learning.evaluate import Evaluation
+from facerec.learning.files import replacing
 from facerec.learning.fit import Epoch
 from facerec.learning.metrics import reliability
 from facerec.learning.roles import Roles
@@ -30,11 +31,9 @@ def draw_run(roles: Roles, *, history: list[Epoch], best_epoch: int, evaluation:
 
 def save_figures(figures: dict[str, Figure], folder: Path) -> None:
     """Write each figure to `folder/NAME.png`."""
-    folder.mkdir(parents=True, exist_ok=True)
     for name, figure in figures.items():
-        unfinished = folder / f".{name}.unfinished.png"
-        figure.savefig(unfinished)
-        unfinished.replace(folder / f"{name}.png")
+        with replacing(folder / f"{name}.png") as file:
+            figure.savefig(file)
 
 
 def _spoken(names: list[str]) -> list[str]:

@@ -9,8 +9,8 @@ from pydantic import JsonValue
 
 from facerec.learning.evaluate import Figures
 from facerec.learning.export import FILE_NAME, Parity
+from facerec.learning.files import replacing
 from facerec.learning.fit import Epoch
-from facerec.learning.metrics import Share
 from facerec.model_file import ModelMetadata
 
 REFERENCES = (
@@ -55,25 +55,27 @@ class Report:
     def write(self, output: Path) -> None:
         """Write `report.json` and the model card to the folder `output`."""
         plain = asdict(self) | {"metadata": self.metadata.model_dump(mode="json")}
-        _replace(output / "report.json", json.dumps(plain, indent=1, ensure_ascii=False) + "\n")
-        _replace(output / "README.md", self.card())
+        with replacing(output / "report.json") as file:
+            file.write_text(json.dumps(plain, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        with replacing(output / "README.md") as file:
+            file.write_text(self.card(), encoding="utf-8")
 
     def summary(self) -> list[tuple[str, str]]:
         """The figures in words, each with its value, count and interval."""
         figures = self.figures
         return [
-            ("top-1", _share(figures.top_1)),
-            ("top-5", _share(figures.top_5)),
+            ("top-1", str(figures.top_1)),
+            ("top-5", str(figures.top_5)),
             (
                 "macro recall",
                 f"{figures.macro_recall:.2%} (95 % interval {figures.macro_recall_low:.2%} to "
                 f"{figures.macro_recall_high:.2%}, over {len(self.metadata.people)} people)",
             ),
-            ("DIR at FAR 1 %", _share(figures.dir_at_far_1)),
-            ("DIR at FAR 10 %", _share(figures.dir_at_far_10)),
+            ("DIR at FAR 1 %", str(figures.dir_at_far_1)),
+            ("DIR at FAR 10 %", str(figures.dir_at_far_10)),
             ("AUROC, known against strangers", f"{figures.auroc:.4f}"),
-            (f"strangers accepted at the threshold {self.metadata.threshold:.3f}", _share(figures.accepted_strangers)),
-            ("known people named rightly and accepted there", _share(figures.accepted_known)),
+            (f"strangers accepted at the threshold {self.metadata.threshold:.3f}", str(figures.accepted_strangers)),
+            ("known people named rightly and accepted there", str(figures.accepted_known)),
             ("ECE before calibration", f"{figures.ece_uncalibrated:.2%}"),
             ("ECE after calibration", f"{figures.ece:.2%}"),
             (
@@ -194,13 +196,3 @@ once. Fold 0 is the exported network.
 {table}
 
 """
-
-
-def _share(share: Share) -> str:
-    return f"{share.value:.2%} ({share.count} of {share.of}; 95 % interval {share.low:.2%} to {share.high:.2%})"
-
-
-def _replace(path: Path, text: str) -> None:
-    unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)

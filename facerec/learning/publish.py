@@ -1,0 +1,74 @@
+"""A trained network as the files that a service and its readers need."""
+
+from datetime import UTC, datetime
+
+from pydantic import JsonValue
+
+from facerec import __version__
+from facerec.learning.dataset import FaceImages
+from facerec.learning.evaluate import Evaluation
+from facerec.learning.export import export
+from facerec.learning.fit import Fitted
+from facerec.learning.network import describe_start
+from facerec.learning.options import Options
+from facerec.learning.plots import draw_run, save_figures
+from facerec.learning.report import Report
+from facerec.learning.roles import Roles
+from facerec.model_file import ModelMetadata
+
+
+def publish(
+    fitted: Fitted,
+    faces: FaceImages,
+    roles: Roles,
+    evaluations: list[Evaluation],
+    options: Options,
+    *,
+    data: dict[str, JsonValue],
+    command: str,
+    machine: str,
+) -> dict[str, str]:
+    """Export the network of the first fold; write the report, the model card and the figures of the run.
+
+    Returns:
+        The test figures in words.
+
+    Raises:
+        ExportError: ONNX Runtime doesn't answer like PyTorch. Files that were in place before are left as they are.
+    """
+    evaluation = evaluations[0]
+    metadata = ModelMetadata(
+        version=__version__,
+        created=datetime.now(UTC).replace(microsecond=0),
+        people=tuple(evaluation.people),
+        embedding_size=options.embedding_size,
+        threshold=evaluation.threshold,
+        false_accept_rate=evaluation.chosen_false_accept_rate,
+        temperature=evaluation.temperature,
+        figures=evaluation.figures.values(),
+        configuration=options.recipe(),
+        licence=describe_start(options.weights, licence=options.weights_licence),
+    )
+    parity = export(
+        fitted.network, metadata, options.output, faces=faces, test=roles.test, probabilities=evaluation.probabilities
+    )
+    seconds = sum(epoch.seconds for epoch in fitted.history)
+    report = Report(
+        command=command,
+        machine=machine,
+        training_seconds=seconds,
+        training_images_per_second=sum(epoch.images for epoch in fitted.history) / seconds,
+        lfw=options.data is None,
+        data=data,
+        metadata=metadata,
+        figures=evaluation.figures,
+        folds=[each.figures for each in evaluations],
+        mistakes=evaluation.mistakes,
+        parity=parity,
+        best_epoch=fitted.best_epoch,
+        history=fitted.history,
+    )
+    report.write(options.output)
+    figures = draw_run(roles, history=fitted.history, best_epoch=fitted.best_epoch, evaluation=evaluation)
+    save_figures(figures, options.images)
+    return dict(report.summary())
