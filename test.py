@@ -3,9 +3,10 @@
     python test.py                                   a drawn face, which should be a stranger's
     python test.py --file portrait.jpg               a picture of yours
     python test.py --url https://example.org/a.jpg   a picture that the service fetches
+    python test.py --file a.jpg --framing centre     a picture that is already cropped to a face
     python test.py --service http://host:8000        a service elsewhere
 
-Prints the answer. The exit status is 0 if it is well-formed and 1 if not. A service that asks for an API key gets the
+Prints every face. The exit status is 0 if it is well-formed and 1 if not. A service that asks for an API key gets the
 one in the environment variable API_KEY.
 """
 
@@ -16,13 +17,14 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import requests
 import tyro
 from PIL import Image, ImageDraw, ImageFilter
 
 FIELDS = {"identity", "similarity", "threshold", "top_class", "top_score", "predictions"}
+"""Of the answer to a picture, and of each of its faces."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Options:
     """Address of a picture, http(s) or data:, for the service to fetch."""
     file: Path | None = None
     """A local picture; it is sent as a data: URL."""
+    framing: Literal["auto", "centre"] | None = None
+    """Look for faces, or take the centre; by default as the service is set up, but of the drawn face the centre."""
     service: str = "http://127.0.0.1:8000"
     """Address of the service."""
 
@@ -43,11 +47,25 @@ class CheckError(Exception):
 
 def main(options: Options) -> None:
     """Ask, check, print."""
-    answer = ask(options.service, picture_url(options))
-    check(answer)
-    print(f"identity:   {answer['identity'] or 'not someone I know'}")
-    print(f"similarity: {answer['similarity']:.3f} (threshold {answer['threshold']:.3f})")
-    for name, probability in list(answer["predictions"].items())[:5]:
+    drawn = not (options.url or options.file)
+    answer = ask(options.service, picture_url(options), options.framing or ("centre" if drawn else None))
+    faces = answer.get("faces", [])
+    for face in (answer, *faces):
+        check(face)
+    if faces and any(answer[field] != faces[0][field] for field in FIELDS):
+        raise CheckError("the answer is not well-formed: it is not that of its first face")
+    for face in faces or [answer]:
+        show(face)
+
+
+def show(face: dict[str, Any]) -> None:
+    """Print whose face it is, and where."""
+    print(f"identity:   {face['identity'] or 'not someone I know'}")
+    print(f"similarity: {face['similarity']:.3f} (threshold {face['threshold']:.3f})")
+    if "box" in face:
+        left, top, width, height = face["box"]
+        print(f"where:      {width} x {height} pixels from ({left}, {top}), turned by {face['angle']:.0f} degrees")
+    for name, probability in list(face["predictions"].items())[:5]:
         print(f"{probability:8.2%}  {'#' * round(40 * probability):40}  {name}")
 
 
@@ -80,12 +98,13 @@ def draw_face() -> bytes:
     return content.getvalue()
 
 
-def ask(service: str, url: str) -> dict[str, Any]:
+def ask(service: str, url: str, framing: str | None) -> dict[str, Any]:
     """The service's answer to one picture."""
+    body = {"url": url, "framing": framing}
     key = os.environ.get("API_KEY")
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
-        response = requests.post(f"{service.rstrip('/')}/predict", json={"url": url}, headers=headers, timeout=60)
+        response = requests.post(f"{service.rstrip('/')}/predict", json=body, headers=headers, timeout=60)
         answer = response.json()
     except requests.JSONDecodeError as error:
         raise CheckError(f"{service} answered with {response.status_code} and no JSON: is this the service?") from error
@@ -97,7 +116,7 @@ def ask(service: str, url: str) -> dict[str, Any]:
 
 
 def check(answer: dict[str, Any]) -> None:
-    """Raise CheckError unless the answer keeps what the service promises."""
+    """Raise CheckError unless the answer, or one of its faces, keeps what the service promises."""
     predictions = answer.get("predictions") or {}
     probabilities = list(predictions.values())
     known = answer.get("similarity", 0) >= answer.get("threshold", 0)

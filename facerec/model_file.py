@@ -1,7 +1,8 @@
-"""What the ONNX model file promises: its input, its outputs and its metadata. Written by learning, read by serving.
+"""What the ONNX files promise: their inputs, outputs and metadata. Written by learning, read by serving.
 
-The file is self-contained: preprocessing, mirror averaging and calibration are part of the graph, and everything that a
-service must know (names, threshold, figures, licence) is in the metadata. Beside it, `FILE.sha256` holds the checksum.
+One names faces, the other locates them. Each is self-contained: preprocessing, mirror averaging, calibration and
+non-maximum suppression are part of the graph, and everything that a service must know (names, threshold, figures,
+licence) is in the metadata. Beside each, `FILE.sha256` holds the checksum.
 """
 
 import hashlib
@@ -17,23 +18,33 @@ METADATA_KEY = "facerec"
 
 
 class Tensor(NamedTuple):
-    """Name, ONNX Runtime type and shape of a graph input or output; `None` stands for any length."""
+    """Name, ONNX Runtime type and shape of a graph input or output.
+
+    A number in the shape is a length, a name stands for one that varies, and `None` for one that the file fixes.
+    """
 
     name: str
     type: str
-    shape: tuple[int | None, ...]
+    shape: tuple[int | str | None, ...]
 
 
-INPUT = Tensor("images", "tensor(uint8)", (None, FRAME_SIZE, FRAME_SIZE, 3))
+INPUT = Tensor("images", "tensor(uint8)", ("batch", FRAME_SIZE, FRAME_SIZE, 3))
 """RGB frames as `facerec.framing` makes them."""
 
 OUTPUTS = (
-    Tensor("probabilities", "tensor(float)", (None, None)),
-    Tensor("similarities", "tensor(float)", (None, None)),
-    Tensor("embeddings", "tensor(float)", (None, None)),
+    Tensor("probabilities", "tensor(float)", ("batch", None)),
+    Tensor("similarities", "tensor(float)", ("batch", None)),
+    Tensor("embeddings", "tensor(float)", ("batch", None)),
 )
 """Calibrated probabilities `[N, P]` (rows sum to 1), cosine similarities `[N, P]` (-1 to 1) of each frame to each of
 the P people, and L2-normalised embeddings `[N, D]`."""
+
+LOCATOR_INPUT = Tensor("image", "tensor(uint8)", ("rows", "columns", 3))
+"""An upright RGB picture; both sides are multiples of `LOCATOR_STRIDE`, filled up with black at the right and below."""
+LOCATOR_STRIDE = 32
+
+LOCATOR_OUTPUTS = (Tensor("faces", "tensor(float)", ("faces", 5)),)
+"""x, y, size, angle and score of each face as in `facerec.framing.Face`, by falling score, at most 100, none twice."""
 
 Proportion = Annotated[float, Field(ge=0, le=1)]
 
@@ -54,8 +65,8 @@ class Person(BaseModel):
     """Share of this person's test images that were named rightly; None without test images."""
 
 
-class ModelMetadata(BaseModel):
-    """What the model file says of itself."""
+class _Metadata(BaseModel):
+    """What both files say of themselves."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -63,17 +74,8 @@ class ModelMetadata(BaseModel):
     version: str
     """Version of the project that made the file."""
     created: AwareDatetime
-    people: Annotated[tuple[Person, ...], Field(min_length=2)]
-    """In the order of the outputs' columns."""
-    embedding_size: Annotated[int, Field(ge=1)]
-    threshold: Annotated[float, Field(ge=-1, le=1)]
-    """Cosine similarity under which a face is a stranger's."""
-    false_accept_rate: Proportion
-    """Share of strangers whom the threshold lets pass, on the strangers that chose it."""
-    temperature: Annotated[float, Field(gt=0)]
-    """`probabilities = softmax(similarities / temperature)`."""
     figures: dict[str, float]
-    """Test figures as shares of 1, under the names that `model/report.json` gives them."""
+    """Test figures as shares of 1, under the names that the report in `model/` gives them."""
     configuration: dict[str, JsonValue]
     """The options of the training run."""
     licence: str
@@ -97,6 +99,29 @@ class ModelMetadata(BaseModel):
             first = error.errors(include_input=False, include_url=False)[0]
             field = ".".join(map(str, first["loc"]))
             raise ModelFileError(f"its metadata is not valid at {field!r}: {first['msg']}") from None
+
+
+class ModelMetadata(_Metadata):
+    """What the recogniser's file says of itself."""
+
+    people: Annotated[tuple[Person, ...], Field(min_length=2)]
+    """In the order of the outputs' columns."""
+    embedding_size: Annotated[int, Field(ge=1)]
+    threshold: Annotated[float, Field(ge=-1, le=1)]
+    """Cosine similarity under which a face is a stranger's."""
+    false_accept_rate: Proportion
+    """Share of strangers whom the threshold lets pass, on the strangers that chose it."""
+    temperature: Annotated[float, Field(gt=0)]
+    """`probabilities = softmax(similarities / temperature)`."""
+
+
+class LocatorMetadata(_Metadata):
+    """What the locator's file says of itself."""
+
+    threshold: Proportion
+    """Score under which something is no face."""
+    long_side: Annotated[int, Field(ge=LOCATOR_STRIDE)]
+    """Pixels of the long side that larger pictures are shrunk to before their faces are located."""
 
 
 def checksum_path(model: Path) -> Path:

@@ -1,4 +1,7 @@
-"""A tiny ONNX model with the signature of the real one: it knows three people by the mean colour of the frame."""
+"""Tiny ONNX models with the signatures of the real ones, which go by colours.
+
+The recogniser knows three people by the mean colour of the frame; the locator takes patches of magenta for faces.
+"""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,13 +10,19 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from facerec.framing import FRAME_SIZE
-from facerec.model_file import ModelMetadata, Person, write_checksum
+from facerec.framing import FRAME_SIZE, Face
+from facerec.model_file import LOCATOR_STRIDE, LocatorMetadata, ModelMetadata, Person, write_checksum
 
 TOY_PEOPLE = ("Rosa_Red", "Gustav_Green", "Bella_Blue")
 """A frame of a pure primary colour is theirs, in this order; grey is nobody's."""
 TOY_THRESHOLD = 0.8
 TOY_TEMPERATURE = 0.1
+
+TOY_LONG_SIDE = 320
+TOY_FACE = 64
+"""Size of every face that the toy locator finds."""
+TOY_SCORE = 0.5
+"""Threshold of the toy locator."""
 
 
 def toy_graph(*, nan_for_white: bool = False) -> onnx.GraphProto:
@@ -70,11 +79,99 @@ def toy_metadata() -> ModelMetadata:
 
 
 def write_toy_model(path: Path) -> None:
-    """Write the toy and its checksum."""
+    """Write the toy recogniser and its checksum."""
     write_model(path, toy_graph(), toy_metadata())
 
 
-def write_model(path: Path, graph: onnx.GraphProto, metadata: ModelMetadata) -> None:
+def toy_locator_graph(*, nan_for_white: bool = False) -> onnx.GraphProto:
+    """Each cell of 32 x 32 pixels is a face by its mean colour, of `TOY_FACE` pixels around the cell's middle.
+
+    Its score is how much more red and blue than green there is, of 1, and its angle how much more red than blue, of 1
+    radian. Cells that score 0.1 or less are no candidates. With `nan_for_white` the model is broken: a white picture
+    gives NaN.
+    """
+    return helper.make_graph(
+        [
+            helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.FLOAT),
+            helper.make_node("Div", ["pixels", "white"], ["light"]),
+            helper.make_node("Transpose", ["light"], ["channels"], perm=[2, 0, 1]),
+            helper.make_node("Unsqueeze", ["channels", "first"], ["batch"]),
+            helper.make_node("AveragePool", ["batch"], ["cells"], kernel_shape=[32, 32], strides=[32, 32]),
+            helper.make_node("Split", ["cells"], ["red", "green", "blue"], axis=1, num_outputs=3),
+            helper.make_node("Min", ["red", "blue"], ["magenta"]),
+            helper.make_node("Sub", ["magenta", "green"], ["scores"]),
+            helper.make_node("Sub", ["limit", "green"], ["margin"]),
+            helper.make_node("Sqrt", ["margin"], ["root"]),  # NaN beyond the limit
+            helper.make_node("Div", ["root", "root"], ["one_or_nan"]),
+            helper.make_node("Mul", ["scores", "one_or_nan"], ["scores_or_nan"]),
+            helper.make_node("Reshape", ["scores_or_nan", "flat"], ["all_scores"]),
+            helper.make_node("Sub", ["red", "blue"], ["turns"]),
+            helper.make_node("Reshape", ["turns", "flat"], ["all_angles"]),
+            helper.make_node("Size", ["all_scores"], ["count"]),
+            helper.make_node("Reshape", ["count", "flat"], ["counts"]),
+            helper.make_node("Min", ["counts", "most"], ["k"]),
+            helper.make_node("TopK", ["all_scores", "k"], ["top_scores", "top"]),
+            helper.make_node("LessOrEqual", ["top_scores", "lowest"], ["low"]),
+            helper.make_node("Not", ["low"], ["kept"]),
+            helper.make_node("Compress", ["top", "kept"], ["places"], axis=0),
+            helper.make_node("Gather", ["all_scores", "places"], ["score"]),
+            helper.make_node("Gather", ["all_angles", "places"], ["angle"]),
+            helper.make_node("Shape", ["cells"], ["columns"], start=3),
+            helper.make_node("Mod", ["places", "columns"], ["column"]),
+            helper.make_node("Div", ["places", "columns"], ["row"]),
+            *(node for name, cell in (("x", "column"), ("y", "row")) for node in _middle(name, cell)),
+            helper.make_node("Mul", ["score", "zero"], ["nothing"]),
+            helper.make_node("Add", ["nothing", "face"], ["size"]),
+            *(helper.make_node("Unsqueeze", [name, "second"], [f"{name}_column"]) for name in Face._fields),
+            helper.make_node("Concat", [f"{name}_column" for name in Face._fields], ["faces"], axis=1),
+        ],
+        "toy_locator",
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["rows", "columns", 3])],
+        [helper.make_tensor_value_info("faces", TensorProto.FLOAT, ["k", 5])],
+        [
+            *(
+                numpy_helper.from_array(np.array([value], np.float32), name)
+                for name, value in {
+                    "white": 255, "limit": 0.99 if nan_for_white else 2, "lowest": 0.1, "half": 0.5, "zero": 0,
+                    "stride": LOCATOR_STRIDE, "face": TOY_FACE,
+                }.items()
+            ),
+            *(
+                numpy_helper.from_array(np.array([value], np.int64), name)
+                for name, value in {"first": 0, "second": 1, "flat": -1, "most": 100}.items()
+            ),
+        ],
+    )  # fmt: skip
+
+
+def _middle(name: str, cell: str) -> list[onnx.NodeProto]:
+    """Nodes that make `name`, in pixels, the middle of `cell`, a row or a column."""
+    return [
+        helper.make_node("Cast", [cell], [f"{name}_cell"], to=TensorProto.FLOAT),
+        helper.make_node("Add", [f"{name}_cell", "half"], [f"{name}_middle"]),
+        helper.make_node("Mul", [f"{name}_middle", "stride"], [name]),
+    ]
+
+
+def toy_locator_metadata() -> LocatorMetadata:
+    """What the toy locator says of itself."""
+    return LocatorMetadata(
+        version="0.0.0",
+        created=datetime(2026, 1, 1, tzinfo=UTC),
+        threshold=TOY_SCORE,
+        long_side=TOY_LONG_SIDE,
+        figures={"recall": 0.9},
+        configuration={},
+        licence="public domain",
+    )
+
+
+def write_toy_locator(path: Path) -> None:
+    """Write the toy locator and its checksum."""
+    write_model(path, toy_locator_graph(), toy_locator_metadata())
+
+
+def write_model(path: Path, graph: onnx.GraphProto, metadata: ModelMetadata | LocatorMetadata) -> None:
     """Write any graph as a model file with its checksum."""
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     helper.set_model_props(model, metadata.to_properties())

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from facerec.framing import FRAME_SIZE, Frame, frame_picture
+from facerec.framing import FRAME_SIZE, Frame, centre_frame
 from facerec.learning.archive import LFW_SHA256, LFW_URL, download, extract
 from facerec.learning.errors import DataError
 
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 """To be raised when the same pictures would be framed differently."""
 
 
@@ -125,7 +125,7 @@ def _decode(pictures: list[Path]) -> Iterator[Frame | str]:
     def decode(path: Path) -> Frame | str:
         try:
             with Image.open(path) as picture:
-                return frame_picture(picture)
+                return centre_frame(picture)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             return str(error) or type(error).__name__
 

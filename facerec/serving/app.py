@@ -16,6 +16,7 @@ from facerec.serving.errors import Unauthorized
 from facerec.serving.fetch import Fetcher, Resolve, look_up
 from facerec.serving.gate import Gate
 from facerec.serving.intake import Intake
+from facerec.serving.locator import Locator
 from facerec.serving.metrics import Metrics
 from facerec.serving.observe import Observed
 from facerec.serving.page import page
@@ -54,6 +55,7 @@ def create_app(
                 "pipeline": Pipeline(
                     settings,
                     recognizer=Recognizer.load(settings.model, threads=settings.threads),
+                    locator=Locator.load(settings.locator, threads=settings.threads),
                     fetcher=Fetcher(settings, fetches, resolve=resolve, ca_file=ca_file),
                     compute=compute,
                     metrics=metrics,

@@ -1,17 +1,22 @@
-"""From bytes that a stranger sent to an upright RGB frame, or to one of the typed errors."""
+"""From bytes that a stranger sent to an upright picture, or to one of the typed errors."""
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
-from PIL import Image, WebPImagePlugin  # noqa: F401 - registers WebP
+from PIL import ExifTags, Image, ImageOps, WebPImagePlugin  # noqa: F401 - registers WebP
 
-from facerec.framing import Frame, frame_picture
-from facerec.serving.errors import PictureTooLarge, TooManyPixels, UnsupportedPicture
+from facerec.serving.errors import PictureTooLarge, ServiceError, TooManyPixels, UnsupportedPicture
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 """What people plainly send; every other decoder is only a larger target."""
 
+_SCALES = (8, 4, 2, 1)
+"""How many times smaller than it is libjpeg can decode a JPEG."""
+_TURNED = frozenset({5, 6, 7, 8})
+"""EXIF orientations in which the file's rows are the scene's columns."""
 _MAX_SCANS = 256
 """A progressive JPEG has ten scans; one of thousands keeps a CPU busy for hours (libjpeg-turbo, "Two Issues with the
 JPEG Standard")."""
@@ -25,35 +30,65 @@ warnings.simplefilter("error", Image.DecompressionBombWarning)
 class Picture(NamedTuple):
     """A decoded picture."""
 
-    frame: Frame
+    image: Image.Image
+    """Upright, in the file's mode."""
+    shrink: int
+    """How many pixels of the whole picture, 1, 2, 4 or 8, a pixel of `image` covers in each direction."""
     width: int
-    """Pixels, as the file's header has them: before framing and turning upright."""
+    """Pixels of the whole upright picture."""
     height: int
 
 
-def decode(data: bytes, *, max_bytes: int, max_pixels: int) -> Picture:
-    """Decode the first frame of a JPEG, PNG, WebP, GIF or BMP file; the bytes tell which, names and types don't count.
+class PictureFile:
+    """A JPEG, PNG, WebP, GIF or BMP file whose header has been judged: the bytes tell which, names and types don't.
 
-    The header is judged before any pixel is decoded.
-
-    Raises:
-        PictureTooLarge: more than `max_bytes`.
-        TooManyPixels: more than `max_pixels`.
-        UnsupportedPicture: another format, or broken.
+    Its first frame is decoded as often, and as large, as it is needed.
     """
-    if len(data) > max_bytes:
-        raise PictureTooLarge
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
-            width, height = picture.size
-            if width * height > max_pixels:
+
+    def __init__(self, data: bytes, *, max_bytes: int, max_pixels: int) -> None:
+        """Judge the header; no pixel is decoded.
+
+        Raises:
+            PictureTooLarge: more than `max_bytes`.
+            TooManyPixels: more than `max_pixels`.
+            UnsupportedPicture: another format, or broken.
+        """
+        if len(data) > max_bytes:
+            raise PictureTooLarge
+        self._data = data
+        with self._open() as picture:
+            self.size = picture.size
+            """Width and height in pixels as the header has them, before turning upright."""
+            if picture.width * picture.height > max_pixels:
                 raise TooManyPixels
             if picture.format in {"JPEG", "MPO"} and data.count(_START_OF_SCAN) > _MAX_SCANS:
                 raise UnsupportedPicture
-            return Picture(frame_picture(picture), width, height)
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        raise TooManyPixels from None
-    except (TooManyPixels, UnsupportedPicture, MemoryError):
-        raise
-    except Exception:  # Pillow's decoders raise what they like on broken data: OSError, ValueError, struct.error, ...
-        raise UnsupportedPicture from None
+
+    def decode(self, *, shrink: int = 1) -> Picture:
+        """The picture, up to `shrink` times smaller where that spares work: in a JPEG.
+
+        Raises:
+            UnsupportedPicture: it is broken.
+        """
+        with self._open() as picture:
+            width, height = picture.size
+            scale = next((scale for scale in _SCALES if scale <= min(shrink, width, height)), 1)
+            if not picture.draft(None, (width // scale, height // scale)):
+                scale = 1
+            picture.load()
+            if picture.getexif().get(ExifTags.Base.Orientation) in _TURNED:
+                width, height = height, width
+            ImageOps.exif_transpose(picture, in_place=True)
+            return Picture(picture, scale, width, height)
+
+    @contextmanager
+    def _open(self) -> Iterator[Image.Image]:
+        try:
+            with Image.open(io.BytesIO(self._data), formats=FORMATS) as picture:
+                yield picture
+        except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+            raise TooManyPixels from None
+        except (ServiceError, MemoryError):
+            raise
+        except Exception:  # Pillow's decoders raise what they like on broken data: OSError, ValueError, struct.error
+            raise UnsupportedPicture from None

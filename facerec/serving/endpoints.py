@@ -7,17 +7,8 @@ from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
-from facerec.serving.answers import (
-    BatchAnswer,
-    BatchRequest,
-    Health,
-    ModelCard,
-    People,
-    Prediction,
-    PredictRequest,
-    Readiness,
-    TopK,
-)
+from facerec.serving.answers import BatchAnswer, BatchRequest, HowFramed, Prediction, PredictRequest, TopK
+from facerec.serving.cards import Health, LocatorCard, ModelCard, People, Readiness
 from facerec.serving.errors import (
     InternalError,
     InvalidOutput,
@@ -59,25 +50,27 @@ health = APIRouter(tags=["operation"])
 
 @recognition.post("/predict", responses=documented(*_REQUEST_ERRORS, *_PICTURE_ERRORS, UrlError))
 async def predict(body: PredictRequest, request: Request, pipeline: Pipelined, record: Recorded) -> Prediction:
-    """Name the person in the picture at a URL."""
+    """Name the persons in the picture at a URL."""
     async with while_connected(request.receive):
-        recognised = await pipeline.recognize_url(body.url, record.picture())
-    return Prediction.of(recognised, pipeline.names, threshold=pipeline.threshold, top_k=body.top_k)
+        recognised = await pipeline.recognize_url(body.url, body.framing, record.picture())
+    return Prediction.of_picture(recognised, pipeline.names, threshold=pipeline.threshold, top_k=body.top_k)
 
 
 @recognition.post("/predict/upload", responses=documented(*_REQUEST_ERRORS, *_PICTURE_ERRORS))
 async def predict_upload(
+    *,
     file: Annotated[UploadFile, File(description="A JPEG, PNG, WebP, GIF or BMP file.")],
     request: Request,
     pipeline: Pipelined,
     record: Recorded,
     top_k: Annotated[TopK, Form()] = None,
+    framing: Annotated[HowFramed, Form()] = None,
 ) -> Prediction:
-    """Name the person in an uploaded picture."""
+    """Name the persons in an uploaded picture."""
     data = await file.read()
     async with while_connected(request.receive):
-        recognised = await pipeline.recognize_bytes(data, record.picture())
-    return Prediction.of(recognised, pipeline.names, threshold=pipeline.threshold, top_k=top_k)
+        recognised = await pipeline.recognize_bytes(data, framing, record.picture())
+    return Prediction.of_picture(recognised, pipeline.names, threshold=pipeline.threshold, top_k=top_k)
 
 
 @recognition.post("/predict/batch", responses=documented(*_REQUEST_ERRORS))
@@ -86,10 +79,10 @@ async def predict_batch(body: BatchRequest, request: Request, pipeline: Pipeline
 
     async def answer(url: str) -> Prediction | Problem:
         try:
-            recognised = await pipeline.recognize_url(url, record.picture())
+            recognised = await pipeline.recognize_url(url, body.framing, record.picture())
         except ServiceError as error:
             return Problem.of(error, record.id)
-        return Prediction.of(recognised, pipeline.names, threshold=pipeline.threshold, top_k=body.top_k)
+        return Prediction.of_picture(recognised, pipeline.names, threshold=pipeline.threshold, top_k=body.top_k)
 
     async with while_connected(request.receive):
         return BatchAnswer(results=await asyncio.gather(*map(answer, body.urls)))
@@ -103,9 +96,14 @@ async def people(pipeline: Pipelined) -> People:
 
 @model.get("/model")
 async def model_card(pipeline: Pipelined) -> ModelCard:
-    """The model file that is loaded."""
-    recognizer = pipeline.recognizer
-    return ModelCard.of(recognizer.metadata, checksum=recognizer.checksum, threshold=pipeline.threshold)
+    """The model files that are loaded."""
+    recognizer, locator = pipeline.recognizer, pipeline.locator
+    return ModelCard.of(
+        recognizer.metadata,
+        checksum=recognizer.checksum,
+        threshold=pipeline.threshold,
+        locator=LocatorCard.of(locator.metadata, checksum=locator.checksum),
+    )
 
 
 @operation.get("/metrics", response_class=PlainTextResponse)
@@ -122,5 +120,5 @@ async def healthz() -> Health:
 
 @health.get("/readyz")
 async def readyz(pipeline: Pipelined) -> Readiness:
-    """The model is verified and warmed up."""
-    return Readiness(status="ready", sha256=pipeline.recognizer.checksum)
+    """The models are verified and warmed up."""
+    return Readiness(status="ready", sha256=pipeline.recognizer.checksum, locator_sha256=pipeline.locator.checksum)

@@ -8,7 +8,7 @@ ServiceError
 │   ├── UrlNotAllowed     400   ├── Unreachable    502   ├── TooManyRedirects  502   ├── UpstreamStatus    502
 │   ├── InvalidDataUrl    400   ├── FetchTimeout   504   ├── UpstreamEncoding  502   └── UpstreamTruncated 502
 ├── PictureError          the bytes
-│   ├── PictureTooLarge   413   ├── TooManyPixels  422   └── UnsupportedPicture 415
+│   ├── PictureTooLarge   413   ├── TooManyPixels  422   ├── UnsupportedPicture 415   └── NoFace            422
 └── ServerError           the service
     ├── Overloaded        503   ├── InvalidOutput  500   └── InternalError      500
 """
@@ -157,6 +157,15 @@ class UnsupportedPicture(PictureError):
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     code = "unsupported_picture"
     message = "The bytes are not a whole JPEG, PNG, WebP, GIF or BMP picture."
+
+
+class NoFace(PictureError):
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    code = "no_face"
+    message = (
+        "No face was found: send a picture with an upright face of at least about 20 pixels, or framing=centre with a "
+        "picture that is already cropped to a face."
+    )
 
 
 class ServerError(ServiceError):

@@ -1,12 +1,18 @@
-"""From a URL or bytes to a recognition: fetch, then decode and recognise, each behind its own limit."""
+"""From a URL or bytes to a recognition: fetch, then decode, locate and recognise, each behind its own limit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import NamedTuple
 
-from facerec.serving.decode import decode
-from facerec.serving.errors import ServiceError
+import numpy as np
+from numpy.typing import NDArray
+
+from facerec.framing import FACE_SIZE, FRAME_SIZE, Face, Framing, centre_frame, cut_frame
+from facerec.serving.decode import Picture, PictureFile
+from facerec.serving.errors import NoFace, ServiceError
 from facerec.serving.fetch import Fetcher
 from facerec.serving.gate import Gate
+from facerec.serving.locator import Locator
 from facerec.serving.metrics import Metrics
 from facerec.serving.recognizer import Recognition, Recognizer
 from facerec.serving.records import PictureRecord
@@ -14,13 +20,33 @@ from facerec.serving.settings import Settings
 from facerec.serving.urls import host_of, is_data_url, read_data_url
 
 
+class Recognised(NamedTuple):
+    """Who is in a picture."""
+
+    recognition: Recognition
+    """Of each face, the most prominent first, or of the picture's centre."""
+    faces: list[Face]
+    """In pixels of the whole upright picture; none where its centre was recognised."""
+    width: int
+    """Of that picture."""
+    height: int
+
+
 class Pipeline:
     """Waiting for the network (the fetcher's gate) and computing (`compute`) do not take each other's places."""
 
     def __init__(
-        self, settings: Settings, *, recognizer: Recognizer, fetcher: Fetcher, compute: Gate, metrics: Metrics
+        self,
+        settings: Settings,
+        *,
+        recognizer: Recognizer,
+        locator: Locator,
+        fetcher: Fetcher,
+        compute: Gate,
+        metrics: Metrics,
     ) -> None:
         self.recognizer = recognizer
+        self.locator = locator
         self.metrics = metrics
         self.names = [person.name for person in recognizer.metadata.people]
         self.threshold = recognizer.metadata.threshold if settings.threshold is None else settings.threshold
@@ -28,14 +54,15 @@ class Pipeline:
         self._fetcher = fetcher
         self._compute = compute
 
-    async def recognize_url(self, url: str, record: PictureRecord) -> Recognition:
-        """Recognise the picture at `url`; `record` learns how it went.
+    async def recognize_url(self, url: str, framing: Framing | None, record: PictureRecord) -> Recognised:
+        """Recognise the faces, or the centre, of the picture at `url`; `record` learns how it went.
 
         Raises:
             ServiceError: see the tree.
         """
         if is_data_url(url):
-            return await self._recognize(partial(read_data_url, url, max_bytes=self._settings.max_bytes), record)
+            read = partial(read_data_url, url, max_bytes=self._settings.max_bytes)
+            return await self._recognize(read, framing, record)
         record.host = host_of(url)
         try:
             with self.metrics.stage("fetch", record):
@@ -43,29 +70,57 @@ class Pipeline:
         except ServiceError as error:
             record.outcome = error.code
             raise
-        return await self.recognize_bytes(data, record)
+        return await self.recognize_bytes(data, framing, record)
 
-    async def recognize_bytes(self, data: bytes, record: PictureRecord) -> Recognition:
-        """Recognise the picture that `data` is the file of; `record` learns how it went.
+    async def recognize_bytes(self, data: bytes, framing: Framing | None, record: PictureRecord) -> Recognised:
+        """The same for the picture that `data` is the file of.
 
         Raises:
             ServiceError: see the tree.
         """
-        return await self._recognize(lambda: data, record)
+        return await self._recognize(lambda: data, framing, record)
 
-    async def _recognize(self, read: Callable[[], bytes], record: PictureRecord) -> Recognition:
+    async def _recognize(self, read: Callable[[], bytes], framing: Framing | None, record: PictureRecord) -> Recognised:
+        work = self._recognize_faces if (framing or self._settings.framing) == "auto" else self._recognize_centre
         try:
-            return await self._compute.run(self._decode_and_recognize, read, record)
+            return await self._compute.run(work, read, record)
         except ServiceError as error:
             record.outcome = error.code
             raise
 
-    def _decode_and_recognize(self, read: Callable[[], bytes], record: PictureRecord) -> Recognition:
-        """Both in one thread: a hand-over costs more than it could win."""
+    def _recognize_centre(self, read: Callable[[], bytes], record: PictureRecord) -> Recognised:
+        """All in one thread, here as for faces: a hand-over costs more than it could win."""
         with self.metrics.stage("decode", record):
-            data = read()
-            record.bytes = len(data)
-            picture = decode(data, max_bytes=self._settings.max_bytes, max_pixels=self._settings.max_pixels)
-            record.width, record.height = picture.width, picture.height
+            file = self._open(read, record)
+            picture = file.decode(shrink=min(file.size) // FRAME_SIZE)
+            frame = centre_frame(picture.image)
         with self.metrics.stage("infer", record):
-            return self.recognizer.recognize(picture.frame[None])
+            return Recognised(self.recognizer.recognize(frame[None]), [], picture.width, picture.height)
+
+    def _recognize_faces(self, read: Callable[[], bytes], record: PictureRecord) -> Recognised:
+        with self.metrics.stage("decode", record):
+            file = self._open(read, record)
+            picture = file.decode(shrink=max(file.size) // self.locator.metadata.long_side)
+        with self.metrics.stage("locate", record):
+            faces = self.locator.locate(picture.image)[: self._settings.max_faces]
+            if not faces:
+                raise NoFace
+            faces = [face.scaled(picture.shrink) for face in faces]
+            frames = _cut(file, picture, faces)
+        with self.metrics.stage("infer", record):
+            return Recognised(self.recognizer.recognize(frames), faces, picture.width, picture.height)
+
+    def _open(self, read: Callable[[], bytes], record: PictureRecord) -> PictureFile:
+        data = read()
+        record.bytes = len(data)
+        file = PictureFile(data, max_bytes=self._settings.max_bytes, max_pixels=self._settings.max_pixels)
+        record.width, record.height = file.size
+        return file
+
+
+def _cut(file: PictureFile, picture: Picture, faces: Sequence[Face]) -> NDArray[np.uint8]:
+    """The frames `[N, 250, 250, 3]` of `faces`, cut from `picture`, or from a larger one if the smallest needs it."""
+    shrink = max(1, int(min(face.size for face in faces) / FACE_SIZE))
+    if shrink < picture.shrink:
+        picture = file.decode(shrink=shrink)
+    return np.stack([cut_frame(picture.image, face.scaled(1 / picture.shrink)) for face in faces])

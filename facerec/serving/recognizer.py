@@ -8,10 +8,9 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from facerec.framing import FRAME_SIZE
-from facerec.model_file import INPUT, OUTPUTS, ModelFileError, ModelMetadata, Tensor, verify_checksum
+from facerec.model_file import INPUT, OUTPUTS, ModelFileError, ModelMetadata
 from facerec.serving.errors import InvalidOutput
-
-_FATAL = 4  # ONNX Runtime's severity of log lines; what goes wrong arrives as an exception all the same
+from facerec.serving.session import open_session
 
 
 class Recognition(NamedTuple):
@@ -43,14 +42,9 @@ class Recognizer:
         Raises:
             ModelFileError: the file is missing, altered, or not a model that this version understands.
         """
-        checksum = verify_checksum(path)
-        try:
-            session = ort.InferenceSession(path, _options(threads), providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime's exceptions have no common base
-            raise ModelFileError(f"{path} is not an ONNX model that can be loaded: {error}") from None
+        session, checksum = open_session(path, threads=threads, inputs=[INPUT], outputs=OUTPUTS)
         try:
             metadata = ModelMetadata.from_properties(session.get_modelmeta().custom_metadata_map)
-            _check_signature(session)
             recognizer = cls(session, metadata, checksum)
             _check_widths(recognizer.recognize(np.zeros((1, FRAME_SIZE, FRAME_SIZE, 3), np.uint8)), metadata)
         except InvalidOutput:
@@ -69,38 +63,6 @@ class Recognizer:
         if not all(np.isfinite(output).all() for output in outputs):
             raise InvalidOutput
         return Recognition(*outputs)
-
-
-def _options(threads: int) -> ort.SessionOptions:
-    """Every knob of ONNX Runtime that this project turns."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = _FATAL
-    # Threads that spin while they wait take the CPU from decoding and from the event loop.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return options
-
-
-def _check_signature(session: ort.InferenceSession) -> None:
-    """Raise ModelFileError unless the graph's inputs and outputs are those that `facerec.model_file` promises."""
-    for kind, promised, found in (
-        ("input", [INPUT], session.get_inputs()),
-        ("output", list(OUTPUTS), session.get_outputs()),
-    ):
-        if [tensor.name for tensor in promised] != [node.name for node in found]:
-            raise ModelFileError(f"its {kind}s are {', '.join(node.name for node in found)}")
-        for tensor, node in zip(promised, found, strict=True):
-            if tensor.type != node.type or not _fits(tensor, node.shape):
-                raise ModelFileError(f"its {kind} {node.name} is {node.type} {node.shape}")
-
-
-def _fits(promised: Tensor, shape: list[int | str | None]) -> bool:
-    """Whether `shape`, in which a name or None is any length, fits what was promised."""
-    return len(shape) == len(promised.shape) and all(
-        not isinstance(length, int) if index == 0 else wanted is None or wanted == length
-        for index, (wanted, length) in enumerate(zip(promised.shape, shape, strict=True))
-    )
 
 
 def _check_widths(recognition: Recognition, metadata: ModelMetadata) -> None:

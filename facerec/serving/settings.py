@@ -7,9 +7,11 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from facerec.framing import Framing
 from facerec.serving.cpus import available_cpus
 
 _PREFIX = "FACEREC_"
+_MODELS = Path(__file__).parents[2] / "model"
 
 
 def _listed(value: Any) -> Any:
@@ -29,9 +31,14 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid", validate_by_name=True)
 
-    model: Path = Path(__file__).parents[2] / "model/face_recognition.onnx"
+    model: Path = _MODELS / "face_recognition.onnx"
+    locator: Path = _MODELS / "face_locator.onnx"
     threshold: Annotated[float, Field(ge=-1, le=1)] | None = None
     """Cosine similarity under which a face is a stranger's; None takes the one in the model file."""
+    framing: Framing = "auto"
+    """Of requests that don't say."""
+    max_faces: Annotated[int, Field(ge=1, le=100)] = 20
+    """Faces of one picture that are recognised, the most prominent ones."""
     api_key: Annotated[SecretStr | None, AfterValidator(_bearer_token)] = Field(
         default=None, validation_alias="API_KEY"
     )
@@ -61,11 +68,11 @@ class Settings(BaseSettings):
     """Request bodies of the largest size in memory at once, and accordingly more of smaller ones."""
     max_fetches: Annotated[int, Field(ge=1)] = 32
     max_recognitions: Annotated[int, Field(ge=1)] = Field(default_factory=available_cpus)
-    """Pictures that are decoded and recognised at once."""
+    """Pictures that are decoded and recognised at once; by default the CPUs of the affinity and cgroup quota."""
     max_waiting: Annotated[int, Field(ge=0)] = 64
     """Pictures that wait for their turn to be decoded and recognised."""
-    threads: Annotated[int, Field(ge=1)] = Field(default_factory=available_cpus)
-    """Threads that ONNX Runtime computes with; by default the CPUs of the process's affinity and cgroup quota."""
+    threads: Annotated[int, Field(ge=1)] = 1
+    """Threads that one picture is computed with: several pictures at once use the CPUs better than several threads."""
 
     # How `python predict.py` serves.
     host: str = "0.0.0.0"  # noqa: S104 - a service is there to be reached

@@ -1,4 +1,4 @@
-"""What the tests of the service share: a toy model, a running service."""
+"""What the tests of the service share: toy models, a running service."""
 
 import os
 from collections.abc import Iterator
@@ -8,9 +8,10 @@ from typing import Any, Protocol
 
 import pytest
 
+from facerec.serving.locator import Locator
 from facerec.serving.settings import Settings
 from tests.serving.harness import running
-from tests.toy_model import write_toy_model
+from tests.toy_model import write_toy_locator, write_toy_model
 
 
 class Service(Protocol):
@@ -20,11 +21,13 @@ class Service(Protocol):
 
 
 @pytest.fixture(autouse=True)
-def no_settings_around(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The settings of whoever runs the tests are not the tests'."""
+def settings_around(monkeypatch: pytest.MonkeyPatch, locator: Path) -> None:
+    """The settings of whoever runs the tests are not the tests': a toy locator, and the centre unless a test says."""
     for name in os.environ:
         if name.startswith("FACEREC_") or name in {"API_KEY", "PORT"}:
             monkeypatch.delenv(name)
+    monkeypatch.setenv("FACEREC_LOCATOR", str(locator))
+    monkeypatch.setenv("FACEREC_FRAMING", "centre")
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +36,20 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "toy.onnx"
     write_toy_model(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def locator(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The toy locator's file."""
+    path = tmp_path_factory.mktemp("locator") / "toy_locator.onnx"
+    write_toy_locator(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def finder(locator: Path) -> Locator:
+    """The toy locator, loaded."""
+    return Locator.load(locator, threads=1)
 
 
 @pytest.fixture

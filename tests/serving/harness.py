@@ -20,6 +20,7 @@ from PIL import Image
 from facerec.serving.app import create_app
 from facerec.serving.server import BoundedProtocol
 from facerec.serving.settings import Settings
+from tests.toy_model import TOY_FACE
 
 ROOT = Path(__file__).parents[2]
 LOOPBACK = (ip_network("127.0.0.1/32"),)
@@ -28,9 +29,29 @@ LOOPBACK = (ip_network("127.0.0.1/32"),)
 
 def picture(colour: str = "red", size: tuple[int, int] = (64, 48), file_format: str = "PNG") -> bytes:
     """A picture file of one colour; the toy model knows red, green (`lime`) and blue."""
+    return saved(Image.new("RGB", size, colour), file_format)
+
+
+def saved(image: Image.Image, file_format: str = "PNG", **options: object) -> bytes:
+    """The file of `image`."""
     file = io.BytesIO()
-    Image.new("RGB", size, colour).save(file, file_format)
+    image.save(file, file_format, **options)
     return file.getvalue()
+
+
+def photo(
+    *faces: tuple[int, int, str], size: tuple[int, int] = (320, 160), scale: int = 1, colour: str = "black"
+) -> Image.Image:
+    """A photo in which the toy locator finds `faces`: x and y, both 16 + 32 k, and a colour that the toy model knows.
+
+    With `scale` all of it is so many times larger, and found at the same places once it is shrunk: what marks a face is
+    a little larger than the cell of 32 pixels that the locator sees, whose edge stays sharp that way.
+    """
+    image = Image.new("RGB", (size[0] * scale, size[1] * scale), colour)
+    for x, y, person in faces:
+        for paint, half in ((person, round(1.1 * TOY_FACE)), ("magenta", 18)):
+            image.paste(paint, ((x - half) * scale, (y - half) * scale, (x + half) * scale, (y + half) * scale))
+    return image
 
 
 def wait_until(true: Callable[[], bool], *, seconds: float = 10) -> None:

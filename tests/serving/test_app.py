@@ -10,13 +10,14 @@ import pytest
 import requests
 
 from facerec.serving.answers import MAX_BATCH
+from facerec.serving.locator import Locator
 from facerec.serving.recognizer import Recognizer
 from facerec.serving.settings import Settings
 from tests.serving.conftest import Service
 from tests.serving.harness import LOOPBACK, picture, running
 from tests.serving.hostile import HostileServer
 from tests.serving.test_urls import REFUSED
-from tests.toy_model import TOY_PEOPLE, TOY_THRESHOLD, toy_graph, toy_metadata, write_model
+from tests.toy_model import TOY_PEOPLE, TOY_SCORE, TOY_THRESHOLD, toy_graph, toy_metadata, write_model
 
 ROSA, GUSTAV, _ = TOY_PEOPLE
 
@@ -109,14 +110,26 @@ def test_a_batch_has_its_limit(service: str) -> None:
     assert post(f"{service}/predict/batch", {"urls": []}).status_code == 422
 
 
-def test_people_and_model_say_what_is_loaded(service: str, model: Path) -> None:
+def test_people_and_model_say_what_is_loaded(service: str, model: Path, finder: Locator) -> None:
     people = requests.get(f"{service}/people", timeout=9).json()["people"]
     assert [person["name"] for person in people] == list(TOY_PEOPLE)
     assert people[0].items() >= {"training_images": 20, "test_recall": 0.8}.items()
     card = requests.get(f"{service}/model", timeout=9).json()
     checksum = Recognizer.load(model, threads=1).checksum
     assert (card["sha256"], card["people"], card["figures"]) == (checksum, 3, {"top1": 0.9})
-    assert requests.get(f"{service}/readyz", timeout=9).json() == {"status": "ready", "sha256": checksum}
+    assert requests.get(f"{service}/readyz", timeout=9).json() == {
+        "status": "ready",
+        "sha256": checksum,
+        "locator_sha256": finder.checksum,
+    }
+    assert card["locator"] == {
+        "version": "0.0.0",
+        "created": "2026-01-01T00:00:00Z",
+        "sha256": finder.checksum,
+        "threshold": TOY_SCORE,
+        "figures": {"recall": 0.9},
+        "licence": "public domain",
+    }
     assert requests.get(f"{service}/healthz", timeout=9).json() == {"status": "ok"}
 
 

@@ -30,7 +30,8 @@ CAN_ISOLATE = (
 
 
 @pytest.mark.skipif(not CAN_ISOLATE, reason="making a read-only mount namespace needs root")
-def test_the_service_runs_on_a_read_only_file_system() -> None:
+def test_the_service_runs_on_a_read_only_file_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FACEREC_LOCATOR")
     port = free_port()
     with process([*READ_ONLY, sys.executable, "predict.py"], {"PORT": str(port)}) as running:
         address = f"http://127.0.0.1:{port}"

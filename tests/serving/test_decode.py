@@ -1,4 +1,3 @@
-import io
 import struct
 import subprocess
 import sys
@@ -8,25 +7,23 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms, PngImagePlugin
+from PIL import Image, ImageCms, ImageFile, PngImagePlugin
 
-from facerec.framing import FRAME_SIZE
-from facerec.serving import decode as decode_module
-from facerec.serving.decode import FORMATS, Picture, decode
+from facerec.framing import FRAME_SIZE, Face, Frame, centre_frame, cut_frame
+from facerec.serving.decode import FORMATS, PictureFile
 from facerec.serving.errors import PictureError, PictureTooLarge, TooManyPixels, UnsupportedPicture
-from tests.serving.harness import ROOT, picture
+from facerec.serving.locator import Locator
+from tests.serving.harness import ROOT, picture, saved
 
 MAX_PIXELS = 25_000_000
 
 
-def decoded(data: bytes, *, max_bytes: int = 2**24, max_pixels: int = MAX_PIXELS) -> Picture:
-    return decode(data, max_bytes=max_bytes, max_pixels=max_pixels)
+def opened(data: bytes, *, max_bytes: int = 2**24, max_pixels: int = MAX_PIXELS) -> PictureFile:
+    return PictureFile(data, max_bytes=max_bytes, max_pixels=max_pixels)
 
 
-def saved(image: Image.Image, file_format: str, **options: object) -> bytes:
-    file = io.BytesIO()
-    image.save(file, file_format, **options)
-    return file.getvalue()
+def decoded(data: bytes) -> Frame:
+    return centre_frame(opened(data).decode().image)
 
 
 def png_header(width: int, height: int) -> bytes:
@@ -41,7 +38,7 @@ def png_header(width: int, height: int) -> bytes:
 
 
 def mean_colour(data: bytes) -> tuple[int, ...]:
-    frame = decoded(data).frame
+    frame = decoded(data)
     assert frame.shape == (FRAME_SIZE, FRAME_SIZE, 3)
     assert frame.dtype == np.uint8
     return tuple(np.rint(frame.mean((0, 1))).astype(int).tolist())
@@ -55,7 +52,27 @@ def test_every_format_becomes_a_frame(file_format: str) -> None:
 
 
 def test_the_size_is_that_of_the_file() -> None:
-    assert decoded(picture(size=(640, 480), file_format="JPEG"))[1:] == (640, 480)
+    file = opened(picture(size=(641, 479), file_format="JPEG"))
+    assert file.size == file.decode().image.size == (641, 479)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("size", [(2000, 1001), (1999, 2000)])
+def test_a_jpeg_is_decoded_as_small_as_it_may(size: tuple[int, int], orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file = opened(saved(Image.new("RGB", size, "teal"), "JPEG", exif=exif))
+    upright = size if orientation < 5 else size[::-1]
+    for asked, shrink in ((0, 1), (1, 1), (2, 2), (3, 2), (4, 4), (7, 4), (8, 8), (99, 8)):
+        small = file.decode(shrink=asked)
+        assert (small.shrink, small.width, small.height) == (shrink, *upright)
+        assert small.image.size == tuple(-(-side // shrink) for side in upright)
+
+
+def test_other_pictures_and_slivers_are_decoded_whole() -> None:
+    for data in (picture(size=(900, 900)), picture(size=(1, 5000), file_format="JPEG")):
+        small = opened(data).decode(shrink=8)
+        assert (small.shrink, small.image.size) == (1, (small.width, small.height))
 
 
 @pytest.mark.parametrize(
@@ -78,9 +95,9 @@ def test_other_formats_are_refused_whatever_they_are_called(data: bytes) -> None
 
 def test_more_bytes_than_the_cap_are_refused() -> None:
     data = picture()
-    assert decoded(data, max_bytes=len(data))
+    assert opened(data, max_bytes=len(data))
     with pytest.raises(PictureTooLarge):
-        decoded(data, max_bytes=len(data) - 1)
+        opened(data, max_bytes=len(data) - 1)
 
 
 @pytest.mark.parametrize(
@@ -89,15 +106,16 @@ def test_more_bytes_than_the_cap_are_refused() -> None:
     ids=["just over", "between one and two times Pillow's limit", "over two times", "the largest"],
 )
 def test_pixel_bombs_are_refused_by_their_header(width: int, height: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decode_module, "frame_picture", pytest.fail)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", pytest.fail)
     with pytest.raises(TooManyPixels):
-        decoded(png_header(width, height))
+        opened(png_header(width, height))
 
 
 def test_pillows_own_warning_is_an_error_to_the_service_too() -> None:
     # In a process of its own: under pytest every warning is an error.
     check = (
-        "import sys; from facerec.serving.decode import *; decode(sys.stdin.buffer.read(), max_bytes=999, max_pixels=9)"
+        "import sys; from facerec.serving.decode import PictureFile; "
+        "PictureFile(sys.stdin.buffer.read(), max_bytes=999, max_pixels=9)"
     )
     command = [sys.executable, "-c", check]
     run = subprocess.run(command, cwd=ROOT, input=png_header(12_000, 8_000), capture_output=True, check=False)
@@ -109,9 +127,9 @@ def test_a_jpeg_of_thousands_of_scans_is_refused() -> None:
     data = saved(Image.new("RGB", (64, 64)), "JPEG", progressive=True)
     start = data.index(b"\xff\xda")
     scan = data[start : data.index(b"\xff", start + 2)]
-    assert decoded(data)
+    assert opened(data)
     with pytest.raises(UnsupportedPicture):
-        decoded(data[:start] + scan * 300 + data[start:])
+        opened(data[:start] + scan * 300 + data[start:])
 
 
 def test_text_and_profile_bombs_are_refused() -> None:
@@ -158,15 +176,20 @@ shares = st.floats(0, 1)
 
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(FORMATS), st.lists(st.tuples(shares, st.integers(0, 255)), max_size=20), shares)
-def test_mutated_files_are_decoded_or_refused(file_format: str, mutations: list[tuple[float, int]], end: float) -> None:
+def test_mutated_files_are_decoded_or_refused(
+    finder: Locator, file_format: str, mutations: list[tuple[float, int]], end: float
+) -> None:
     data = bytearray(picture(size=(32, 32), file_format=file_format))
     for place, value in mutations:
         data[int(place * (len(data) - 1))] = value
     for file in (bytes(data), bytes(data[: int(end * len(data))])):
         try:
-            assert decoded(file).frame.shape == (FRAME_SIZE, FRAME_SIZE, 3)
+            image = opened(file).decode().image
         except PictureError:
             continue
+        for frame in (centre_frame(image), cut_frame(image, Face(16, 16, 9, 0.1, 1))):
+            assert frame.shape == (FRAME_SIZE, FRAME_SIZE, 3)
+        finder.candidates(image)
 
 
 def test_exif_rotation_is_undone() -> None:
@@ -174,7 +197,7 @@ def test_exif_rotation_is_undone() -> None:
     left_red.paste("red", (0, 0, 32, 64))
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was turned: the left of the file is the top of the scene
-    frame = decoded(saved(left_red, "PNG", exif=exif)).frame
+    frame = decoded(saved(left_red, "PNG", exif=exif))
     assert frame[20, :, 0].min() > 200
     assert frame[-20, :, 2].min() > 200
 

@@ -1,6 +1,5 @@
 """The page in a real browser: Debian's Chromium, driven by Playwright."""
 
-import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from pydantic import SecretStr
 from facerec.serving.errors import ServiceError
 from facerec.serving.settings import Settings
 from tests.serving.conftest import Service
-from tests.serving.harness import LOOPBACK, picture
+from tests.serving.harness import LOOPBACK, photo, picture, saved
 from tests.serving.hostile import HostileServer
 from tests.serving.test_app import data_url
 
@@ -168,28 +167,30 @@ def test_a_picture_can_be_pasted(visit: Visit) -> None:
     expect(visit.cards("Bella Blue").get_by_role("img")).to_be_visible()
 
 
-def test_boxes_and_times_are_shown_where_the_service_tells_them(visit: Visit) -> None:
-    def answer_with_faces(identities: list[str | None]) -> str:
-        faces = [{"identity": identity, "box": [16, 12, 32, 24]} for identity in identities]
-        known = {"similarity": 0.9, "threshold": 0.8, "predictions": {"Rosa_Red": 0.9}}
-        return json.dumps({"identity": identities[0], "faces": faces, **known})
-
-    visit.page.route(
-        "**/predict/upload",
-        lambda route: route.fulfill(
-            body=answer_with_faces(["Rosa_Red", None]), headers={"Server-Timing": "decode;dur=2.6, infer;dur=9.1"}
-        ),
-    )
-    visit.choose(file("red"))
+@pytest.mark.parametrize("width", [1000, 320])
+def test_every_face_has_its_box_with_a_name_and_is_listed(open_page: Open, model: Path, width: int) -> None:
+    visit = open_page(Settings(model=model, framing="auto"), width=width)
+    two = saved(photo((176, 80, "red"), (48, 80, "grey")))
+    visit.choose({"name": "two.png", "mimeType": "image/png", "buffer": two})
     card = visit.cards("Rosa Red")
-    expect(card).to_contain_text(re.compile(r"answered in \d+ ms · decode 3 ms · infer 9 ms"))
-    expect(card.get_by_role("figure").get_by_text(STRANGER)).to_be_visible()
+    expect(card.get_by_role("list", name="Further faces").get_by_role("listitem")).to_have_text(
+        [re.compile(rf"{STRANGER}similarity 0\.\d\d")]
+    )
+    expect(card).to_contain_text(re.compile(r"answered in \d+ ms · decode \d+ ms · locate \d+ ms · infer \d+ ms"))
     image = card.get_by_role("img").bounding_box()
-    box = card.get_by_role("figure").get_by_text("Rosa Red").bounding_box()
     assert image
-    assert box
-    assert box["x"] - image["x"] == pytest.approx(image["width"] / 4, abs=1)
-    assert (box["width"], box["height"]) == pytest.approx((image["width"] / 2, image["height"] / 2), abs=1)
+    for name, left in (("Rosa Red", 144), (STRANGER, 16)):
+        box = card.get_by_role("figure").get_by_text(name).bounding_box()
+        assert box
+        assert box["x"] - image["x"] == pytest.approx(image["width"] * left / 320, abs=1)
+        assert (box["width"], box["height"]) == pytest.approx((image["width"] / 5, image["height"] * 0.4), abs=1)
+    assert visit.page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_a_picture_without_a_face_is_told_in_words(open_page: Open, model: Path) -> None:
+    visit = open_page(Settings(model=model, framing="auto"))
+    visit.choose(file("red"))
+    expect(visit.cards("No answer")).to_contain_text("I find no upright face in this picture.")
 
 
 # Errors

@@ -13,7 +13,16 @@ def test_the_defaults_open_nothing() -> None:
     assert settings.allowed_networks == ()
     assert settings.allowed_ports == frozenset()
     assert settings.api_key is None
-    assert settings.threads == settings.max_recognitions == available_cpus()
+    assert settings.max_recognitions == available_cpus()
+    assert settings.threads == 1
+
+
+def test_by_default_faces_are_looked_for_by_the_shipped_locator(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FACEREC_FRAMING", "FACEREC_LOCATOR"):
+        monkeypatch.delenv(name)
+    settings = Settings.from_environment()
+    assert (settings.framing, settings.max_faces) == ("auto", 20)
+    assert settings.locator == settings.model.with_name("face_locator.onnx")
 
 
 def test_each_setting_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,6 +54,8 @@ def test_every_bad_variable_has_its_line_and_no_value_is_repeated(monkeypatch: p
         "FACEREC_ALLOWED_PORTS": "80,http",
         "FACEREC_MAX_PIXELS": "999999999999",
         "FACEREC_DEADLIN": "typo",
+        "FACEREC_FRAMING": "middle",
+        "FACEREC_MAX_FACES": "-20",
         "API_KEY": "two words",
         "PORT": "eighty",
     }

@@ -12,7 +12,7 @@ import psutil
 import pytest
 import requests
 
-from tests.serving.harness import connect, free_port, picture, process, ready, wait_until
+from tests.serving.harness import connect, free_port, photo, picture, process, ready, saved, wait_until
 from tests.serving.hostile import Connection, HostileServer, head
 from tests.serving.test_decode import png_header
 
@@ -45,8 +45,10 @@ def calls(service: str, server: HostileServer) -> list[Callable[[], int | None]]
         headers = {"Content-Type": "application/json"}
         return lambda: requests.post(service + path, data=data, headers=headers, timeout=30).status_code
 
-    def upload(data: bytes) -> Callable[[], int]:
-        return lambda: requests.post(f"{service}/predict/upload", files={"file": data}, timeout=30).status_code
+    def upload(data: bytes, **fields: str) -> Callable[[], int]:
+        return lambda: (
+            requests.post(f"{service}/predict/upload", files={"file": data}, data=fields, timeout=30).status_code
+        )
 
     def hang_up(data: bytes) -> Callable[[], None]:
         def call() -> None:
@@ -62,6 +64,8 @@ def calls(service: str, server: HostileServer) -> list[Callable[[], int | None]]
         *(predict(server.url(path)) for path in SOURCES),
         *(predict(url) for url in (data_url, "data:,nothing", "http://10.0.0.1/", "ftp://x/", "http://localhost:1/")),
         *(upload(data) for data in (picture(), picture(file_format="WEBP"), png_header(9, 9), b"", bytes(3_000_000))),
+        upload(saved(photo((176, 80, "red"), (48, 80, "lime"), scale=4), "JPEG"), framing="auto"),
+        upload(picture(), framing="auto"),
         *(post("/predict", data) for data in (b"NaN", b"{", b'{"url": "\\ud800"}', b"[" * 10_000)),
         post("/predict/batch", f'{{"urls": ["{data_url}", "{server.url("/good")}", "http://[::1]/"]}}'.encode()),
         hang_up(b"GET /hea"),

@@ -1,0 +1,86 @@
+"""The locator's ONNX model, verified and ready: a picture in, its faces out."""
+
+import math
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+from PIL import Image
+
+from facerec.framing import Face, mixable, to_rgb
+from facerec.model_file import LOCATOR_INPUT, LOCATOR_OUTPUTS, LOCATOR_STRIDE, LocatorMetadata, ModelFileError
+from facerec.serving.errors import InvalidOutput
+from facerec.serving.session import open_session
+
+
+class Locator:
+    """A loaded locator. Safe to call from several threads at once."""
+
+    def __init__(self, session: ort.InferenceSession, metadata: LocatorMetadata, checksum: str) -> None:
+        self._session = session
+        self.metadata = metadata
+        self.checksum = checksum
+        """SHA-256 of the file in hexadecimal."""
+
+    @classmethod
+    def load(cls, path: Path, *, threads: int) -> Self:
+        """Verify the file at `path`, load it, and run it once so that the first request finds it warm.
+
+        `threads` is the number of threads that one run may use.
+
+        Raises:
+            ModelFileError: the file is missing, altered, or not a locator that this version understands.
+        """
+        session, checksum = open_session(path, threads=threads, inputs=[LOCATOR_INPUT], outputs=LOCATOR_OUTPUTS)
+        try:
+            metadata = LocatorMetadata.from_properties(session.get_modelmeta().custom_metadata_map)
+            locator = cls(session, metadata, checksum)
+            locator.locate(Image.new("RGB", (metadata.long_side, metadata.long_side)))
+        except InvalidOutput:
+            raise ModelFileError(f"{path} can't be used: it gives NaN for a black picture") from None
+        except ModelFileError as error:
+            raise ModelFileError(f"{path} can't be used: {error}") from None
+        return locator
+
+    def locate(self, picture: Image.Image) -> list[Face]:
+        """The faces of an upright picture of any mode and size, in its pixels, the most prominent first.
+
+        Raises:
+            InvalidOutput: an output is NaN or infinite.
+        """
+        faces = [face for face in self.candidates(picture) if face.score >= self.metadata.threshold]
+        return sorted(faces, key=lambda face: -prominence(face, picture))
+
+    def candidates(self, picture: Image.Image) -> list[Face]:
+        """The same by falling score, with those that score under the threshold.
+
+        Raises:
+            InvalidOutput: an output is NaN or infinite.
+        """
+        scale = max(1.0, max(picture.size) / self.metadata.long_side)
+        width, height = (max(1, round(side / scale)) for side in picture.size)
+        small = mixable(picture).resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2)
+        image = np.asarray(to_rgb(small))
+        rows = self.run(np.pad(image, [(0, -side % LOCATOR_STRIDE) for side in image.shape[:2]] + [(0, 0)]))
+        rows[:, :3] *= scale
+        return [Face(*row) for row in rows.tolist()]
+
+    def run(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The graph's answer for `image`, uint8 `[H, W, 3]` with sides that are multiples of 32: `[K, 5]`.
+
+        Raises:
+            InvalidOutput: an output is NaN or infinite.
+        """
+        rows: NDArray[np.float32]
+        (rows,) = self._session.run([LOCATOR_OUTPUTS[0].name], {LOCATOR_INPUT.name: image})
+        if not np.isfinite(rows).all():
+            raise InvalidOutput
+        return rows
+
+
+def prominence(face: Face, picture: Image.Image) -> float:
+    """How much of the picture's subject a face is: its size in pixels, less the further it is from the middle."""
+    distance = math.hypot(face.x - picture.width / 2, face.y - picture.height / 2)
+    return face.size / (1 + distance / (math.hypot(*picture.size) / 2))

@@ -1,0 +1,187 @@
+"""The faces in a picture, from the file to the answer."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import requests
+from PIL import Image
+
+from facerec.framing import Framing
+from facerec.serving.decode import PictureFile
+from facerec.serving.recognizer import Recognition, Recognizer
+from facerec.serving.settings import Settings
+from tests.serving.conftest import Service
+from tests.serving.harness import photo, picture, saved
+from tests.serving.test_app import data_url
+from tests.toy_model import TOY_PEOPLE, toy_locator_graph, toy_locator_metadata, write_model
+
+ROSA, GUSTAV, _ = TOY_PEOPLE
+TWO = ((176, 80, "red"), (48, 80, "lime"))
+"""Faces of a photo of 320 x 160 pixels, the most prominent first."""
+
+
+@pytest.fixture
+def service(serve: Service, model: Path) -> str:
+    return serve(Settings(model=model, framing="auto"))
+
+
+def upload(service: str, data: bytes, **fields: str) -> requests.Response:
+    return requests.post(f"{service}/predict/upload", files={"file": data}, data=fields, timeout=30)
+
+
+def faces(service: str, data: bytes) -> list[dict[str, Any]]:
+    response = upload(service, data)
+    assert response.status_code == 200, response.text
+    return list(response.json()["faces"])
+
+
+def test_every_face_is_named_and_the_most_prominent_answers(service: str) -> None:
+    answer = upload(service, saved(photo(*TWO))).json()
+    assert [face["identity"] for face in answer["faces"]] == [ROSA, GUSTAV]
+    assert [face["box"] for face in answer["faces"]] == [[144, 48, 64, 64], [16, 48, 64, 64]]
+    first = answer.pop("faces")[0]
+    assert (first.pop("box"), first.pop("angle"), first.pop("score")) == ([144, 48, 64, 64], 0, 1)
+    assert first == answer
+
+
+def test_angle_and_score_are_told(service: str) -> None:
+    image = photo(*TWO)
+    image.paste((204, 0, 153), (160, 64, 192, 96))
+    face = faces(service, saved(image))[0]
+    assert (face["angle"], face["score"]) == pytest.approx((np.degrees(0.2), 0.6), abs=0.06)
+
+
+def test_a_stranger_among_them_has_no_identity(service: str) -> None:
+    assert [face["identity"] for face in faces(service, saved(photo(TWO[0], (48, 80, "grey"))))] == [ROSA, None]
+
+
+def test_boxes_are_clipped_to_the_picture(service: str) -> None:
+    image = photo(*TWO).crop((32, 32, 320, 160))
+    assert [face["box"] for face in faces(service, saved(image))] == [[112, 16, 64, 64], [0, 16, 48, 64]]
+
+
+def test_top_k_shortens_the_list_of_each_face(service: str) -> None:
+    answer = upload(service, saved(photo(*TWO)), top_k="1").json()
+    assert [len(one["predictions"]) for one in (answer, *answer["faces"])] == [1, 1, 1]
+
+
+def test_a_picture_without_a_face_is_an_error_that_says_what_to_do(service: str) -> None:
+    for data in (picture(), picture(size=(1, 5000))):
+        response = upload(service, data)
+        assert (response.status_code, response.json()["code"]) == (422, "no_face")
+        assert "framing=centre" in response.json()["detail"]
+
+
+def test_in_a_batch_only_the_picture_without_a_face_fails(service: str) -> None:
+    urls = [data_url(saved(photo(*TWO))), data_url(picture())]
+    found, none = requests.post(f"{service}/predict/batch", json={"urls": urls}, timeout=9).json()["results"]
+    assert len(found["faces"]) == 2
+    assert (none["status"], none["code"]) == (422, "no_face")
+    answers = requests.post(f"{service}/predict/batch", json={"urls": urls, "framing": "centre"}, timeout=9).json()
+    assert [result["faces"] for result in answers["results"]] == [[], []]
+
+
+@pytest.mark.parametrize("default", ["auto", "centre"])
+def test_a_request_can_say_how_a_picture_is_framed(serve: Service, model: Path, default: Framing) -> None:
+    service = serve(Settings(model=model, framing=default))
+    data = saved(photo(*TWO))
+    for framing, count in (("auto", 2), ("centre", 0), (None, 2 if default == "auto" else 0)):
+        given = {} if framing is None else {"framing": framing}
+        for response in (
+            upload(service, data, **given),
+            requests.post(f"{service}/predict", json={"url": data_url(data), **given}, timeout=9),
+        ):
+            assert len(response.json()["faces"]) == count
+            assert ("locate;dur=" in response.headers["Server-Timing"]) is (count > 0)
+
+
+def test_there_is_no_other_framing(service: str) -> None:
+    for response in (
+        upload(service, picture(), framing="SECRET"),
+        requests.post(f"{service}/predict", json={"url": data_url(picture()), "framing": "SECRET"}, timeout=9),
+        requests.post(f"{service}/predict/batch", json={"urls": [data_url(picture())], "framing": 1}, timeout=9),
+    ):
+        assert (response.status_code, response.json()["code"]) == (422, "invalid_request")
+        assert "framing: " in response.json()["detail"]
+        assert "SECRET" not in response.text
+
+
+def test_locating_is_a_stage_between_decoding_and_recognising(service: str) -> None:
+    timing = upload(service, saved(photo(*TWO))).headers["Server-Timing"]
+    assert [stage.partition(";")[0] for stage in timing.split(", ")] == ["decode", "locate", "infer"]
+    assert 'stage="locate"' in requests.get(f"{service}/metrics", timeout=9).text
+
+
+def test_of_a_hundred_faces_the_most_prominent_are_recognised_in_one_batch(
+    serve: Service, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = serve(Settings(model=model, framing="auto", max_faces=7))
+    batches = []
+    recognize = Recognizer.recognize
+
+    def counting(recognizer: Recognizer, frames: np.ndarray) -> Recognition:
+        batches.append(len(frames))
+        return recognize(recognizer, frames)
+
+    monkeypatch.setattr(Recognizer, "recognize", counting)
+    found = faces(service, picture("magenta", size=(320, 320)))
+    assert batches == [len(found)] == [7]
+    assert found[0]["box"] == [112, 112, 64, 64]  # of the four in the middle
+
+
+def test_nan_out_of_the_locator_is_a_typed_error(serve: Service, model: Path, tmp_path: Path) -> None:
+    write_model(tmp_path / "nan.onnx", toy_locator_graph(nan_for_white=True), toy_locator_metadata())
+    service = serve(Settings(model=model, locator=tmp_path / "nan.onnx", framing="auto"))
+    response = upload(service, picture("white"))
+    assert (response.status_code, response.json()["code"]) == (500, "invalid_output")
+
+
+# Large JPEGs
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many times smaller than it is each decoded picture was decoded."""
+    shrinks = []
+    decode = PictureFile.decode
+
+    def recording(file: PictureFile, *, shrink: int = 1) -> Any:
+        decoded = decode(file, shrink=shrink)
+        shrinks.append(decoded.shrink)
+        return decoded
+
+    monkeypatch.setattr(PictureFile, "decode", recording)
+    return shrinks
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize(("scale", "shrinks"), [(1, [1]), (2, [2, 1]), (4, [4, 2]), (9, [8, 4])])
+def test_a_large_jpeg_answers_like_the_whole_picture(
+    service: str, decoded: list[int], scale: int, shrinks: list[int], orientation: int
+) -> None:
+    image = photo(*TWO, scale=scale)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    as_jpeg = faces(service, saved(image, "JPEG", quality=95, exif=exif))
+    assert decoded == shrinks
+    as_png = faces(service, saved(image, exif=exif))
+    assert decoded == [*shrinks, 1]
+    assert [face["identity"] for face in as_jpeg] == [face["identity"] for face in as_png] == [ROSA, GUSTAV]
+    for one, other in zip(as_jpeg, as_png, strict=True):
+        assert one["box"] == pytest.approx(other["box"], abs=1)
+        for field in ("similarity", "score", "top_score"):
+            assert one[field] == pytest.approx(other[field], abs=0.01)
+
+
+def test_a_jpeg_whose_faces_are_large_enough_is_decoded_once(service: str, decoded: list[int]) -> None:
+    data = saved(photo(*TWO, scale=4).resize((1216, 608)), "JPEG")  # at a half its faces have 122 pixels
+    assert [face["identity"] for face in faces(service, data)] == [ROSA, GUSTAV]
+    assert decoded == [2]
+
+
+def test_the_centre_of_a_large_jpeg_is_decoded_once(service: str, decoded: list[int]) -> None:
+    data = picture(size=(4000, 2100), file_format="JPEG")
+    assert upload(service, data, framing="centre").json()["identity"] == ROSA
+    assert decoded == [4]
