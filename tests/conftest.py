@@ -1,11 +1,15 @@
-"""A drawn data set and a network trained on it, made once and shared by all tests."""
+"""The data sets, made or loaded once and shared by all tests: drawn people, and real ones where they are at hand."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from facerec.learning.dataset import FaceImages, load_faces
 from facerec.learning.options import Options
+from facerec.learning.roles import Roles, assign_roles
 from tests.drawn_people import draw_people
+from tests.shipped import LFW, MODEL, ROOT
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +33,16 @@ def small_options(drawn_people: Path) -> Options:
         small_size=48,
         batch_size=12,
     )
+
+
+@pytest.fixture(scope="session")
+def lfw() -> FaceImages:
+    """Labeled Faces in the Wild."""
+    return load_faces(LFW, data_dir=ROOT / "data")
+
+
+@pytest.fixture(scope="session")
+def lfw_roles(lfw: FaceImages) -> Roles:
+    """The roles that its images had for the shipped model."""
+    options = json.loads(MODEL.with_name("report.json").read_text())["metadata"]["configuration"]
+    return assign_roles(lfw, min_images=options["min_images"], seed=options["seed"], fold=0)

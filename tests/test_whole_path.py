@@ -91,7 +91,7 @@ def test_two_people_with_five_pictures_each_are_enough(small_options: Options, t
 def test_the_service_answers_test_py(run: Options, drawn_people: Path) -> None:
     picture = next(drawn_people.glob("*/*.jpg"))
     with service(run.output / "face_recognition.onnx") as address:
-        for arguments in (tuple[str, ...](), ("--file", str(picture))):
+        for arguments in (tuple[str, ...](), ("--file", str(picture), "--framing", "centre")):
             result = command("test.py", "--service", address, *arguments)
             assert result.returncode == 0, result.stdout + result.stderr
             assert "identity:" in result.stdout

@@ -4,7 +4,6 @@ import copy
 import math
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Self
 
 import torch
@@ -14,10 +13,9 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
 
-from facerec.learning.checkpoint import Checkpoint, load_checkpoint, read_checkpoint, save_checkpoint
+from facerec.learning.checkpoint import Checkpoint, load_checkpoint, refuse_to_overwrite, save_checkpoint
 from facerec.learning.dataset import FaceImages
 from facerec.learning.distributed import rank, world_size
-from facerec.learning.errors import CheckpointError
 from facerec.learning.network import CROP_SIZE, FaceNetwork, load_backbone
 from facerec.learning.optimisation import adamw, warmup_and_cosine
 from facerec.learning.options import Options
@@ -73,7 +71,7 @@ def fit(faces: FaceImages, roles: Roles, options: Options, *, fold: int, device:
     if options.resume and (fold == 0 or last.exists()):
         run.restore(load_checkpoint(last, recipe=recipe))
     elif rank() == 0:
-        _refuse_to_overwrite(last)
+        refuse_to_overwrite(last, finished=lambda state: len(state["history"]) == state["recipe"]["epochs"])
     model = DistributedDataParallel(run.network) if world_size() > 1 else run.network
 
     for epoch in range(len(run.history), options.epochs):
@@ -175,16 +173,6 @@ def best_epoch(history: list[Epoch]) -> int:
     highest = max(epoch.validation_accuracy for epoch in history)
     error = math.sqrt(highest * (1 - highest) / history[0].validation_images)
     return max(n for n, epoch in enumerate(history, start=1) if epoch.validation_accuracy >= highest - error)
-
-
-def _refuse_to_overwrite(last: Path) -> None:
-    """Raise CheckpointError if `last` is of a run that isn't finished."""
-    if last.exists():
-        run = read_checkpoint(last)
-        if len(run["history"]) < run["recipe"]["epochs"]:
-            raise CheckpointError(
-                f"{last.parent} holds an unfinished run: go on with it (--resume), or delete or rename that folder."
-            )
 
 
 def _line(epoch: int, entry: Epoch) -> str:

@@ -92,11 +92,11 @@ class FaceNetwork(nn.Module):
         return self
 
 
-def load_backbone(network: FaceNetwork, weights: Literal["imagenet", "none"] | Path) -> None:
+def load_backbone(network: nn.Module, weights: Literal["imagenet", "none"] | Path) -> None:
     """Load the backbone's start into `network`.
 
     Args:
-        network: changed in place.
+        network: changed in place; its `features` are mobilenet_v3_large's, or the first blocks of them.
         weights: `imagenet` downloads torchvision's IMAGENET1K_V1; a path is a state dict of `mobilenet_v3_large`, whole
             or `features` alone; `none` leaves the random start.
 
@@ -113,7 +113,8 @@ def load_backbone(network: FaceNetwork, weights: Literal["imagenet", "none"] | P
         features = {name: tensor for name, tensor in state.items() if name.startswith("features.")}
         if not features:
             raise ValueError("it has no tensor named features.*")
-        network.load_state_dict({**network.state_dict(), **features})
+        own = network.state_dict()
+        network.load_state_dict(own | {name: tensor for name, tensor in features.items() if name in own})
     except Exception as error:  # torch.load raises errors of many kinds for files that aren't state dicts
         raise DataError(
             f"can't load the backbone's weights from {weights}: {error}. "

@@ -4,16 +4,16 @@ import math
 from collections.abc import Callable
 
 import torch
+from torch import nn
 from torch.optim import AdamW
 
-from facerec.learning.network import FaceNetwork
 from facerec.learning.options import Options
 
 WARMUP_SHARE = 0.1
 """Share of all steps over which the learning rate rises."""
 
 
-def adamw(network: FaceNetwork, options: Options) -> AdamW:
+def adamw(network: nn.Module, options: Options) -> AdamW:
     """AdamW on what is not frozen, with weight decay on matrices and convolutions, not on biases and BatchNorm."""
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     groups = [
@@ -36,7 +36,7 @@ def warmup_and_cosine(steps: int) -> Callable[[int], float]:
 
 
 @torch.no_grad()
-def update_average(average: FaceNetwork, network: FaceNetwork, *, decay: float, steps: int) -> None:
+def update_average(average: nn.Module, network: nn.Module, *, decay: float, steps: int) -> None:
     """Move the exponential moving average of the weights towards `network`; its window grows with the steps taken."""
     weight = 1 - min(decay, (1 + steps) / (10 + steps))
     for mean, current in zip(average.state_dict().values(), network.state_dict().values(), strict=True):

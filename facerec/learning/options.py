@@ -11,8 +11,10 @@ from facerec.learning.errors import OptionError
 
 NOT_IN_RECIPE = {
     *("data", "data_dir", "output", "images", "checkpoints", "tuning_storage"),  # where things are
-    *("folds", "explore", "tune", "resume"),  # what to do
+    *("folds", "explore", "tune", "locator", "locator_steps", "resume"),  # what to do
 }
+
+IN_LOCATOR_RECIPE = ("min_images", "seed", "weights", "learning_rate", "weight_decay", "locator_steps")
 
 LIMITS: dict[str, tuple[float, float]] = {
     "min_images": (5, math.inf),  # fewer can't be split into train, validation and test in every fold
@@ -30,6 +32,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "balance": (0, 1),
     "ema_decay": (0, 1),
     "false_accept_rate": (0, 1),
+    "locator_steps": (1, math.inf),
 }
 
 
@@ -87,6 +90,12 @@ class Options:
     false_accept_rate: float = 0.01
     """Share of strangers that the threshold may take for a known person."""
 
+    # --- face locator ---
+    locator: bool = False
+    """Train the network that finds the faces in a photo, instead of the one that names them."""
+    locator_steps: int = 3000
+    """Steps of 16 mosaics."""
+
     # --- run ---
     output: Path = Path("model")
     """Where the ONNX model, its checksum, the report and the model card go."""
@@ -116,5 +125,11 @@ class Options:
 
     def recipe(self) -> dict[str, JsonValue]:
         """The options that decide what a network becomes, as plain values."""
-        options = {name: value for name, value in asdict(self).items() if name not in NOT_IN_RECIPE}
-        return {name: value.name if isinstance(value, Path) else value for name, value in options.items()}
+        return {name: value for name, value in self._plain().items() if name not in NOT_IN_RECIPE}
+
+    def locator_recipe(self) -> dict[str, JsonValue]:
+        """The options that decide what the face locator becomes, as plain values."""
+        return {name: value for name, value in self._plain().items() if name in IN_LOCATOR_RECIPE}
+
+    def _plain(self) -> dict[str, JsonValue]:
+        return {name: value.name if isinstance(value, Path) else value for name, value in asdict(self).items()}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facerec.framing import Frame, frame_picture
+from facerec.framing import Frame, centre_frame
 from facerec.learning import dataset
 from facerec.learning.dataset import load_faces
 from facerec.learning.errors import DataError
@@ -24,7 +24,7 @@ def test_frames_in_the_order_of_their_paths(tmp_path: Path) -> None:
     assert faces.counts().tolist() == [3, 1, 2]
     for path, frame in zip(faces.paths, faces.frames, strict=True):
         with Image.open(folder / path) as picture:
-            assert np.array_equal(frame_picture(picture), frame)
+            assert np.array_equal(centre_frame(picture), frame)
 
 
 def test_an_archive_is_like_its_folder(tmp_path: Path) -> None:
@@ -40,9 +40,9 @@ def test_decodes_once_and_again_when_a_picture_changes(tmp_path: Path, monkeypat
 
     def counting(picture: Image.Image) -> Frame:
         decoded.append(1)
-        return frame_picture(picture)
+        return centre_frame(picture)
 
-    monkeypatch.setattr(dataset, "frame_picture", counting)
+    monkeypatch.setattr(dataset, "centre_frame", counting)
     folder = draw_people(tmp_path / "people", [2, 2])
     for _ in range(2):
         load_faces(folder, data_dir=tmp_path / "data")

@@ -1,0 +1,108 @@
+"""Pictures without faces, to paste frames onto and to learn from what is no face."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from facerec.framing import FRAME_SIZE
+from facerec.learning.dataset import FaceImages
+from facerec.learning.roles import Indices
+
+Pixels = NDArray[np.uint8]
+"""uint8 `[H, W, 3]`, RGB."""
+
+
+def face_free(faces: FaceImages, images: Indices, *, side: int, random: np.random.Generator) -> Image.Image:
+    """A square picture of `side` pixels without a face, made of parts of some of `images` or of nothing at all."""
+
+    def part() -> Image.Image:
+        return _border(np.asarray(faces.frames[random.choice(images)]), random)
+
+    kinds: list[Callable[[], Image.Image]] = [
+        lambda: _blurred(Image.fromarray(faces.frames[random.choice(images)]), side, random),
+        lambda: _enlarged(part(), side, random),
+        lambda: _tiled(part(), side, random),
+        lambda: _collage([part() for _ in range(random.integers(4, 50))], side, random),
+        lambda: _noise(side, random),
+        lambda: _drawn(side, random),
+    ]
+    return kinds[random.choice(len(kinds), p=(0.15, 0.15, 0.1, 0.4, 0.1, 0.1))]()
+
+
+def _border(frame: Pixels, random: np.random.Generator) -> Image.Image:
+    """A piece of a frame away from its face: an upper corner, or what is below the chin."""
+    width, height = random.integers(30, 66, 2)
+    left, top = [
+        (random.integers(0, 66 - width + 1), random.integers(0, 90 - height)),
+        (FRAME_SIZE - width - random.integers(0, 66 - width + 1), random.integers(0, 90 - height)),
+        (random.integers(0, FRAME_SIZE - width), FRAME_SIZE - height // 2),
+    ][random.integers(3)]
+    return Image.fromarray(frame[top : top + height, left : left + width])
+
+
+def _blurred(frame: Image.Image, side: int, random: np.random.Generator) -> Image.Image:
+    """A frame of which only the colours are left."""
+    few = int(random.integers(3, 10))
+    return frame.resize((few, few), Image.Resampling.BOX).resize((side, side), Image.Resampling.BICUBIC)
+
+
+def _enlarged(part: Image.Image, side: int, random: np.random.Generator) -> Image.Image:
+    return part.rotate(90 * int(random.integers(4)), expand=True).resize((side, side), Image.Resampling.BICUBIC)
+
+
+def _tiled(part: Image.Image, side: int, random: np.random.Generator) -> Image.Image:
+    """A texture: a part beside its mirror images, again and again."""
+    size = int(random.integers(12, side // 2))
+    pixels = np.asarray(part.resize((size, size), Image.Resampling.BILINEAR))
+    pair = np.concatenate([pixels, pixels[:, ::-1]], axis=1)
+    four = np.concatenate([pair, pair[::-1]], axis=0)
+    times = side // len(four) + 1
+    return Image.fromarray(np.ascontiguousarray(np.tile(four, (times, times, 1))[:side, :side]))
+
+
+def _collage(parts: list[Image.Image], side: int, random: np.random.Generator) -> Image.Image:
+    """Parts of any size and angle, one over the other."""
+    canvas = _blurred(parts[0], side, random)
+    for part in parts:
+        size = np.exp(random.uniform(np.log(side / 20), np.log(side)) + random.normal(0, 0.3, 2)).astype(int).tolist()
+        turned = part.resize(size, Image.Resampling.BILINEAR).convert("RGBA")
+        turned = turned.rotate(random.uniform(-180, 180), Image.Resampling.BILINEAR, expand=True)
+        place = random.integers(-side // 3, side, 2).tolist()
+        canvas.paste(turned, (place[0], place[1]), turned)
+    return canvas
+
+
+def _noise(side: int, random: np.random.Generator) -> Image.Image:
+    """Clouds or grains: noise of few or many points, around a colour."""
+    points = int(2 ** random.uniform(1, np.log2(side)))
+    noise = random.normal(0, random.uniform(0, 60), (points, points, random.choice([1, 3]))) + random.uniform(0, 255, 3)
+    resampling = Image.Resampling.BICUBIC if random.random() < 0.7 else Image.Resampling.NEAREST
+    return Image.fromarray(noise.clip(0, 255).astype(np.uint8)).resize((side, side), resampling)
+
+
+def _drawn(side: int, random: np.random.Generator) -> Image.Image:
+    """Discs, boxes, lines and rings in any colour, skin's among them: nothing of that alone is a face."""
+
+    def colour() -> tuple[int, ...]:
+        skin = np.array([224, 172, 140]) * random.uniform(0.3, 1.1)
+        return tuple((skin if random.random() < 0.3 else random.uniform(0, 256, 3)).clip(0, 255).astype(int).tolist())
+
+    canvas = Image.new("RGB", (side, side), colour())
+    draw = ImageDraw.Draw(canvas)
+    for _ in range(random.integers(3, 30)):
+        left, top = random.uniform(-side / 8, side, 2)
+        width, height = random.uniform(2, side / 2, 2)
+        box = (left, top, left + width, top + height)
+        if (kind := random.integers(4)) == 0:
+            draw.ellipse(box, fill=colour())
+        elif kind == 1:
+            draw.rectangle(box, fill=colour())
+        elif kind == 2:
+            draw.line(box, fill=colour(), width=int(random.integers(1, 12)))
+        else:
+            draw.arc(
+                box, random.uniform(0, 360), random.uniform(0, 360), fill=colour(), width=int(random.integers(1, 12))
+            )
+    return canvas

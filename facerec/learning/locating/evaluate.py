@@ -1,0 +1,221 @@
+"""Choose the locator's threshold on some strangers, and measure it on others and on the known people's test images."""
+
+import math
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from tqdm import tqdm
+
+from facerec.framing import Face, cut_frame
+from facerec.learning.dataset import FaceImages
+from facerec.learning.errors import TrainingError
+from facerec.learning.locating.backgrounds import face_free
+from facerec.learning.locating.mosaics import Mosaic, compose, scene
+from facerec.learning.metrics import Share
+from facerec.learning.roles import Indices, Roles
+from facerec.serving.locator import Locator
+from facerec.serving.recognizer import Recognizer
+
+MIN_OVERLAP = 0.5
+"""Intersection over union from which a face is found."""
+SMALLEST = 40
+"""Pixels of the faces that must be found."""
+PICTURES = 400
+"""Mosaics, and pictures without a face, of each half of the strangers."""
+SIDES = (256, 384, 512)
+"""Of the mosaics, in pixels."""
+RECALL = 0.98
+"""Share of the faces that the threshold must let pass, on the strangers that choose it."""
+
+Scores = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class LocatorFigures:
+    """What `model/face_locator.json` says under `figures`; on people and pictures that chose nothing.
+
+    Attributes:
+        recall: faces of 40 pixels and more in mosaics that were found (intersection over union 0.5 or more).
+        precision: located faces in mosaics that are faces; false ones of any size count.
+        face_free: pictures without a face in which one was located.
+        centre: test images named rightly, framed by their centre.
+        auto: the same images named rightly, framed by the locator.
+        scenes: the same images in larger composed pictures named rightly.
+        centre_error: distance of a located face from its true centre, as a share of its size: 95th percentile.
+        size_error: of the size, in logarithm: 95th percentile.
+        angle_error: of the angle, in degrees: 95th percentile.
+        time_ratio: time to locate at 320 x 320 pixels over that of one recognition, on one thread: median.
+    """
+
+    recall: Share
+    precision: Share
+    face_free: Share
+    centre: Share
+    auto: Share
+    scenes: Share
+    centre_error: float
+    size_error: float
+    angle_error: float
+    time_ratio: float
+
+    def values(self) -> dict[str, float]:
+        """Each figure as one number."""
+        return {name: value.value if isinstance(value, Share) else value for name, value in vars(self).items()}
+
+
+class Found(NamedTuple):
+    """What was located in some mosaics."""
+
+    hits: Scores
+    """The score of each true face of 40 pixels and more, 0 where it was not found."""
+    false: Scores
+    """The scores of what is no face."""
+    errors: NDArray[np.float64]
+    """`[H, 3]` of the faces found: distance in sizes, logarithm of the sizes' ratio, degrees between the angles."""
+
+
+def choose_threshold(locator: Locator, faces: FaceImages, images: Indices, *, seed: int) -> float:
+    """The highest score that still finds most faces in mosaics of the strangers `images`.
+
+    Raises:
+        TrainingError: no face is found at all.
+    """
+    found = look_for_faces(locator, mosaics(faces, images, seed=seed))
+    if not len(found.errors):
+        raise TrainingError("the locator finds no face in any mosaic: train it for longer (--locator-steps).")
+    return round(float(np.quantile(found.hits, 1 - RECALL, method="lower")), 4)
+
+
+def evaluate_locator(
+    locator: Locator, recognizer: Recognizer, faces: FaceImages, roles: Roles, *, seed: int
+) -> LocatorFigures:
+    """Measure the locator of a model file together with the recogniser of another.
+
+    Args:
+        locator: with the threshold that is to be exported.
+        recognizer: trained with the same roles: its test images are the ones that it is asked to name.
+        faces: the data set.
+        roles: who plays which role.
+        seed: of the composed pictures.
+    """
+    images = roles.strangers_test
+    threshold = locator.metadata.threshold
+    found = look_for_faces(locator, mosaics(faces, images, seed=seed))
+    true, false = (found.hits >= threshold).sum(), (found.false >= threshold).sum()
+    free = highest_scores(locator, face_free_pictures(faces, images, seed=seed))
+    random = np.random.default_rng([seed, 2])
+    located, frames, places = [], [], []
+    for image in tqdm(roles.test, desc="Test images", unit=" pictures"):
+        frame = Image.fromarray(faces.frames[image])
+        located.append(_name(locator, recognizer, frame))
+        picture, face = scene(faces, image, images, random=random)
+        places.append(_name(locator, recognizer, picture, face))
+        frames.append(int(recognizer.recognize(faces.frames[image][None]).similarities.argmax()))
+    labels = roles.labels[roles.test]
+    return LocatorFigures(
+        recall=Share.counted(found.hits >= threshold),
+        precision=Share.counted(np.repeat([True, False], [true, false])),
+        face_free=Share.counted(free >= threshold),
+        centre=Share.counted(np.array(frames) == labels),
+        auto=Share.counted(np.array(located) == labels),
+        scenes=Share.counted(np.array(places) == labels),
+        centre_error=float(np.percentile(found.errors[:, 0], 95)),
+        size_error=float(np.percentile(found.errors[:, 1], 95)),
+        angle_error=float(np.percentile(found.errors[:, 2], 95)),
+        time_ratio=_time_ratio(locator, recognizer, faces, roles),
+    )
+
+
+def mosaics(faces: FaceImages, images: Indices, *, seed: int) -> Iterable[Mosaic]:
+    """Mosaics of `images` in several sizes."""
+    for number in tqdm(range(PICTURES), desc="Mosaics", unit=" pictures"):
+        random = np.random.default_rng([seed, 0, number])
+        yield compose(faces, images, side=SIDES[number % len(SIDES)], random=random)
+
+
+def face_free_pictures(faces: FaceImages, images: Indices, *, seed: int) -> Iterable[Image.Image]:
+    """Pictures without a face, made of parts of `images`."""
+    for number in tqdm(range(PICTURES), desc="Pictures without a face", unit=" pictures"):
+        yield face_free(faces, images, side=320, random=np.random.default_rng([seed, 1, number]))
+
+
+def look_for_faces(locator: Locator, pictures: Iterable[Mosaic]) -> Found:
+    """Locate faces in mosaics and compare them with the true ones."""
+    hits: list[float] = []
+    false: list[float] = []
+    errors: list[tuple[float, float, float]] = []
+    for mosaic in pictures:
+        unmatched = list(range(len(mosaic.faces)))
+        scores = np.zeros(len(mosaic.faces))
+        for face in sorted(locator.candidates(Image.fromarray(mosaic.picture)), key=lambda face: -face.score):
+            overlaps = [overlap(face, mosaic.faces[k]) for k in unmatched]
+            if overlaps and max(overlaps) >= MIN_OVERLAP:
+                k = unmatched.pop(int(np.argmax(overlaps)))
+                scores[k] = face.score
+                errors.append(_errors(face, mosaic.faces[k]))
+            elif not _unsure(face, mosaic):
+                false.append(face.score)
+        hits += [score for score, face in zip(scores, mosaic.faces, strict=True) if face.size >= SMALLEST]
+    return Found(np.array(hits), np.array(false), np.array(errors).reshape(-1, 3))
+
+
+def overlap(one: Face, other: Face) -> float:
+    """Intersection over union of two faces' upright squares."""
+    width, height = (
+        min(a + one.size / 2, b + other.size / 2) - max(a - one.size / 2, b - other.size / 2)
+        for a, b in ((one.x, other.x), (one.y, other.y))
+    )
+    common = max(0.0, width) * max(0.0, height)
+    return common / (one.size**2 + other.size**2 - common)
+
+
+def highest_scores(locator: Locator, pictures: Iterable[Image.Image]) -> Scores:
+    """The score of the likeliest face of each picture, 0 where there is none at all."""
+    return np.array([max((face.score for face in locator.candidates(picture)), default=0.0) for picture in pictures])
+
+
+def _errors(face: Face, true: Face) -> tuple[float, float, float]:
+    return (
+        math.hypot(face.x - true.x, face.y - true.y) / true.size,
+        abs(math.log(face.size / true.size)),
+        math.degrees(abs(face.angle - true.angle)),
+    )
+
+
+def _unsure(face: Face, mosaic: Mosaic) -> bool:
+    """Whether the middle of `face` is where nobody labelled faces."""
+    last = len(mosaic.picture) - 1
+    column, row = (min(max(int(place), 0), last) for place in (face.x, face.y))
+    return bool(mosaic.unsure[row, column])
+
+
+def _name(locator: Locator, recognizer: Recognizer, picture: Image.Image, wanted: Face | None = None) -> int:
+    """The class of the most prominent face of `picture`, or of the one at `wanted`; -1 where it was not located."""
+    located = locator.locate(picture)
+    if wanted:
+        located = [face for face in located if overlap(face, wanted) >= MIN_OVERLAP]
+    if not located:
+        return -1
+    return int(recognizer.recognize(cut_frame(picture, located[0])[None]).similarities.argmax())
+
+
+def _time_ratio(
+    locator: Locator, recognizer: Recognizer, faces: FaceImages, roles: Roles, *, rounds: int = 30
+) -> float:
+    """Median time to locate over median time to recognise, measured in turns."""
+    frame = faces.frames[roles.test[:1]]
+    picture = Image.fromarray(frame[0]).resize((320, 320))
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        locator.candidates(picture)
+        middle = time.perf_counter()
+        recognizer.recognize(frame)
+        times.append((middle - start, time.perf_counter() - middle))
+    locating, recognising = np.median(times, axis=0)
+    return float(locating / recognising)

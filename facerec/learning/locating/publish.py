@@ -1,0 +1,259 @@
+"""The trained locator as an ONNX file with its checksum, report, card and figure."""
+
+import json
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from PIL import Image
+
+from facerec import __version__
+from facerec.learning.dataset import FaceImages
+from facerec.learning.errors import DataError, ExportError
+from facerec.learning.export import FILE_NAME as RECOGNIZER
+from facerec.learning.export import write_onnx
+from facerec.learning.files import replacing
+from facerec.learning.locating.evaluate import PICTURES, SMALLEST, LocatorFigures, choose_threshold, evaluate_locator
+from facerec.learning.locating.mosaics import scene
+from facerec.learning.locating.network import LOWEST_SCORE, LocatorGraph, LocatorNetwork
+from facerec.learning.locating.photo import draw_photo
+from facerec.learning.network import describe_start
+from facerec.learning.options import Options
+from facerec.learning.plots import save_figures
+from facerec.learning.roles import Roles
+from facerec.model_file import (
+    LOCATOR_INPUT,
+    LOCATOR_OUTPUTS,
+    LocatorMetadata,
+    ModelFileError,
+    checksum_path,
+    write_checksum,
+)
+from facerec.serving.locator import Locator
+from facerec.serving.recognizer import Recognizer
+
+FILE_NAME = "face_locator.onnx"
+LONG_SIDE = 512
+"""Pixels of the long side that a photo is shrunk to before its faces are located."""
+LARGEST_DIFFERENCE = 0.05
+"""Of a coordinate in pixels between ONNX Runtime and PyTorch, for two faces to be the same."""
+LARGEST_SHARE = 0.01
+"""Of the faces that only one of them finds: rounding decides between two that overlap."""
+SURE = 0.3
+"""Score from which a face is compared."""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far the ONNX file agrees with the PyTorch network.
+
+    Attributes:
+        faces: number of faces that either finds.
+        paired: number of them that the other finds, too.
+        largest_difference: of their coordinates, in pixels.
+    """
+
+    faces: int
+    paired: int
+    largest_difference: float
+
+
+def publish_locator(
+    network: LocatorNetwork,
+    recognizer: Recognizer,
+    faces: FaceImages,
+    roles: Roles,
+    options: Options,
+    *,
+    command: str,
+    machine: str,
+) -> dict[str, str]:
+    """Choose the threshold, measure, and write the locator's files to `options.output`; returns the figures in words.
+
+    Raises:
+        TrainingError: the locator finds no face at all.
+        ExportError: ONNX Runtime doesn't answer like PyTorch.
+            Whichever is raised, files that were in place before are left as they are.
+    """
+    with tempfile.TemporaryDirectory(prefix=".exporting-", dir=options.output) as folder:
+        path = Path(folder) / FILE_NAME
+        metadata = LocatorMetadata(
+            version=__version__,
+            created=datetime.now(UTC).replace(microsecond=0),
+            threshold=LOWEST_SCORE,
+            long_side=LONG_SIDE,
+            figures={},
+            configuration=options.locator_recipe(),
+            licence=describe_start(options.weights, licence=options.weights_licence),
+        )
+        write_onnx(
+            LocatorGraph(network.cpu()).eval(),
+            torch.zeros(256, 320, 3, dtype=torch.uint8),
+            path,
+            names=(LOCATOR_INPUT.name, [output.name for output in LOCATOR_OUTPUTS]),
+            dynamic={axis: 32 * torch.export.Dim(name, max=64) for axis, name in enumerate(("rows", "columns"))},
+            properties=metadata.to_properties(),
+        )
+        locator = Locator.load(path, threads=1)
+        parity = compare(locator, network, _pictures(faces, roles))
+        if parity.faces - parity.paired > LARGEST_SHARE * parity.faces:
+            raise ExportError(
+                f"the exported locator doesn't find what the network finds: {parity}. Nothing is changed."
+            )
+        threshold = choose_threshold(locator, faces, roles.strangers_chosen, seed=options.seed)
+        metadata = metadata.model_copy(update={"threshold": threshold})
+        _describe(path, metadata)
+        locator = Locator.load(path, threads=1)
+        figures = evaluate_locator(locator, recognizer, faces, roles, seed=options.seed)
+        metadata = metadata.model_copy(update={"figures": figures.values()})
+        _describe(path, metadata)
+        words = in_words(figures) | {
+            "ONNX Runtime against PyTorch": (
+                f"{parity.paired} of {parity.faces} faces the same, coordinates within "
+                f"{parity.largest_difference:.1e} pixels"
+            ),
+            "file": f"{path.stat().st_size / 1e6:.2f} MB",
+        }
+        report = {
+            "command": command,
+            "machine": machine,
+            "recognizer": recognizer.checksum,
+            "metadata": metadata.model_dump(mode="json"),
+            "figures": asdict(figures),
+            "parity": asdict(parity),
+        }
+        for part in (path, checksum_path(path)):
+            part.replace(options.output / part.name)
+    with replacing(options.output / "face_locator.json") as file:
+        file.write_text(json.dumps(report, indent=1) + "\n")
+    with replacing(options.output / "face_locator.md") as file:
+        file.write_text(card(metadata, words, command=command, machine=machine), encoding="utf-8")
+    save_figures({"photo": draw_photo(locator, recognizer, faces, roles, seed=options.seed)}, options.images)
+    return words
+
+
+def load_recognizer(options: Options, roles: Roles) -> Recognizer:
+    """The recogniser in `options.output` that the locator is measured with.
+
+    Raises:
+        DataError: there is none, or its test images are not those of `roles`.
+    """
+    path = options.output / RECOGNIZER
+    try:
+        recognizer = Recognizer.load(path, threads=1)
+    except ModelFileError as error:
+        raise DataError(f"the locator is measured with the recogniser: train that first. ({error})") from error
+    theirs = recognizer.metadata
+    if [person.name for person in theirs.people] != roles.people or theirs.configuration["seed"] != options.seed:
+        raise DataError(f"{path} was trained with other people or another --seed: train it with these options first.")
+    return recognizer
+
+
+def _pictures(faces: FaceImages, roles: Roles) -> Iterator[Image.Image]:
+    """Some scenes of strangers, 320 pixels wide and high."""
+    for number, image in enumerate(roles.strangers_chosen[:50]):
+        picture, _ = scene(faces, int(image), roles.strangers_chosen, random=np.random.default_rng(number))
+        yield picture.resize((320, 320), Image.Resampling.BILINEAR)
+
+
+def compare(locator: Locator, network: LocatorNetwork, pictures: Iterable[Image.Image]) -> Parity:
+    """Run file and network on the same pictures, and pair each face of either with the nearest of the other."""
+    graph = LocatorGraph(network).eval()
+    faces, paired, largest = 0, 0, 0.0
+    for picture in pictures:
+        image = np.asarray(picture.convert("RGB"))
+        theirs = locator.run(image)
+        with torch.inference_mode():
+            ours = graph(torch.from_numpy(image.copy())).numpy()
+        for some, others in ((ours, theirs), (theirs, ours)):
+            sure = some[some[:, 4] >= SURE]
+            faces += len(sure)
+            if len(sure) and len(others):
+                differences = np.abs(sure[:, None] - others[None]).max(axis=2).min(axis=1)
+                same = differences <= LARGEST_DIFFERENCE
+                paired += int(same.sum())
+                largest = max(largest, float(differences[same].max(initial=0)))
+    return Parity(faces, paired, largest)
+
+
+def _describe(path: Path, metadata: LocatorMetadata) -> None:
+    """Give the file at `path` other metadata."""
+    proto = onnx.load(path)
+    onnx.helper.set_model_props(proto, metadata.to_properties())
+    onnx.save(proto, path)
+    write_checksum(path)
+
+
+def in_words(figures: LocatorFigures) -> dict[str, str]:
+    """The figures in words, each with its value, count and interval."""
+    return {
+        f"faces of {SMALLEST} pixels and more found in mosaics": str(figures.recall),
+        "located faces there that are faces; false ones of any size count": str(figures.precision),
+        "pictures without a face in which one was located": str(figures.face_free),
+        "test images named rightly, framed by their centre": str(figures.centre),
+        "test images named rightly, framed by the locator": str(figures.auto),
+        "test images in larger composed pictures named rightly": str(figures.scenes),
+        "off in place, 95th percentile": f"{figures.centre_error:.1%} of the face's size",
+        "off in size, 95th percentile": f"{np.expm1(figures.size_error):.1%}",
+        "off in angle, 95th percentile": f"{figures.angle_error:.1f} degrees",
+        "time at 320 x 320 pixels, one thread": f"{figures.time_ratio:.2f} times that of one recognition",
+    }
+
+
+def card(metadata: LocatorMetadata, words: dict[str, str], *, command: str, machine: str) -> str:
+    """The locator's card in Markdown."""
+    figures = "\n".join(f"| {name} | {value} |" for name, value in words.items())
+    return f"""\
+# Model card: `{FILE_NAME}`
+
+Finds the faces in a photo, so that `face_recognition.onnx` can name them. The first 14 blocks of MobileNetV3-Large, a
+feature pyramid and a heat map of face centres (CenterNet, arXiv:1904.07850), with non-maximum suppression in the graph.
+Made on {metadata.created:%Y-%m-%d} by version {metadata.version} of this project with
+
+    {command}
+
+on {machine}. This page and `face_locator.json`, which holds the same figures for programs, are written by that command.
+
+## Input and output
+
+| tensor | type and shape | what |
+|---|---|---|
+| `image` | uint8 `[H, W, 3]` | an upright RGB picture of at most {metadata.long_side} pixels, sides multiples of 32 |
+| `faces` | float32 `[K, 5]` | x, y, size, angle, score: centre and side of the square in pixels, radians, 0 to 1 |
+
+What scores under **{metadata.threshold:.3f}** is no face. The square is the one that Labeled Faces in the Wild puts in
+the middle of its frames: eyebrows to chin, cheek to cheek.
+
+## Figures
+
+On strangers' frames and known people's test images that chose nothing. Mosaics are composed of frames at random place,
+size and angle, {PICTURES} of them; proportions have their counts and Wilson's 95 % interval.
+
+| figure | value |
+|---|---|
+{figures}
+
+## How it learned
+
+From the frames of people with 2 to 19 images, each of which has a face at a known place: pasted into pictures at random
+size, angle and light, one to many, over one another, in front of anything that is no face. Faces in the background of a
+frame, which nobody labelled, are neither rewarded nor punished. The first half of the strangers chose the threshold.
+
+## Limits of use
+
+- It knows faces that a detector of 2004 found in press photographs: mostly frontal. Profiles, faces turned by more than
+  about 35 degrees in the picture's plane or upside down, masks and large sunglasses are found less often or not at all.
+- Once a photo is shrunk to {metadata.long_side}, faces of less than about 18 pixels are found less and less
+  often: in a photo of 4,000 pixels, those of less than about 140.
+- Mosaics are not photos: the figures above say how it compares with another locator on them, not how it does on yours.
+- For groups that the data hardly holds (children, old people, dark skin) nobody has measured it.
+
+## Licence of the weights
+
+The network {metadata.licence}.
+"""

@@ -1,0 +1,67 @@
+"""The shipped locator: its report is true, on real faces and on a photograph that is not from its data set."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from PIL import Image
+
+from facerec.framing import Face
+from facerec.learning.dataset import FaceImages
+from facerec.learning.locating.evaluate import evaluate_locator, overlap
+from facerec.learning.roles import Roles
+from facerec.model_file import LocatorMetadata
+from facerec.serving.locator import Locator
+from facerec.serving.recognizer import Recognizer
+from tests.shipped import LOCATOR, MODEL, needs_lfw
+
+HOPPER = Face(265, 223, 205, 0, 1)
+"""Grace Hopper's face in the photograph that comes with Matplotlib."""
+
+
+@pytest.fixture(scope="module")
+def report() -> dict[str, Any]:
+    return dict(json.loads(LOCATOR.with_suffix(".json").read_text()))
+
+
+@pytest.fixture(scope="module")
+def locator() -> Locator:
+    return Locator.load(LOCATOR, threads=1)
+
+
+def photograph() -> Image.Image:
+    return Image.open(Path(mpl.get_data_path()) / "sample_data" / "grace_hopper.jpg").convert("RGB")
+
+
+def test_file_and_report_are_of_one_run(locator: Locator, report: dict[str, Any]) -> None:
+    assert locator.metadata == LocatorMetadata.model_validate(report["metadata"])
+    assert report["recognizer"] == Recognizer.load(MODEL, threads=1).checksum
+    assert report["command"] in LOCATOR.with_suffix(".md").read_text()
+    assert LOCATOR.stat().st_size <= 6_000_000
+
+
+@pytest.mark.parametrize("scale", [0.2, 0.5, 1, 4])
+def test_it_finds_the_face_of_a_photograph_at_any_scale(locator: Locator, scale: float) -> None:
+    picture = photograph()
+    picture = picture.resize((round(picture.width * scale), round(picture.height * scale)))
+    (face,) = locator.locate(picture)
+    assert overlap(face, Face(scale * HOPPER.x, scale * HOPPER.y, scale * HOPPER.size, 0, 1)) > 0.5
+
+
+def test_it_finds_none_in_noise_and_plain_colours(locator: Locator) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+    for picture in (Image.fromarray(noise), *(Image.new("RGB", (320, 200), colour) for colour in ("black", "tan"))):
+        assert locator.locate(picture) == []
+
+
+@needs_lfw
+def test_its_figures_are_the_reports(
+    locator: Locator, lfw: FaceImages, lfw_roles: Roles, report: dict[str, Any]
+) -> None:
+    seed = report["metadata"]["configuration"]["seed"]
+    figures = evaluate_locator(locator, Recognizer.load(MODEL, threads=1), lfw, lfw_roles, seed=seed)
+    for name in ("recall", "precision", "face_free", "centre", "auto", "scenes"):
+        assert abs(getattr(figures, name).count - report["figures"][name]["count"]) <= 2, name  # rounding differs
