@@ -1,0 +1,76 @@
+"""What the machine gives without a service: a bare loop over the work that an answer needs, no HTTP around it."""
+
+import io
+import itertools
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import onnxruntime as ort
+from PIL import Image
+
+from benchmarks.load import Outcome
+from benchmarks.processes import ROOT, peak_megabytes
+from facerec.framing import centre_frame, cut_frame
+from facerec.serving.locator import Locator
+
+Recognise = Callable[[bytes], object]
+"""From a file's bytes to the network's answer."""
+
+
+def centre(ort_threads: int) -> Recognise:
+    """Decode, frame the centre, recognise."""
+    session = _session(ort_threads)
+
+    def recognise(file: bytes) -> object:
+        return session.run(["probabilities"], {"images": centre_frame(Image.open(io.BytesIO(file)))[None]})
+
+    return recognise
+
+
+def auto(ort_threads: int) -> Recognise:
+    """Decode at the smallest scale that the locator can use, locate, frame the most prominent face, recognise."""
+    session = _session(ort_threads)
+    locator = Locator.load(ROOT / "model/face_locator.onnx", threads=ort_threads)
+    enough = locator.metadata.long_side
+
+    def recognise(file: bytes) -> object:
+        picture = Image.open(io.BytesIO(file))
+        picture.draft("RGB", (enough, enough))
+        faces = locator.locate(picture)
+        frame = cut_frame(picture, faces[0]) if faces else centre_frame(picture)
+        return session.run(["probabilities"], {"images": frame[None]})
+
+    return recognise
+
+
+def _session(ort_threads: int) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = ort_threads
+    return ort.InferenceSession(ROOT / "model/face_recognition.onnx", options)
+
+
+LIMITS = {"limit": centre, "limit, framing=auto": auto}
+"""By name: what makes the work, given the threads of ONNX Runtime. All loops share its sessions."""
+
+
+def run_limit(
+    name: str, pictures: Sequence[bytes], *, threads: int, ort_threads: int, seconds: float
+) -> tuple[Outcome, float]:
+    """Work through `pictures` in `threads` loops, in this process; the peak of its memory in MB comes with it."""
+    recognise = LIMITS[name](ort_threads)
+    recognise(pictures[0])  # warm
+    outcome, cpu = Outcome(), time.process_time()
+
+    def repeat(first: int) -> None:
+        for number in itertools.count(first):
+            if (start := time.perf_counter()) >= outcome.started + seconds:
+                return
+            recognise(pictures[number % len(pictures)])
+            outcome.answered.append((start, time.perf_counter()))
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(repeat, range(threads)))
+    outcome.cpu_seconds = time.process_time() - cpu
+    return outcome, peak_megabytes(os.getpid())

@@ -1,0 +1,132 @@
+"""Images per second of the real training loop and of the bare step, in as many processes as `torchrun` starts.
+
+    uv run torchrun --nproc-per-node=2 -m benchmarks.train_steps --data data/lfw-funneled.tgz --data-dir data
+
+Prints them as JSON, and leaves what `train.py` leaves in the data folder. `benchmarks.train` runs it by turns.
+"""
+
+import copy
+import itertools
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import tyro
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.lr_scheduler import LambdaLR
+
+from facerec.learning.dataset import load_faces
+from facerec.learning.device import keep_freed_memory, pick_device
+from facerec.learning.distributed import first_process_first, process_group, rank, world_size
+from facerec.learning.margin import cosine_margin_loss
+from facerec.learning.network import CROP_SIZE, FaceNetwork
+from facerec.learning.optimisation import adamw, warmup_and_cosine
+from facerec.learning.options import Options as TrainingOptions
+from facerec.learning.roles import assign_roles
+from facerec.learning.sampling import epoch_batches
+from facerec.learning.steps import train_one_epoch
+
+_WARM_STEPS = 2
+
+
+@dataclass(frozen=True)
+class Options:
+    """Time training steps."""
+
+    data: Path
+    """Archive or folder of people."""
+    data_dir: Path
+    """Where its frames are kept."""
+    steps: int = 12
+    """Of each measurement."""
+    min_images: int = 20
+    batch_size: int = 64
+    """Over all processes."""
+
+
+def main(options: Options) -> None:
+    """Measure at both sizes of images, print."""
+    keep_freed_memory()
+    with process_group():
+        run = Run(options)
+        speeds = [
+            {
+                "size": size,
+                "bare": images_per_second(run.bare_steps, size, options),
+                "real": images_per_second(run.real_steps, size, options),
+            }
+            for size in (run.training.small_size, CROP_SIZE)
+        ]
+        if rank() == 0:
+            print(json.dumps(speeds))
+
+
+class Run:
+    """A run as `facerec.learning.fit` starts it, but for the weights, on which the speed does not depend."""
+
+    def __init__(self, options: Options) -> None:
+        with first_process_first():
+            self._faces = load_faces(options.data, data_dir=options.data_dir)
+        self.training = TrainingOptions(weights="none", min_images=options.min_images, batch_size=options.batch_size)
+        self._roles = assign_roles(self._faces, min_images=options.min_images, seed=self.training.seed, fold=0)
+        self._device = pick_device()
+        classes = len(self._roles.people) + self._roles.other_people
+        network = FaceNetwork(embedding_size=self.training.embedding_size, classes=classes)
+        network.freeze(unfrozen_blocks=self.training.unfrozen_blocks)
+        network.to(self._device).to(memory_format=torch.channels_last)
+        self._average = copy.deepcopy(network)
+        self._optimizer = adamw(network, self.training)
+        self._schedule = LambdaLR(self._optimizer, warmup_and_cosine(1000))
+        self._model = DistributedDataParallel(network) if world_size() > 1 else network
+        self._batches = epoch_batches(self._roles, self.training, epoch=0)[:, rank() :: world_size()]
+
+    def real_steps(self, size: int, steps: int) -> None:
+        """The training loop: frames from the memory map, changed at random, and the average of the weights."""
+        shares = itertools.islice(itertools.cycle(self._batches), steps)
+        train_one_epoch(
+            self._model,
+            self._average,
+            (
+                (torch.from_numpy(self._faces.frames[each]), torch.from_numpy(self._roles.labels[each]))
+                for each in shares
+            ),
+            self._optimizer,
+            self._schedule,
+            size=size,
+            margin=self.training.margin,
+            scale=self.training.scale,
+            ema_decay=self.training.ema_decay,
+            generator=torch.Generator().manual_seed(0),
+        )
+
+    def bare_steps(self, size: int, steps: int) -> None:
+        """Forward, backward and optimiser on one tensor that is there already."""
+        images = torch.randn(self._batches.shape[1], 3, size, size, device=self._device)
+        images = images.contiguous(memory_format=torch.channels_last)
+        labels = torch.from_numpy(self._roles.labels[self._batches[0]]).to(self._device)
+        self._model.train()
+        for _ in range(steps):
+            with torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type == "cuda"):
+                similarities = self._model(images)
+            loss = cosine_margin_loss(
+                similarities.float(), labels, margin=self.training.margin, scale=self.training.scale
+            )
+            self._optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            self._optimizer.step()
+        loss.item()  # waits for a GPU to finish
+
+
+def images_per_second(steps: Callable[[int, int], None], size: int, options: Options) -> float:
+    """How many images all processes together take through `steps`."""
+    steps(size, _WARM_STEPS)
+    start = time.perf_counter()
+    steps(size, options.steps)
+    return options.steps * options.batch_size / (time.perf_counter() - start)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options, description=__doc__))
