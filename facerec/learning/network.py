@@ -110,11 +110,11 @@ def load_backbone(network: nn.Module, weights: Literal["imagenet", "none"] | Pat
             state = MobileNet_V3_Large_Weights.IMAGENET1K_V1.get_state_dict(progress=True, check_hash=True)
         else:
             state = torch.load(weights, map_location="cpu", weights_only=True)
-        features = {name: tensor for name, tensor in state.items() if name.startswith("features.")}
-        if not features:
-            raise ValueError("it has no tensor named features.*")
         own = network.state_dict()
-        network.load_state_dict(own | {name: tensor for name, tensor in features.items() if name in own})
+        features = [name for name in own if name.startswith("features.")]
+        if missing := [name for name in features if name not in state]:
+            raise ValueError(f"it has no tensor named {missing[0]}")
+        network.load_state_dict(own | {name: state[name] for name in features})
     except Exception as error:  # torch.load raises errors of many kinds for files that aren't state dicts
         raise DataError(
             f"can't load the backbone's weights from {weights}: {error}. "
