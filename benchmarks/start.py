@@ -129,7 +129,7 @@ def blueprint() -> dict[str, str]:
     """Settings and allocator of the container on Render, whose free plan has less than one CPU."""
     settings = dict(re.findall(r'key: (\w+)\n +value: "(.*)"', (ROOT / "render.yaml").read_text()))
     allocator = dict(re.findall(r"(MALLOC_\w+)=(\d+)", (ROOT / "Dockerfile").read_text()))
-    return settings | allocator | {"FACEREC_MAX_RECOGNITIONS": "1", "FACEREC_THREADS": "1"}
+    return settings | allocator | {"FACEREC_MAX_RECOGNITIONS": "1"}
 
 
 def watch_memory(contender: Contender, name: str, variables: Mapping[str, str], options: Options) -> Memory:
