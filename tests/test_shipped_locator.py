@@ -11,7 +11,8 @@ from PIL import Image
 
 from facerec.framing import Face
 from facerec.learning.dataset import FaceImages
-from facerec.learning.locating.evaluate import evaluate_locator, overlap
+from facerec.learning.locating.evaluate import evaluate_locator
+from facerec.learning.locating.matching import overlap
 from facerec.learning.roles import Roles
 from facerec.model_file import LocatorMetadata
 from facerec.serving.locator import Locator
@@ -41,6 +42,16 @@ def test_file_and_report_are_of_one_run(locator: Locator, report: dict[str, Any]
     assert report["recognizer"] == Recognizer.load(MODEL, threads=1).checksum
     assert report["command"] in LOCATOR.with_suffix(".md").read_text()
     assert LOCATOR.stat().st_size <= 6_000_000
+
+
+def test_it_is_good_enough_to_ship(report: dict[str, Any]) -> None:
+    figures = report["metadata"]["figures"]
+    assert figures["recall"] >= 0.97
+    assert figures["precision"] >= 0.97
+    assert figures["face_free"] <= 0.01
+    assert figures["auto"] >= figures["centre"] - 0.003
+    assert figures["scenes"] >= 0.97
+    assert figures["time_ratio"] <= 2.5
 
 
 @pytest.mark.parametrize("scale", [0.2, 0.5, 1, 4])

@@ -1,13 +1,10 @@
 """Choose the locator's threshold on some strangers, and measure it on others and on the known people's test images."""
 
-import math
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
@@ -15,24 +12,20 @@ from facerec.framing import Face, cut_frame
 from facerec.learning.dataset import FaceImages
 from facerec.learning.errors import TrainingError
 from facerec.learning.locating.backgrounds import face_free
-from facerec.learning.locating.mosaics import Mosaic, compose, scene
+from facerec.learning.locating.canvas import Mosaic
+from facerec.learning.locating.matching import MIN_OVERLAP, Scores, look_for_faces, overlap
+from facerec.learning.locating.mosaics import compose, scene
 from facerec.learning.metrics import Share
 from facerec.learning.roles import Indices, Roles
 from facerec.serving.locator import Locator
 from facerec.serving.recognizer import Recognizer
 
-MIN_OVERLAP = 0.5
-"""Intersection over union from which a face is found."""
-SMALLEST = 40
-"""Pixels of the faces that must be found."""
 PICTURES = 400
 """Mosaics, and pictures without a face, of each half of the strangers."""
 SIDES = (256, 384, 512)
 """Of the mosaics, in pixels."""
 RECALL = 0.98
 """Share of the faces that the threshold must let pass, on the strangers that choose it."""
-
-Scores = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -66,17 +59,6 @@ class LocatorFigures:
     def values(self) -> dict[str, float]:
         """Each figure as one number."""
         return {name: value.value if isinstance(value, Share) else value for name, value in vars(self).items()}
-
-
-class Found(NamedTuple):
-    """What was located in some mosaics."""
-
-    hits: Scores
-    """The score of each true face of 40 pixels and more, 0 where it was not found."""
-    false: Scores
-    """The scores of what is no face."""
-    errors: NDArray[np.float64]
-    """`[H, 3]` of the faces found: distance in sizes, logarithm of the sizes' ratio, degrees between the angles."""
 
 
 def choose_threshold(locator: Locator, faces: FaceImages, images: Indices, *, seed: int) -> float:
@@ -144,54 +126,9 @@ def face_free_pictures(faces: FaceImages, images: Indices, *, seed: int) -> Iter
         yield face_free(faces, images, side=320, random=np.random.default_rng([seed, 1, number]))
 
 
-def look_for_faces(locator: Locator, pictures: Iterable[Mosaic]) -> Found:
-    """Locate faces in mosaics and compare them with the true ones."""
-    hits: list[float] = []
-    false: list[float] = []
-    errors: list[tuple[float, float, float]] = []
-    for mosaic in pictures:
-        unmatched = list(range(len(mosaic.faces)))
-        scores = np.zeros(len(mosaic.faces))
-        for face in sorted(locator.candidates(Image.fromarray(mosaic.picture)), key=lambda face: -face.score):
-            overlaps = [overlap(face, mosaic.faces[k]) for k in unmatched]
-            if overlaps and max(overlaps) >= MIN_OVERLAP:
-                k = unmatched.pop(int(np.argmax(overlaps)))
-                scores[k] = face.score
-                errors.append(_errors(face, mosaic.faces[k]))
-            elif not _unsure(face, mosaic):
-                false.append(face.score)
-        hits += [score for score, face in zip(scores, mosaic.faces, strict=True) if face.size >= SMALLEST]
-    return Found(np.array(hits), np.array(false), np.array(errors).reshape(-1, 3))
-
-
-def overlap(one: Face, other: Face) -> float:
-    """Intersection over union of two faces' upright squares."""
-    width, height = (
-        min(a + one.size / 2, b + other.size / 2) - max(a - one.size / 2, b - other.size / 2)
-        for a, b in ((one.x, other.x), (one.y, other.y))
-    )
-    common = max(0.0, width) * max(0.0, height)
-    return common / (one.size**2 + other.size**2 - common)
-
-
 def highest_scores(locator: Locator, pictures: Iterable[Image.Image]) -> Scores:
     """The score of the likeliest face of each picture, 0 where there is none at all."""
     return np.array([max((face.score for face in locator.candidates(picture)), default=0.0) for picture in pictures])
-
-
-def _errors(face: Face, true: Face) -> tuple[float, float, float]:
-    return (
-        math.hypot(face.x - true.x, face.y - true.y) / true.size,
-        abs(math.log(face.size / true.size)),
-        math.degrees(abs(face.angle - true.angle)),
-    )
-
-
-def _unsure(face: Face, mosaic: Mosaic) -> bool:
-    """Whether the middle of `face` is where nobody labelled faces."""
-    last = len(mosaic.picture) - 1
-    column, row = (min(max(int(place), 0), last) for place in (face.x, face.y))
-    return bool(mosaic.unsure[row, column])
 
 
 def _name(locator: Locator, recognizer: Recognizer, picture: Image.Image, wanted: Face | None = None) -> int:

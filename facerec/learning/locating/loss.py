@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from facerec.learning.locating.mosaics import Mosaic
+from facerec.learning.locating.canvas import Mosaic
 from facerec.learning.locating.network import STRIDE, Outputs
 
 SPREAD = 0.12

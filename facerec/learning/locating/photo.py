@@ -9,7 +9,7 @@ from PIL import Image
 from facerec.framing import Face, cut_frame
 from facerec.learning.dataset import FaceImages
 from facerec.learning.locating.backgrounds import Pixels, face_free
-from facerec.learning.locating.mosaics import Canvas, cut_out
+from facerec.learning.locating.canvas import Canvas, cut_out
 from facerec.learning.roles import Roles
 from facerec.serving.locator import Locator
 from facerec.serving.recognizer import Recognizer

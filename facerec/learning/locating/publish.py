@@ -18,7 +18,8 @@ from facerec.learning.errors import DataError, ExportError
 from facerec.learning.export import FILE_NAME as RECOGNIZER
 from facerec.learning.export import write_onnx
 from facerec.learning.files import replacing
-from facerec.learning.locating.evaluate import PICTURES, SMALLEST, LocatorFigures, choose_threshold, evaluate_locator
+from facerec.learning.locating.card import card, in_words
+from facerec.learning.locating.evaluate import choose_threshold, evaluate_locator
 from facerec.learning.locating.mosaics import scene
 from facerec.learning.locating.network import LOWEST_SCORE, LocatorGraph, LocatorNetwork
 from facerec.learning.locating.photo import draw_photo
@@ -187,73 +188,3 @@ def _describe(path: Path, metadata: LocatorMetadata) -> None:
     onnx.helper.set_model_props(proto, metadata.to_properties())
     onnx.save(proto, path)
     write_checksum(path)
-
-
-def in_words(figures: LocatorFigures) -> dict[str, str]:
-    """The figures in words, each with its value, count and interval."""
-    return {
-        f"faces of {SMALLEST} pixels and more found in mosaics": str(figures.recall),
-        "located faces there that are faces; false ones of any size count": str(figures.precision),
-        "pictures without a face in which one was located": str(figures.face_free),
-        "test images named rightly, framed by their centre": str(figures.centre),
-        "test images named rightly, framed by the locator": str(figures.auto),
-        "test images in larger composed pictures named rightly": str(figures.scenes),
-        "off in place, 95th percentile": f"{figures.centre_error:.1%} of the face's size",
-        "off in size, 95th percentile": f"{np.expm1(figures.size_error):.1%}",
-        "off in angle, 95th percentile": f"{figures.angle_error:.1f} degrees",
-        "time at 320 x 320 pixels, one thread": f"{figures.time_ratio:.2f} times that of one recognition",
-    }
-
-
-def card(metadata: LocatorMetadata, words: dict[str, str], *, command: str, machine: str) -> str:
-    """The locator's card in Markdown."""
-    figures = "\n".join(f"| {name} | {value} |" for name, value in words.items())
-    return f"""\
-# Model card: `{FILE_NAME}`
-
-Finds the faces in a photo, so that `face_recognition.onnx` can name them. The first 14 blocks of MobileNetV3-Large, a
-feature pyramid and a heat map of face centres (CenterNet, arXiv:1904.07850), with non-maximum suppression in the graph.
-Made on {metadata.created:%Y-%m-%d} by version {metadata.version} of this project with
-
-    {command}
-
-on {machine}. This page and `face_locator.json`, which holds the same figures for programs, are written by that command.
-
-## Input and output
-
-| tensor | type and shape | what |
-|---|---|---|
-| `image` | uint8 `[H, W, 3]` | an upright RGB picture of at most {metadata.long_side} pixels, sides multiples of 32 |
-| `faces` | float32 `[K, 5]` | x, y, size, angle, score: centre and side of the square in pixels, radians, 0 to 1 |
-
-What scores under **{metadata.threshold:.3f}** is no face. The square is the one that Labeled Faces in the Wild puts in
-the middle of its frames: eyebrows to chin, cheek to cheek.
-
-## Figures
-
-On strangers' frames and known people's test images that chose nothing. Mosaics are composed of frames at random place,
-size and angle, {PICTURES} of them; proportions have their counts and Wilson's 95 % interval.
-
-| figure | value |
-|---|---|
-{figures}
-
-## How it learned
-
-From the frames of people with 2 to 19 images, each of which has a face at a known place: pasted into pictures at random
-size, angle and light, one to many, over one another, in front of anything that is no face. Faces in the background of a
-frame, which nobody labelled, are neither rewarded nor punished. The first half of the strangers chose the threshold.
-
-## Limits of use
-
-- It knows faces that a detector of 2004 found in press photographs: mostly frontal. Profiles, faces turned by more than
-  about 35 degrees in the picture's plane or upside down, masks and large sunglasses are found less often or not at all.
-- Once a photo is shrunk to {metadata.long_side}, faces of less than about 18 pixels are found less and less
-  often: in a photo of 4,000 pixels, those of less than about 140.
-- Mosaics are not photos: the figures above say how it compares with another locator on them, not how it does on yours.
-- For groups that the data hardly holds (children, old people, dark skin) nobody has measured it.
-
-## Licence of the weights
-
-The network {metadata.licence}.
-"""

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from facerec.framing import Face
+from facerec.learning.locating.canvas import Mosaic
 from facerec.learning.locating.loss import Target, locating_loss, target_of
-from facerec.learning.locating.mosaics import Mosaic
 from facerec.learning.locating.network import Outputs
 
 FACES = [Face(36, 44, 40, 0.3, 1), Face(100, 90, 24, -0.2, 1)]

@@ -7,7 +7,8 @@ from PIL import Image
 from facerec.framing import FACE_SIZE, FRAME_SIZE, Face, cut_frame
 from facerec.learning.dataset import FaceImages
 from facerec.learning.locating.backgrounds import face_free
-from facerec.learning.locating.mosaics import BLACK, Canvas, compose, cut_out, scene
+from facerec.learning.locating.canvas import BLACK, Canvas, cut_out
+from facerec.learning.locating.mosaics import compose, scene
 from facerec.learning.roles import Roles
 from tests.drawn_people import draw_person
 

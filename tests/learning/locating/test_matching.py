@@ -3,8 +3,8 @@ import pytest
 from PIL import Image
 
 from facerec.framing import Face
-from facerec.learning.locating.evaluate import look_for_faces, overlap
-from facerec.learning.locating.mosaics import Mosaic
+from facerec.learning.locating.canvas import Mosaic
+from facerec.learning.locating.matching import look_for_faces, overlap
 from facerec.serving.locator import Locator
 
 

@@ -1,0 +1,75 @@
+"""What a locator finds in mosaics, compared with the faces that are there."""
+
+import math
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from facerec.framing import Face
+from facerec.learning.locating.canvas import Mosaic
+from facerec.serving.locator import Locator
+
+MIN_OVERLAP = 0.5
+"""Intersection over union from which a face is found."""
+SMALLEST = 40
+"""Pixels of the faces that must be found."""
+Scores = NDArray[np.float64]
+
+
+class Found(NamedTuple):
+    """What was located in some mosaics."""
+
+    hits: Scores
+    """The score of each true face of 40 pixels and more, 0 where it was not found."""
+    false: Scores
+    """The scores of what is no face."""
+    errors: NDArray[np.float64]
+    """`[H, 3]` of the faces found: distance in sizes, logarithm of the sizes' ratio, degrees between the angles."""
+
+
+def look_for_faces(locator: Locator, pictures: Iterable[Mosaic]) -> Found:
+    """Locate faces in mosaics and compare them with the true ones."""
+    hits: list[float] = []
+    false: list[float] = []
+    errors: list[tuple[float, float, float]] = []
+    for mosaic in pictures:
+        unmatched = list(range(len(mosaic.faces)))
+        scores = np.zeros(len(mosaic.faces))
+        for face in sorted(locator.candidates(Image.fromarray(mosaic.picture)), key=lambda face: -face.score):
+            overlaps = [overlap(face, mosaic.faces[k]) for k in unmatched]
+            if overlaps and max(overlaps) >= MIN_OVERLAP:
+                k = unmatched.pop(int(np.argmax(overlaps)))
+                scores[k] = face.score
+                errors.append(_errors(face, mosaic.faces[k]))
+            elif not _unsure(face, mosaic):
+                false.append(face.score)
+        hits += [score for score, face in zip(scores, mosaic.faces, strict=True) if face.size >= SMALLEST]
+    return Found(np.array(hits), np.array(false), np.array(errors).reshape(-1, 3))
+
+
+def overlap(one: Face, other: Face) -> float:
+    """Intersection over union of two faces' upright squares."""
+    width, height = (
+        min(a + one.size / 2, b + other.size / 2) - max(a - one.size / 2, b - other.size / 2)
+        for a, b in ((one.x, other.x), (one.y, other.y))
+    )
+    common = max(0.0, width) * max(0.0, height)
+    return common / (one.size**2 + other.size**2 - common)
+
+
+def _errors(face: Face, true: Face) -> tuple[float, float, float]:
+    return (
+        math.hypot(face.x - true.x, face.y - true.y) / true.size,
+        abs(math.log(face.size / true.size)),
+        math.degrees(abs(face.angle - true.angle)),
+    )
+
+
+def _unsure(face: Face, mosaic: Mosaic) -> bool:
+    """Whether the middle of `face` is where nobody labelled faces."""
+    last = len(mosaic.picture) - 1
+    column, row = (min(max(int(place), 0), last) for place in (face.x, face.y))
+    return bool(mosaic.unsure[row, column])
