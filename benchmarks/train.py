@@ -1,6 +1,6 @@
 """The speed of training, against the bare step that it can't be faster than, and of the preparation of the data.
 
-    uv run -m benchmarks.train                          about 8 minutes on two CPU cores
+    uv run -m benchmarks.train                          about 3 minutes on two CPU cores
     uv run -m benchmarks.train --data my_people/ --min-images 5
 
 Prepares LFW, which `train.py` has downloaded to data/lfw-funneled.tgz, or another archive or folder of people, in a
@@ -49,8 +49,6 @@ class Speed:
     """Images per second, all processes together."""
 
     processes: int
-    size: int
-    """Of the images, in pixels."""
     bare: float
     real: float
 
@@ -62,10 +60,9 @@ def main(options: Options) -> None:
         pictures = len(load_faces(options.data, data_dir=Path(folder)).paths)
         preparation = time.perf_counter() - start
         measured = [
-            speed
+            measure(options, Path(folder), processes)
             for _ in tqdm(range(options.rounds), desc="Rounds")
             for processes in options.processes
-            for speed in measure(options, Path(folder), processes)
         ]
     speeds = list(medians(measured))
     report = json.loads((ROOT / "model/report.json").read_text())
@@ -80,7 +77,7 @@ def main(options: Options) -> None:
     )
 
 
-def measure(options: Options, folder: Path, processes: int) -> list[Speed]:
+def measure(options: Options, folder: Path, processes: int) -> Speed:
     """One round in `processes` processes."""
     torchrun = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"]
     command = [
@@ -89,22 +86,22 @@ def measure(options: Options, folder: Path, processes: int) -> list[Speed]:
         *("--min-images", str(options.min_images), "--steps", str(options.steps)),
     ]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    return [Speed(processes, **speed) for speed in json.loads(done.stdout.splitlines()[-1])]
+    return Speed(processes, **json.loads(done.stdout.splitlines()[-1]))
 
 
 def medians(measured: list[Speed]) -> Iterator[Speed]:
     """The medians over the rounds."""
-    for processes, size in dict.fromkeys((speed.processes, speed.size) for speed in measured):
-        alike = [speed for speed in measured if (speed.processes, speed.size) == (processes, size)]
+    for processes in dict.fromkeys(speed.processes for speed in measured):
+        alike = [speed for speed in measured if speed.processes == processes]
         bare, real = (statistics.median(getattr(speed, name) for speed in alike) for name in ("bare", "real"))
-        yield Speed(processes, size, bare, real)
+        yield Speed(processes, bare, real)
 
 
 def speed_table(speeds: list[Speed]) -> str:
     """The loop beside the bare step."""
-    columns = ("processes", "image", "training, images/s", "bare step, images/s", "of the bare step")
+    columns = ("processes", "training, images/s", "bare step, images/s", "of the bare step")
     rows: list[list[str | float]] = [
-        [each.processes, f"{each.size} px", each.real, each.bare, f"{each.real / each.bare:.0%}"] for each in speeds
+        [each.processes, each.real, each.bare, f"{each.real / each.bare:.0%}"] for each in speeds
     ]
     return table(columns, rows)
 

@@ -22,7 +22,7 @@ from facerec.learning.dataset import load_faces
 from facerec.learning.device import keep_freed_memory, pick_device
 from facerec.learning.distributed import first_process_first, process_group, rank, world_size
 from facerec.learning.margin import cosine_margin_loss
-from facerec.learning.network import CROP_SIZE, FaceNetwork
+from facerec.learning.network import INPUT_SIZE, FaceNetwork
 from facerec.learning.optimisation import adamw, warmup_and_cosine
 from facerec.learning.options import Options as TrainingOptions
 from facerec.learning.roles import assign_roles
@@ -48,18 +48,14 @@ class Options:
 
 
 def main(options: Options) -> None:
-    """Measure at both sizes of images, print."""
+    """Measure, print."""
     keep_freed_memory()
     with process_group():
         run = Run(options)
-        speeds = [
-            {
-                "size": size,
-                "bare": images_per_second(run.bare_steps, size, options),
-                "real": images_per_second(run.real_steps, size, options),
-            }
-            for size in (run.training.small_size, CROP_SIZE)
-        ]
+        speeds = {
+            "bare": images_per_second(run.bare_steps, options),
+            "real": images_per_second(run.real_steps, options),
+        }
         if rank() == 0:
             print(json.dumps(speeds))
 
@@ -83,7 +79,7 @@ class Run:
         self._model = DistributedDataParallel(network) if world_size() > 1 else network
         self._batches = epoch_batches(self._roles, self.training, epoch=0)[:, rank() :: world_size()]
 
-    def real_steps(self, size: int, steps: int) -> None:
+    def real_steps(self, steps: int) -> None:
         """The training loop: frames from the memory map, changed at random, and the average of the weights."""
         shares = itertools.islice(itertools.cycle(self._batches), steps)
         train_one_epoch(
@@ -95,16 +91,15 @@ class Run:
             ),
             self._optimizer,
             self._schedule,
-            size=size,
             margin=self.training.margin,
             scale=self.training.scale,
             ema_decay=self.training.ema_decay,
             generator=torch.Generator().manual_seed(0),
         )
 
-    def bare_steps(self, size: int, steps: int) -> None:
+    def bare_steps(self, steps: int) -> None:
         """Forward, backward and optimiser on one tensor that is there already."""
-        images = torch.randn(self._batches.shape[1], 3, size, size, device=self._device)
+        images = torch.randn(self._batches.shape[1], 3, INPUT_SIZE, INPUT_SIZE, device=self._device)
         images = images.contiguous(memory_format=torch.channels_last)
         labels = torch.from_numpy(self._roles.labels[self._batches[0]]).to(self._device)
         self._model.train()
@@ -120,11 +115,11 @@ class Run:
         loss.item()  # waits for a GPU to finish
 
 
-def images_per_second(steps: Callable[[int, int], None], size: int, options: Options) -> float:
+def images_per_second(steps: Callable[[int], None], options: Options) -> float:
     """How many images all processes together take through `steps`."""
-    steps(size, _WARM_STEPS)
+    steps(_WARM_STEPS)
     start = time.perf_counter()
-    steps(size, options.steps)
+    steps(options.steps)
     return options.steps * options.batch_size / (time.perf_counter() - start)
 
 

@@ -1,7 +1,7 @@
 """What the ONNX files promise: their inputs, outputs and metadata. Written by learning, read by serving.
 
-One names faces, the other locates them. Each is self-contained: preprocessing, mirror averaging, calibration and
-non-maximum suppression are part of the graph, and everything that a service must know (names, threshold, figures,
+One names faces, the other locates them. Each is self-contained: preprocessing, the averaging of two crops, calibration
+and non-maximum suppression are part of the graph, and everything that a service must know (names, threshold, figures,
 licence) is in the metadata. Beside each, `FILE.sha256` holds the checksum.
 """
 

@@ -29,8 +29,6 @@ def small_options(drawn_people: Path) -> Options:
         embedding_size=128,
         epochs=3,
         min_epoch_images=1,
-        small_epochs=2,
-        small_size=48,
         batch_size=12,
     )
 

@@ -67,8 +67,7 @@ def test_training_commands_run_one_after_the_other(tmp_path: Path, drawn_people:
     small = {
         "data": drawn_people, "data-dir": tmp_path / "data", "output": tmp_path / "model",
         "images": tmp_path / "images", "checkpoints": tmp_path / "checkpoints", "weights": "none", "epochs": 1,
-        "small-epochs": 1, "small-size": 32, "batch-size": 8, "min-epoch-images": 1, "min-images": 5,
-        "locator-steps": 1,
+        "batch-size": 8, "min-epoch-images": 1, "min-images": 5, "locator-steps": 1,
     }  # fmt: skip
     for command in (line for line in COMMANDS if "train.py" in line):
         given = command.replace("my_people/", str(drawn_people))

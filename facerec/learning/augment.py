@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from facerec.framing import FRAME_SIZE
-from facerec.learning.network import CROP_SIZE, normalise
+from facerec.learning.network import CROP_SIZE, INPUT_SIZE, normalise
 
 MAX_ROTATION = math.radians(12)
 MAX_ZOOM = 0.13  # in log scale
@@ -19,18 +19,17 @@ ERASE_SHARE = 0.3  # faces partly hidden
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
-def augment(frames: Tensor, *, size: int, generator: torch.Generator) -> Tensor:
+def augment(frames: Tensor, *, generator: torch.Generator) -> Tensor:
     """Changed network inputs of training frames.
 
     Args:
         frames: uint8 `[N, 250, 250, 3]`.
-        size: side in pixels of the images that come out.
         generator: source of all randomness, on the CPU.
 
     Returns:
-        float32 `[N, 3, size, size]`, normalised, in channels-last memory.
+        float32 `[N, 3, 112, 112]`, normalised, in channels-last memory.
     """
-    images = _warp(frames, size=size, generator=generator)
+    images = _warp(frames, generator=generator)
     images = _blur(images, generator=generator)
     images = normalise(_recolour(images, generator=generator))
     return _erase(images, generator=generator).contiguous(memory_format=torch.channels_last)
@@ -40,8 +39,8 @@ def _uniform(low: float, high: float, shape: tuple[int, ...], generator: torch.G
     return torch.empty(shape).uniform_(low, high, generator=generator).to(like.device)
 
 
-def _warp(frames: Tensor, *, size: int, generator: torch.Generator) -> Tensor:
-    """Mirror, rotate, zoom, stretch and shift around the frame's centre, and cut the crop at `size` pixels."""
+def _warp(frames: Tensor, *, generator: torch.Generator) -> Tensor:
+    """Mirror, rotate, zoom, stretch and shift around the frame's centre, and cut the crop."""
     border = 25  # no warp reaches it: leaving it out saves a third of the conversion to float
     pixels = frames[:, border:-border, border:-border].permute(0, 3, 1, 2).float()
 
@@ -56,7 +55,9 @@ def _warp(frames: Tensor, *, size: int, generator: torch.Generator) -> Tensor:
         torch.stack([horizontal * angle.cos(), -zoom * angle.sin(), shift_x], dim=1),
         torch.stack([horizontal * angle.sin(), zoom * angle.cos(), shift_y], dim=1),
     )
-    grid = functional.affine_grid(torch.stack(rows, dim=1), [len(frames), 3, size, size], align_corners=False)
+    grid = functional.affine_grid(
+        torch.stack(rows, dim=1), [len(frames), 3, INPUT_SIZE, INPUT_SIZE], align_corners=False
+    )
     return functional.grid_sample(pixels, grid, padding_mode="reflection", align_corners=False)
 
 

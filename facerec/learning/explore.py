@@ -106,7 +106,7 @@ def augmented_samples(faces: FaceImages, roles: Roles) -> Figure:
     figure = Figure(figsize=(10, 1.25 * len(chosen) + 0.4))
     grid = figure.subplots(len(chosen), 8, squeeze=False)
     for row, image in zip(grid, chosen, strict=True):
-        changed = augment(torch.from_numpy(faces.frames[[image] * 7]), size=CROP_SIZE, generator=generator)
+        changed = augment(torch.from_numpy(faces.frames[[image] * 7]), generator=generator)
         pictures = denormalise(changed).permute(0, 2, 3, 1).round().to(torch.uint8).numpy()
         for axes, picture in zip(row, (faces.frames[image], *pictures), strict=True):
             axes.imshow(picture)

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from facerec.learning.checkpoint import Checkpoint, load_checkpoint, refuse_to_overwrite, save_checkpoint
 from facerec.learning.dataset import FaceImages
 from facerec.learning.distributed import rank, world_size
-from facerec.learning.network import CROP_SIZE, FaceNetwork, load_backbone
+from facerec.learning.network import FaceNetwork, load_backbone
 from facerec.learning.optimisation import adamw, warmup_and_cosine
 from facerec.learning.options import Options
 from facerec.learning.roles import Roles
@@ -30,8 +30,6 @@ class Epoch:
 
     seconds: float
     images: int
-    size: int
-    """Of the training images, in pixels."""
     train_loss: float
     train_accuracy: float
     validation_loss: float
@@ -137,14 +135,12 @@ def _train_and_validate(
         leave=False,
         disable=rank() > 0,
     )
-    size = options.small_size if epoch < options.small_epochs else CROP_SIZE
     loss, accuracy = train_one_epoch(
         model,
         run.average,
         ((torch.from_numpy(faces.frames[share]), torch.from_numpy(roles.labels[share])) for share in shares),
         run.optimizer,
         run.schedule,
-        size=size,
         margin=options.margin,
         scale=options.scale,
         ema_decay=options.ema_decay,
@@ -155,7 +151,6 @@ def _train_and_validate(
     return Epoch(
         seconds=time.monotonic() - started,
         images=batches.size,
-        size=size,
         train_loss=loss,
         train_accuracy=accuracy,
         validation_loss=functional.cross_entropy(options.scale * similarities, labels).item(),
@@ -177,6 +172,6 @@ def best_epoch(history: list[Epoch]) -> int:
 
 def _line(epoch: int, entry: Epoch) -> str:
     return (
-        f"Epoch {epoch + 1}, {entry.size} px: loss {entry.train_loss:.3f}, accuracy {entry.train_accuracy:.2%}; "
+        f"Epoch {epoch + 1}: loss {entry.train_loss:.3f}, accuracy {entry.train_accuracy:.2%}; "
         f"validation loss {entry.validation_loss:.3f}, accuracy {entry.validation_accuracy:.2%}"
     )

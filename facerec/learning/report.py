@@ -102,7 +102,7 @@ class Report:
 
 Recognises {count} people in pictures of one face each, and says so when a face is somebody else's.
 MobileNetV3-Large with an embedding head of {metadata.embedding_size} and a cosine-margin classifier, exported to
-ONNX with its preprocessing, mirror averaging and calibration. Made on {metadata.created:%Y-%m-%d} by version
+ONNX with its preprocessing, the averaging of two crops and calibration. Made on {metadata.created:%Y-%m-%d} by version
 {metadata.version} of this project with
 
     {self.command}

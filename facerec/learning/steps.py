@@ -28,7 +28,6 @@ def train_one_epoch(
     optimizer: Optimizer,
     schedule: LRScheduler,
     *,
-    size: int,
     margin: float,
     scale: float,
     ema_decay: float,
@@ -49,7 +48,7 @@ def train_one_epoch(
     correct = total = 0
     for frames, classes in batches:
         try:
-            images = augment(frames.to(device), size=size, generator=generator)
+            images = augment(frames.to(device), generator=generator)
             labels = classes.to(device)
             with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
                 similarities = model(images)

@@ -17,6 +17,7 @@ from facerec.serving.fetch import Fetcher, Resolve, look_up
 from facerec.serving.gate import Gate
 from facerec.serving.intake import Intake
 from facerec.serving.locator import Locator
+from facerec.serving.memory import give_back_freed_memory
 from facerec.serving.metrics import Metrics
 from facerec.serving.observe import Observed
 from facerec.serving.page import page
@@ -51,16 +52,16 @@ def create_app(
         metrics.watch(fetches)
         metrics.watch(compute)
         try:
-            yield {
-                "pipeline": Pipeline(
-                    settings,
-                    recognizer=Recognizer.load(settings.model, threads=settings.threads),
-                    locator=Locator.load(settings.locator, threads=settings.threads),
-                    fetcher=Fetcher(settings, fetches, resolve=resolve, ca_file=ca_file),
-                    compute=compute,
-                    metrics=metrics,
-                )
-            }
+            pipeline = Pipeline(
+                settings,
+                recognizer=Recognizer.load(settings.model, threads=settings.threads),
+                locator=Locator.load(settings.locator, threads=settings.threads),
+                fetcher=Fetcher(settings, fetches, resolve=resolve, ca_file=ca_file),
+                compute=compute,
+                metrics=metrics,
+            )
+            give_back_freed_memory()
+            yield {"pipeline": pipeline}
         finally:
             fetches.close()
             compute.close()

@@ -31,7 +31,7 @@ def test_two_processes_train_one_model(small_options: Options, tmp_path: Path) -
     command = [
         *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "train.py"),
         *("--data", small_options.data, "--data-dir", tmp_path / "data", "--min-images", "5", "--weights", "none"),
-        *("--epochs", "2", "--small-epochs", "1", "--small-size", "48", "--batch-size", "12"),
+        *("--epochs", "2", "--batch-size", "12"),
         *("--min-epoch-images", "1", "--embedding-size", "128"),
         *("--output", tmp_path / "model", "--images", tmp_path / "images", "--checkpoints", tmp_path / "checkpoints"),
     ]

@@ -66,7 +66,7 @@ def test_a_stopped_run_goes_on_to_the_same_result(
 
 
 def test_it_learns(faces: FaceImages, roles: Roles, options: Options) -> None:
-    fitted = fit(faces, roles, dataclasses.replace(options, epochs=20, small_epochs=20), fold=0, device=CPU)
+    fitted = fit(faces, roles, dataclasses.replace(options, epochs=20), fold=0, device=CPU)
     assert fitted.history[-1].train_loss < 0.6 * fitted.history[0].train_loss
 
 

@@ -7,7 +7,15 @@ from torchvision.models import mobilenet_v3_large
 
 from facerec.learning.errors import DataError
 from facerec.learning.margin import CosineClassifier, cosine_margin_loss
-from facerec.learning.network import BLOCKS, FaceNetwork, describe_start, load_backbone, preprocess
+from facerec.learning.network import (
+    BLOCKS,
+    CLOSE_CROP,
+    WIDE_CROP,
+    FaceNetwork,
+    describe_start,
+    load_backbone,
+    preprocess,
+)
 
 
 @pytest.fixture(scope="module")
@@ -18,13 +26,15 @@ def network() -> FaceNetwork:
 
 def test_preprocess_cuts_the_centre_and_normalises() -> None:
     frames = torch.zeros(1, 250, 250, 3, dtype=torch.uint8)
-    frames[0, 45, 45] = torch.tensor([255, 128, 0])
-    frames[0, 44, 44] = frames[0, 205, 205] = 77
-    images = preprocess(frames)
-    assert images.shape == (1, 3, 160, 160)
-    expected = [(1 - 0.485) / 0.229, (128 / 255 - 0.456) / 0.224, (0 - 0.406) / 0.225]
-    assert images[0, :, 0, 0].tolist() == pytest.approx(expected, abs=1e-4)
-    assert (images[0, :, 1:, 1:] == images[0, :, 1:2, 1:2]).all()
+    frames[0, 69:181, 69:181] = torch.tensor([255, 128, 0], dtype=torch.uint8)
+    images = preprocess(frames, crop=112)
+    assert images.shape == (1, 3, 112, 112)
+    expected = torch.tensor([(1 - 0.485) / 0.229, (128 / 255 - 0.456) / 0.224, (0 - 0.406) / 0.225])
+    assert torch.allclose(images, expected.view(1, 3, 1, 1).expand_as(images), atol=1e-4)
+    wider = preprocess(frames, crop=114)
+    assert wider.shape == images.shape
+    assert (wider[0, 0, [0, -1]] < images[0, 0, 0, 0]).all(), "the black around it has come in"
+    assert torch.allclose(wider[0, :, 1:-1, 1:-1], images[0, :, 1:-1, 1:-1], atol=1e-4)
 
 
 @torch.inference_mode()
@@ -37,11 +47,13 @@ def test_similarities_are_cosines_of_unit_embeddings(network: FaceNetwork) -> No
 
 
 @torch.inference_mode()
-def test_a_mirror_image_has_the_same_embedding(network: FaceNetwork) -> None:
+def test_a_frame_is_embedded_by_a_close_and_a_mirrored_wide_crop(network: FaceNetwork) -> None:
     frames = torch.randint(0, 256, (2, 250, 250, 3), dtype=torch.uint8)
     embeddings = network.embed_frames(frames)
     assert embeddings.norm(dim=1).tolist() == pytest.approx([1, 1], abs=1e-5)
-    assert torch.allclose(embeddings, network.embed_frames(frames.flip(2)), atol=1e-5)
+    close = network.embed(preprocess(frames, crop=CLOSE_CROP))
+    wide = network.embed(preprocess(frames.flip(2), crop=WIDE_CROP))
+    assert torch.allclose(embeddings, functional.normalize(close + wide), atol=1e-5)
 
 
 @pytest.mark.parametrize("unfrozen", [0, 3, BLOCKS])

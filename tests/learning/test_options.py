@@ -4,7 +4,7 @@ from typing import Any, cast
 import pytest
 
 from facerec.learning.errors import OptionError
-from facerec.learning.network import BLOCKS, CROP_SIZE
+from facerec.learning.network import BLOCKS
 from facerec.learning.options import LIMITS, Options
 
 
@@ -18,7 +18,6 @@ def test_numbers_out_of_their_limits_are_refused(name: str) -> None:
 
 def test_limits_are_those_of_the_network() -> None:
     assert LIMITS["unfrozen_blocks"] == (0, BLOCKS)
-    assert LIMITS["small_size"][1] == CROP_SIZE
 
 
 def test_the_recipe_holds_no_path_and_nothing_that_does_not_decide_the_result() -> None:

@@ -18,7 +18,7 @@ def test_a_stopped_search_goes_on(small_options: Options, tmp_path: Path, monkey
         module, "GRID", {"embedding_size": [128], "unfrozen_blocks": [0, 3], "learning_rate": [1e-3, 3e-3]}
     )
     options = dataclasses.replace(
-        small_options, epochs=1, small_epochs=1, checkpoints=tmp_path / "checkpoints", output=tmp_path, images=tmp_path
+        small_options, epochs=1, checkpoints=tmp_path / "checkpoints", output=tmp_path, images=tmp_path
     )
     faces = load_faces(options.data, data_dir=options.data_dir)
     roles = assign_roles(faces, min_images=5, seed=0, fold=0)
