@@ -8,6 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
+import psutil
 import pytest
 import requests
 
@@ -161,6 +162,50 @@ def test_an_endless_head_closes_the_connection(serve: Service, model: Path) -> N
         with contextlib.suppress(OSError):
             connection.sendall(b"GET /healthz HTTP/1.1\r\n" + (b"X: " + b"y" * 1000 + b"\r\n") * 1000)
         assert closed(connection)
+
+
+def test_endless_trailers_close_the_connection(serve: Service, model: Path) -> None:
+    with connect(serve(Settings(model=model))) as connection:
+        connection.settimeout(5)  # less than the time that a slow head may take
+        with contextlib.suppress(OSError):
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n")
+            connection.sendall(b"ab: cd\r\n" * 200_000)
+        connection.recv(10_000)
+        assert closed(connection)
+
+
+def test_a_body_in_many_chunks_is_not_taken_for_trailers(serve: Service, model: Path) -> None:
+    body = json.dumps({"url": "data:," + "x" * 2_000_000}).encode()
+    chunks = (body[start : start + 64] for start in range(0, len(body), 64))
+    service = serve(Settings(model=model))
+    response = requests.post(
+        f"{service}/predict", data=chunks, headers={"Content-Type": "application/json"}, timeout=20
+    )
+    assert response.json()["code"] == "unsupported_picture"
+
+
+def test_a_request_that_goes_on_after_its_answer_is_not_waited_for(hurried: str) -> None:
+    with connect(hurried) as connection:
+        connection.settimeout(4)  # uvicorn closes idle connections after 5 s, but not those that were sent a byte
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
+        assert b"200 OK" in connection.recv(10_000)
+        connection.sendall(b"x")
+        assert closed(connection)
+
+
+def test_who_does_not_take_an_answer_loses_the_connection(
+    serve: Service, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "_STALL_SECONDS", 0.3)
+    with connect(serve(Settings(model=model))) as connection:
+        ours = connection.getsockname()
+
+        def connected() -> bool:
+            return any(each.raddr == ours for each in psutil.Process().net_connections("tcp4") if each.raddr)
+
+        connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 1000)
+        assert connected()
+        wait_until(lambda: not connected())
 
 
 def test_a_patient_caller_is_not_hurried(hurried: str) -> None:
