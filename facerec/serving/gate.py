@@ -37,7 +37,11 @@ class Gate:
             if self.held >= self._room:
                 raise Overloaded
             self.held += 1
-        future = self._threads.submit(work, *args, **kwargs)
+        try:
+            future = self._threads.submit(work, *args, **kwargs)
+        except RuntimeError:  # no thread can be started
+            self._leave()
+            raise
         future.add_done_callback(lambda _: self._leave())
         return await asyncio.wrap_future(future)
 

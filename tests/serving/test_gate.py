@@ -69,3 +69,19 @@ def test_a_thread_that_was_left_behind_still_counts() -> None:
         gate.close()
 
     asyncio.run(scenario())
+
+
+def test_a_thread_that_can_not_be_started_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def scenario() -> None:
+        gate = Gate("test", threads=1)
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refuse)
+            with pytest.raises(RuntimeError):
+                await gate.run(int)
+        assert gate.held == 0
+        gate.close()
+
+    asyncio.run(scenario())
