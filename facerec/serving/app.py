@@ -9,6 +9,7 @@ from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartParser
 
 from facerec import __version__
 from facerec.serving.endpoints import health, model, operation, recognition
@@ -44,6 +45,7 @@ def create_app(
     ones, `write_log` takes the JSON line of each request.
     """
     metrics = Metrics()
+    MultiPartParser.spool_max_size = settings.max_body_bytes  # bodies are in memory: no file needs to be written
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:

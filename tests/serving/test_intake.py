@@ -1,13 +1,16 @@
 import io
 import json
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import requests
+from PIL import Image
 
 from facerec.serving.settings import Settings
 from tests.serving.conftest import Service
@@ -136,3 +139,33 @@ def test_slow_urls_do_not_keep_uploads_waiting(serve: Service, model: Path, sile
     for caller in callers:
         caller.join()
     assert sorted(statuses) == [503] * 8 + [504] * 4
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/json", b'{"url": [' + b"[]," * 200_000 + b"[]]}"),
+        ("application/json", b"{" * 200_000),
+        ("application/x-www-form-urlencoded", b"a=b&" * 200_000),
+    ],
+    ids=["lists", "depth", "form"],
+)
+def test_a_body_of_many_values_is_not_parsed(serve: Service, model: Path, content_type: str, body: bytes) -> None:
+    service = serve(Settings(model=model))
+    for path in ("/predict", "/predict/upload"):
+        response = requests.post(f"{service}{path}", data=body, headers={"Content-Type": content_type}, timeout=9)
+        assert (response.status_code, response.json()["code"]) == (413, "request_too_large")
+        assert "values" in response.json()["detail"]
+
+
+def test_a_large_upload_needs_no_file(serve: Service, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    noise = np.random.default_rng(0).integers(0, 256, (900, 900, 3), dtype=np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(noise).save(file, "PNG")
+    assert len(file.getvalue()) > 2_000_000
+    service = serve(Settings(model=model))
+    response = requests.post(
+        f"{service}/predict/upload", files={"file": file.getvalue()}, data={"framing": "centre"}, timeout=9
+    )
+    assert response.status_code == 200
