@@ -82,6 +82,9 @@ async def predict_batch(body: BatchRequest, request: Request, pipeline: Pipeline
             recognised = await pipeline.recognize_url(url, body.framing, record.picture())
         except ServiceError as error:
             return Problem.of(error, record.id)
+        except Exception as error:
+            record.unexpected(error)
+            return Problem.of(InternalError(), record.id)
         return Prediction.of_picture(recognised, pipeline.names, threshold=pipeline.threshold, top_k=body.top_k)
 
     async with while_connected(request.receive):

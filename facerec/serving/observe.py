@@ -4,11 +4,9 @@ import asyncio
 import json
 import re
 import time
-import traceback
 import uuid
 from collections.abc import Callable
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -77,7 +75,7 @@ class Observed:
             error = Overloaded()
         except Exception as exception:  # whatever it is, the caller gets an answer and the log a line
             error = InternalError()
-            record.raised = _place(exception)
+            record.unexpected(exception)
         record.outcome = error.code
         if record.status is None:
             await problem_response(error, record.id)(scope, receive, send)
@@ -106,11 +104,6 @@ def _without_traceback(send: Send) -> Send:
         await send(message)
 
     return send_last_line
-
-
-def _place(exception: Exception) -> str:
-    frame = traceback.extract_tb(exception.__traceback__)[-1]
-    return f"{type(exception).__name__} at {Path(frame.filename).name}:{frame.lineno}"
 
 
 def _line(method: str, route: str, record: RequestRecord, seconds: float) -> str:

@@ -1,6 +1,7 @@
 """From a URL or bytes to a recognition: fetch, then decode, locate and recognise, each behind its own limit."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from facerec.framing import FACE_SIZE, FRAME_SIZE, Face, Framing, centre_frame, cut_frame
 from facerec.serving.decode import Picture, PictureFile
-from facerec.serving.errors import NoFace, ServiceError
+from facerec.serving.errors import InternalError, NoFace, ServiceError
 from facerec.serving.fetch import Fetcher
 from facerec.serving.gate import Gate
 from facerec.serving.locator import Locator
@@ -64,12 +65,8 @@ class Pipeline:
             read = partial(read_data_url, url, max_bytes=self._settings.max_bytes)
             return await self._recognize(read, framing, record)
         record.host = host_of(url)
-        try:
-            with self.metrics.stage("fetch", record):
-                data = await self._fetcher.fetch(url)
-        except ServiceError as error:
-            record.outcome = error.code
-            raise
+        with _outcome(record), self.metrics.stage("fetch", record):
+            data = await self._fetcher.fetch(url)
         return await self.recognize_bytes(data, framing, record)
 
     async def recognize_bytes(self, data: bytes, framing: Framing | None, record: PictureRecord) -> Recognised:
@@ -82,11 +79,8 @@ class Pipeline:
 
     async def _recognize(self, read: Callable[[], bytes], framing: Framing | None, record: PictureRecord) -> Recognised:
         work = self._recognize_faces if (framing or self._settings.framing) == "auto" else self._recognize_centre
-        try:
+        with _outcome(record):
             return await self._compute.run(work, read, record)
-        except ServiceError as error:
-            record.outcome = error.code
-            raise
 
     def _recognize_centre(self, read: Callable[[], bytes], record: PictureRecord) -> Recognised:
         """All in one thread, here as for faces: a hand-over costs more than it could win."""
@@ -116,6 +110,16 @@ class Pipeline:
         file = PictureFile(data, max_bytes=self._settings.max_bytes, max_pixels=self._settings.max_pixels)
         record.width, record.height = file.size
         return file
+
+
+@contextmanager
+def _outcome(record: PictureRecord) -> Iterator[None]:
+    """Let `record` learn how what is inside went wrong."""
+    try:
+        yield
+    except Exception as error:
+        record.outcome = (error if isinstance(error, ServiceError) else InternalError()).code
+        raise
 
 
 def _cut(file: PictureFile, picture: Picture, faces: Sequence[Face]) -> NDArray[np.uint8]:

@@ -1,6 +1,8 @@
 """What is known of a request while it is answered: what its line in the log will say."""
 
+import traceback
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass
@@ -27,6 +29,11 @@ class RequestRecord:
     raised: str | None = None
     """Type and place of an unexpected exception; its message could quote the caller."""
     pictures: list[PictureRecord] = field(default_factory=list)
+
+    def unexpected(self, exception: Exception) -> None:
+        """Keep what may be told of an exception that nobody foresaw."""
+        frame = traceback.extract_tb(exception.__traceback__)[-1]
+        self.raised = f"{type(exception).__name__} at {Path(frame.filename).name}:{frame.lineno}"
 
     def picture(self) -> PictureRecord:
         """The record of a further picture."""

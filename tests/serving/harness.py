@@ -1,5 +1,6 @@
 """What tests of the service start and wait for: pictures, a running service."""
 
+import base64
 import io
 import os
 import socket
@@ -37,6 +38,11 @@ def saved(image: Image.Image, file_format: str = "PNG", **options: object) -> by
     file = io.BytesIO()
     image.save(file, file_format, **options)
     return file.getvalue()
+
+
+def data_url(data: bytes) -> str:
+    """The data: URL of a picture file."""
+    return "data:image/png;base64," + base64.b64encode(data).decode()
 
 
 def photo(

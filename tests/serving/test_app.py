@@ -1,4 +1,3 @@
-import base64
 import json
 import statistics
 import threading
@@ -14,16 +13,12 @@ from facerec.serving.locator import Locator
 from facerec.serving.recognizer import Recognizer
 from facerec.serving.settings import Settings
 from tests.serving.conftest import Service
-from tests.serving.harness import LOOPBACK, picture, running
+from tests.serving.harness import LOOPBACK, data_url, picture, running
 from tests.serving.hostile import HostileServer
 from tests.serving.test_urls import REFUSED
 from tests.toy_model import TOY_PEOPLE, TOY_SCORE, TOY_THRESHOLD, toy_graph, toy_metadata, write_model
 
 ROSA, GUSTAV, _ = TOY_PEOPLE
-
-
-def data_url(data: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(data).decode()
 
 
 @pytest.fixture

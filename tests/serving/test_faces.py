@@ -13,8 +13,7 @@ from facerec.serving.decode import PictureFile
 from facerec.serving.recognizer import Recognition, Recognizer
 from facerec.serving.settings import Settings
 from tests.serving.conftest import Service
-from tests.serving.harness import photo, picture, saved
-from tests.serving.test_app import data_url
+from tests.serving.harness import data_url, photo, picture, saved
 from tests.toy_model import TOY_PEOPLE, toy_locator_graph, toy_locator_metadata, write_model
 
 ROSA, GUSTAV, _ = TOY_PEOPLE

@@ -1,15 +1,16 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from facerec.serving import observe
-from facerec.serving.recognizer import Recognizer
+from facerec.serving.recognizer import Recognition, Recognizer
 from facerec.serving.settings import Settings
 from tests.serving.conftest import Service
-from tests.serving.harness import connect, picture, wait_until
+from tests.serving.harness import connect, data_url, picture, wait_until
 
 
 def test_each_request_has_one_line_of_json(serve: Service, model: Path, log: list[str]) -> None:
@@ -71,6 +72,26 @@ def test_an_unexpected_exception_is_a_plain_500_and_a_line(
     wait_until(lambda: len(log) == 3)
     assert "RuntimeError at test_observe.py:" in json.loads(log[0])["raised"]
     assert "secret" not in "".join([*log, *capfd.readouterr()])
+
+
+def test_an_unexpected_exception_fails_one_picture_of_a_batch(
+    serve: Service, model: Path, log: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recognize = Recognizer.recognize
+
+    def fail_once(*arguments: Any) -> Recognition:
+        monkeypatch.setattr(Recognizer, "recognize", recognize)
+        raise RuntimeError("secret")
+
+    service = serve(Settings(model=model, framing="centre", max_recognitions=1))
+    monkeypatch.setattr(Recognizer, "recognize", fail_once)
+    urls = [data_url(picture("red"))] * 2
+    results = requests.post(f"{service}/predict/batch", json={"urls": urls}, timeout=9).json()["results"]
+    assert sorted(result.get("code", "none") for result in results) == ["internal_error", "none"]
+    wait_until(lambda: len(log) == 1)
+    line = json.loads(log[0])
+    assert "RuntimeError at test_observe.py:" in line["raised"]
+    assert sorted(each["outcome"] for each in line["pictures"]) == ["internal_error", "ok"]
 
 
 def test_who_does_not_receive_is_given_up(
