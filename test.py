@@ -108,6 +108,10 @@ def ask(service: str, url: str, framing: str | None) -> dict[str, Any]:
         answer = response.json()
     except requests.JSONDecodeError as error:
         raise CheckError(f"{service} answered with {response.status_code} and no JSON: is this the service?") from error
+    except requests.Timeout as error:
+        raise CheckError(f"{service} didn't answer within a minute: it may be waking up, try again") from error
+    except (requests.exceptions.SSLError, requests.exceptions.InvalidSchema) as error:
+        raise CheckError(f"--service {service} can't be asked: {error}") from error
     except requests.RequestException as error:
         raise CheckError(f"no service at {service}: start it with `uv run fastapi run predict.py`") from error
     if response.status_code != requests.codes.ok:

@@ -14,9 +14,8 @@ from pydantic import SecretStr
 from facerec.serving.errors import ServiceError
 from facerec.serving.settings import Settings
 from tests.serving.conftest import Service
-from tests.serving.harness import LOOPBACK, photo, picture, saved
+from tests.serving.harness import LOOPBACK, data_url, photo, picture, saved
 from tests.serving.hostile import HostileServer
-from tests.serving.test_app import data_url
 
 CHROMIUM = shutil.which("chromium")
 STRANGER = "Not someone I know"
@@ -243,6 +242,17 @@ def test_a_key_is_asked_for_only_by_a_service_that_has_one(open_page: Open, mode
 
 
 # For everybody
+
+
+def test_the_key_can_be_entered_while_one_picture_waits_for_it(open_page: Open, model: Path) -> None:
+    visit = open_page(Settings(model=model, api_key=SecretStr("sesame"), max_bytes=10_000))
+    visit.choose(file("red"))
+    expect(visit.cards("No answer").first).to_contain_text("asks for its API key")
+    visit.choose(
+        {"name": "large.png", "mimeType": "image/png", "buffer": bytes(100_000)}
+    )  # refused for its size, before the key is looked at
+    expect(visit.cards("No answer", "No answer").first).to_be_visible()
+    expect(visit.page.get_by_label("API key")).to_be_visible()
 
 
 def test_the_keyboard_reaches_everything_and_answers_are_announced(visit: Visit) -> None:
