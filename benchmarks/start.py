@@ -126,10 +126,10 @@ def import_milliseconds(times: int) -> dict[str, float]:
 
 
 def blueprint() -> dict[str, str]:
-    """Settings and allocator of the container on Render, whose free plan has less than one CPU."""
+    """Settings and allocator of the container on Render."""
     settings = dict(re.findall(r'key: (\w+)\n +value: "(.*)"', (ROOT / "render.yaml").read_text()))
     allocator = dict(re.findall(r"(MALLOC_\w+)=(\d+)", (ROOT / "Dockerfile").read_text()))
-    return settings | allocator | {"FACEREC_MAX_RECOGNITIONS": "1"}
+    return settings | allocator
 
 
 def watch_memory(contender: Contender, name: str, variables: Mapping[str, str], options: Options) -> Memory:
