@@ -1,6 +1,6 @@
 """The data set's archive: downloaded once, resumed where it was cut off, verified, and extracted safely."""
 
-import shutil
+import gzip
 import tarfile
 import tempfile
 import time
@@ -15,6 +15,7 @@ from facerec.model_file import file_sha256
 
 LFW_URL = "https://ndownloader.figshare.com/files/5976015"
 LFW_SHA256 = "b47c8422c8cded889dc5a13418c4bc2abbda121092b3533a83306f90d900100a"
+LFW_PEOPLE, LFW_PICTURES = 5749, 13_233
 ATTEMPTS = 5
 CHUNK = 1 << 16
 
@@ -48,6 +49,8 @@ def download(url: str, target: Path, *, sha256: str, pause: float = 2.0) -> Path
                     f"{_size(part):,}, or name a local copy with --data PATH."
                 ) from error
             time.sleep(pause)
+        except OSError as error:
+            raise DataError(f"can't write {part}: {error}. Free some space and run the command again.") from error
     if (actual := file_sha256(part)) != sha256:
         part.unlink()
         raise DataError(f"{url} has the checksum {actual} instead of {sha256}: deleted it. Run the command again.")
@@ -88,17 +91,20 @@ def extract(archive: Path, into: Path) -> Path:
     folder = into / f"{archive.name.split('.')[0]}-{file_sha256(archive)[:12]}"
     if folder.exists():
         return folder
-    into.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=".extracting-", dir=into))
     try:
-        with tarfile.open(archive) as tar:
+        into.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".extracting-", dir=into) as unfinished, tarfile.open(archive) as tar:
+            people = Path(unfinished) / "people"
+            people.mkdir()
             for member in tqdm(tar, desc=f"Extracting {archive.name}", unit=" files"):
-                tar.extract(member, unfinished, filter="data")
-        return unfinished.replace(folder)
-    except (tarfile.TarError, EOFError, zlib.error) as error:
+                tar.extract(member, people, filter="data")
+            return people.replace(folder)
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{archive} is damaged or not a safe tar archive: {error}. Get it again.") from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    except OSError as error:
+        raise DataError(
+            f"can't extract {archive} to {into}: {error}. Free some space, or name another --data-dir."
+        ) from error
 
 
 def _size(path: Path) -> int:

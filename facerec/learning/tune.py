@@ -64,7 +64,7 @@ def tune(faces: FaceImages, roles: Roles, options: Options, *, device: torch.dev
         return fitted.history[fitted.best_epoch - 1].validation_accuracy
 
     size = math.prod(len(values) for values in GRID.values())
-    while missing := size - len(study.get_trials(states=[TrialState.COMPLETE])):
+    while missing := size - len(_table(study)):
         _retry_failed(study)
         study.optimize(validation_accuracy, n_trials=missing, show_progress_bar=True)
     return _table(study)
@@ -118,6 +118,7 @@ def _retry_failed(study: optuna.Study) -> None:
 
 
 def _table(study: optuna.Study) -> pd.DataFrame:
+    """The finished trials, best first, each combination once."""
     trials = study.get_trials(states=[TrialState.COMPLETE])
     rows = [
         {
@@ -128,4 +129,8 @@ def _table(study: optuna.Study) -> pd.DataFrame:
         }
         for trial in trials
     ]
-    return pd.DataFrame(rows).sort_values("validation_accuracy", ascending=False, ignore_index=True)
+    if not rows:
+        return pd.DataFrame()
+    # Of two machines that end together both may train the last combination.
+    distinct = pd.DataFrame(rows).drop_duplicates(list(GRID))
+    return distinct.sort_values("validation_accuracy", ascending=False, ignore_index=True)

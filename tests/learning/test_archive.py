@@ -139,3 +139,14 @@ def test_damaged_archive(tmp_path: Path, keep: int) -> None:
     with pytest.raises(DataError, match="is damaged"):
         extract(archive, tmp_path / "data")
     assert not list((tmp_path / "data").iterdir())
+
+
+def test_a_folder_that_can_not_be_written_is_told(server: FlakyServer, tmp_path: Path) -> None:
+    full = tmp_path / "full"
+    full.write_bytes(b"")  # no folder
+    archive = archive_with(tmp_path / "people.tgz", {"people/Ann/1.jpg": b"one"})
+    with pytest.raises(DataError, match="Free some space"):
+        extract(archive, full)
+    (tmp_path / "lfw.tgz.part").mkdir()
+    with pytest.raises(DataError, match=r"can't write .*Free some space"):
+        download(server.url, tmp_path / "lfw.tgz", sha256=SHA256, pause=0)

@@ -2,6 +2,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 import torch
 
@@ -45,3 +46,19 @@ def test_a_stopped_search_goes_on(small_options: Options, tmp_path: Path, monkey
     save_trials(trials, options)
     assert (tmp_path / "tuning.csv").read_text().startswith("embedding_size,unfrozen_blocks,learning_rate,validation_")
     assert (tmp_path / "tuning.png").stat().st_size > 10_000
+
+
+def test_a_combination_that_two_machines_trained_counts_once(
+    small_options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        module, "GRID", {"embedding_size": [128], "unfrozen_blocks": [0], "learning_rate": [1e-3, 3e-3]}
+    )
+    options = dataclasses.replace(small_options, epochs=1, checkpoints=tmp_path)
+    faces = load_faces(options.data, data_dir=options.data_dir)
+    roles = assign_roles(faces, min_images=5, seed=0, fold=0)
+    tune(faces, roles, options, device=torch.device("cpu"))
+    (study,) = optuna.get_all_study_summaries(f"sqlite:///{tmp_path / 'tuning.db'}")
+    again = optuna.load_study(study_name=study.study_name, storage=f"sqlite:///{tmp_path / 'tuning.db'}")
+    again.add_trial(again.trials[0])
+    assert len(tune(faces, roles, options, device=torch.device("cpu"))) == 2
