@@ -22,7 +22,7 @@ from pydantic import JsonValue
 
 from facerec.learning.dataset import load_faces
 from facerec.learning.device import describe_machine, keep_freed_memory, pick_device
-from facerec.learning.distributed import first_process_first, process_group, rank
+from facerec.learning.distributed import first_process_first, process_group, rank, world_size
 from facerec.learning.errors import LearningError
 from facerec.learning.evaluate import evaluate
 from facerec.learning.explore import draw_data
@@ -73,7 +73,8 @@ def main(options: Options) -> None:
 
 def command() -> str:
     """The command line that this run can be repeated with."""
-    return shlex.join(["uv", "run", "train.py", *(word for word in sys.argv[1:] if word != "--resume")])
+    launcher = ["torchrun", f"--nproc-per-node={world_size()}"] if world_size() > 1 else []
+    return shlex.join(["uv", "run", *launcher, "train.py", *(word for word in sys.argv[1:] if word != "--resume")])
 
 
 def print_table(title: str, rows: Mapping[str, JsonValue]) -> None:
@@ -90,4 +91,4 @@ if __name__ == "__main__":
     except LearningError as error:
         sys.exit(f"train.py: {error}")
     except KeyboardInterrupt:
-        sys.exit("\ntrain.py: stopped. Go on from the last finished epoch with the same command and --resume.")
+        sys.exit("\ntrain.py: stopped. If an epoch has ended, the same command with --resume goes on from there.")

@@ -20,7 +20,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from facerec.learning.dataset import load_faces
 from facerec.learning.device import keep_freed_memory, pick_device
-from facerec.learning.distributed import first_process_first, process_group, rank, world_size
+from facerec.learning.distributed import first_process_first, own_share, process_group, rank, world_size
 from facerec.learning.margin import cosine_margin_loss
 from facerec.learning.network import INPUT_SIZE, FaceNetwork
 from facerec.learning.optimisation import adamw, warmup_and_cosine
@@ -77,7 +77,7 @@ class Run:
         self._optimizer = adamw(network, self.training)
         self._schedule = LambdaLR(self._optimizer, warmup_and_cosine(1000))
         self._model = DistributedDataParallel(network) if world_size() > 1 else network
-        self._batches = epoch_batches(self._roles, self.training, epoch=0)[:, rank() :: world_size()]
+        self._batches = own_share(epoch_batches(self._roles, self.training, epoch=0))
 
     def real_steps(self, steps: int) -> None:
         """The training loop: frames from the memory map, changed at random, and the average of the weights."""

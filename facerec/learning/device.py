@@ -11,6 +11,8 @@ import torch
 def pick_device() -> torch.device:
     """CUDA where there is one, else Apple's MPS, else the CPU."""
     if torch.cuda.is_available():
+        # Training asks for bfloat16 itself; what is measured must be as exact as ONNX Runtime's answers.
+        torch.backends.cudnn.allow_tf32 = False
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 

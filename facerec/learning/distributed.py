@@ -7,7 +7,9 @@ import contextlib
 import os
 from collections.abc import Iterator
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import distributed
 
 
@@ -17,6 +19,8 @@ def process_group() -> Iterator[None]:
     if "WORLD_SIZE" not in os.environ:
         yield
         return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield
@@ -32,6 +36,11 @@ def rank() -> int:
 def world_size() -> int:
     """The number of processes."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+def own_share(batches: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Of each batch, int64 `[steps, batch]`, the images that this process trains on: every image is one process's."""
+    return batches[:, rank() :: world_size()]
 
 
 @contextlib.contextmanager

@@ -15,7 +15,8 @@ from tqdm import tqdm
 
 from facerec.learning.checkpoint import Checkpoint, load_checkpoint, refuse_to_overwrite, save_checkpoint
 from facerec.learning.dataset import FaceImages
-from facerec.learning.distributed import rank, world_size
+from facerec.learning.distributed import own_share, rank, world_size
+from facerec.learning.errors import OptionError
 from facerec.learning.network import FaceNetwork, load_backbone
 from facerec.learning.optimisation import adamw, warmup_and_cosine
 from facerec.learning.options import Options
@@ -55,13 +56,18 @@ class Fitted:
 def fit(faces: FaceImages, roles: Roles, options: Options, *, fold: int, device: torch.device) -> Fitted:
     """Train a network; after each epoch the run's state goes to `options.checkpoints`.
 
-    Started by `torchrun`, each process trains on its share of every batch, and process 0 validates and writes.
+    Started by `torchrun`, each process trains on its share of every batch, and process 0 writes.
 
     Raises:
         CheckpointError: an unfinished run is in the way, or there is none to resume.
         TrainingError: the loss is no longer a number, or the device's memory is too small.
         DataError: the backbone's weights can't be loaded.
+        OptionError: a batch is too small to share.
     """
+    if options.batch_size < 2 * world_size():
+        raise OptionError(
+            f"--batch-size is {options.batch_size} and must be at least {2 * world_size()}: two images a process."
+        )
     folder = options.checkpoints / f"fold-{fold}"
     recipe = options.recipe() | {"data": faces.fingerprint}
     last, best = folder / "last.pt", folder / "best.pt"
@@ -69,7 +75,8 @@ def fit(faces: FaceImages, roles: Roles, options: Options, *, fold: int, device:
     if options.resume and (fold == 0 or last.exists()):
         run.restore(load_checkpoint(last, recipe=recipe))
     elif rank() == 0:
-        refuse_to_overwrite(last, finished=lambda state: len(state["history"]) == state["recipe"]["epochs"])
+        for run_before in sorted(options.checkpoints.glob("fold-*/last.pt")):  # of any fold, before one is overwritten
+            refuse_to_overwrite(run_before, finished=lambda state: len(state["history"]) == state["recipe"]["epochs"])
     model = DistributedDataParallel(run.network) if world_size() > 1 else run.network
 
     for epoch in range(len(run.history), options.epochs):
@@ -129,7 +136,7 @@ def _train_and_validate(
     started = time.monotonic()
     batches = epoch_batches(roles, options, epoch=epoch)
     shares = tqdm(
-        batches[:, rank() :: world_size()],
+        own_share(batches),
         desc=f"Epoch {epoch + 1}/{options.epochs}",
         unit=" steps",
         leave=False,

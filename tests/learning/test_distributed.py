@@ -6,8 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from facerec.learning import distributed
+from facerec.learning import fit as fit_module
 from facerec.learning.dataset import load_faces
+from facerec.learning.distributed import own_share
+from facerec.learning.errors import OptionError
 from facerec.learning.options import Options
 from facerec.learning.roles import assign_roles
 from facerec.learning.sampling import epoch_batches
@@ -16,11 +21,17 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("processes", [2, 3])
-def test_processes_share_each_batch_without_overlap(processes: int, small_options: Options) -> None:
+def test_processes_share_each_batch_without_overlap(
+    processes: int, small_options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
     faces = load_faces(small_options.data, data_dir=small_options.data_dir)
     roles = assign_roles(faces, min_images=5, seed=0, fold=0)
     batches = epoch_batches(roles, dataclasses.replace(small_options, batch_size=12), epoch=0)
-    shares = [batches[:, rank::processes] for rank in range(processes)]
+    shares = []
+    monkeypatch.setattr(distributed, "world_size", lambda: processes)
+    for rank in range(processes):
+        monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
+        shares.append(own_share(batches))
     assert sorted(np.concatenate(shares, axis=1).ravel()) == sorted(batches.ravel())
     for share in shares:
         assert share.shape[1] == 12 // processes
@@ -43,3 +54,11 @@ def test_two_processes_train_one_model(small_options: Options, tmp_path: Path) -
     expected = epoch_batches(roles, small_options, epoch=0).size
     assert [epoch["images"] for epoch in report["history"]] == [expected] * 2, "the same images as in one process"
     assert report["parity"]["same_top_1"] == report["parity"]["images"]
+
+
+def test_a_batch_too_small_to_share_is_refused(small_options: Options, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fit_module, "world_size", lambda: 8)
+    faces = load_faces(small_options.data, data_dir=small_options.data_dir)
+    roles = assign_roles(faces, min_images=5, seed=0, fold=0)
+    with pytest.raises(OptionError, match="--batch-size is 12 and must be at least 16"):
+        fit_module.fit(faces, roles, small_options, fold=0, device=torch.device("cpu"))

@@ -84,6 +84,19 @@ def test_an_unfinished_run_is_not_overwritten_and_a_finished_one_is(
     assert len(anew.history) == 3
 
 
+def test_no_fold_of_an_unfinished_run_is_overwritten(faces: FaceImages, roles: Roles, options: Options) -> None:
+    fit(faces, roles, options, fold=0, device=CPU)
+    last = options.checkpoints / "fold-0" / "last.pt"
+    later = options.checkpoints / "fold-1" / "last.pt"
+    later.parent.mkdir()
+    state = torch.load(last, weights_only=True)
+    torch.save(state | {"history": state["history"][:1]}, later)
+    there = last.read_bytes()
+    with pytest.raises(CheckpointError, match=r"fold-1 holds an unfinished run"):
+        fit(faces, roles, options, fold=0, device=CPU)
+    assert last.read_bytes() == there
+
+
 def test_resuming_needs_the_same_options(faces: FaceImages, roles: Roles, options: Options) -> None:
     fit(faces, roles, options, fold=0, device=CPU)
     other = dataclasses.replace(options, resume=True, margin=0.1, seed=5, data=Path("elsewhere"))
@@ -132,5 +145,5 @@ def test_out_of_memory_names_the_batch_size(
 )
 def test_the_latest_of_the_epochs_that_validation_can_not_tell_apart(accuracies: list[float], chosen: int) -> None:
     """With 100 images, the standard error of 98 % is 1.4 points."""
-    history = [Epoch(0, 0, 0, 0, 0, 0, accuracy, validation_images=100) for accuracy in accuracies]
+    history = [Epoch(0, 0, 0, 0, 0, accuracy, validation_images=100) for accuracy in accuracies]
     assert best_epoch(history) == chosen
