@@ -7,19 +7,22 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def fit_temperature(similarities: Tensor, labels: Tensor) -> float:
+def fit_temperature(similarities: Tensor, labels: Tensor, *, lowest: float) -> float:
     """The temperature t for which `softmax(similarities / t)` is the most likely (Guo et al., 2017, arXiv:1706.04599).
+
+    Where all of a few images are named rightly, that would be zero.
 
     Args:
         similarities: cosines `[N, P]` of the validation images.
         labels: int64 `[N]`.
+        lowest: the training softmax's temperature: nothing is surer than what training made sure of.
     """
 
     def negative_log_likelihood(log_temperature: float) -> float:
         return functional.cross_entropy(similarities.double() / np.exp(log_temperature), labels).item()
 
     return float(
-        np.exp(minimize_scalar(negative_log_likelihood, bounds=(np.log(1e-3), np.log(10)), method="bounded").x)
+        np.exp(minimize_scalar(negative_log_likelihood, bounds=(np.log(lowest), np.log(10)), method="bounded").x)
     )
 
 
@@ -31,5 +34,5 @@ def choose_threshold(strangers: Tensor, *, false_accept_rate: float) -> float:
         false_accept_rate: share of 1.
     """
     highest = strangers.max(dim=1).values.sort(descending=True).values
-    allowed = int(false_accept_rate * len(highest))
+    allowed = min(int(false_accept_rate * len(highest)), len(highest) - 1)
     return torch.nextafter(highest[allowed], torch.tensor(torch.inf)).item()

@@ -75,9 +75,11 @@ def assign_roles(faces: FaceImages, *, min_images: int, seed: int, fold: int) ->
     strangers, outside = "people with a single picture", np.flatnonzero(counts == 1)
     if len(outside) < MIN_STRANGERS:
         strangers, outside = "people with too few pictures to be known", np.concatenate([outside, other[::2]])
-    images = np.random.default_rng(seed).permutation(np.flatnonzero(np.isin(faces.identities, outside)))
-    strangers_chosen, strangers_test = np.sort(images[: len(images) // 2]), np.sort(images[len(images) // 2 :])
-    if len(images) < MIN_STRANGERS:
+    shuffled = np.random.default_rng(seed).permutation(outside)  # people, so that nobody is in both halves
+    strangers_chosen, strangers_test = (
+        np.flatnonzero(np.isin(faces.identities, half)) for half in np.split(shuffled, [len(shuffled) // 2])
+    )
+    if len(strangers_chosen) + len(strangers_test) < MIN_STRANGERS:
         strangers, outside = "known people, each compared with everybody but themselves", outside[:0]
         strangers_chosen, strangers_test = validation, test
     other = np.setdiff1d(other, outside)

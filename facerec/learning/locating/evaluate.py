@@ -65,12 +65,16 @@ def choose_threshold(locator: Locator, faces: FaceImages, images: Indices, *, se
     """The highest score that still finds most faces in mosaics of the strangers `images`.
 
     Raises:
-        TrainingError: no face is found at all.
+        TrainingError: it doesn't find that many at any threshold.
     """
     found = look_for_faces(locator, mosaics(faces, images, seed=seed))
-    if not len(found.errors):
-        raise TrainingError("the locator finds no face in any mosaic: train it for longer (--locator-steps).")
-    return round(float(np.quantile(found.hits, 1 - RECALL, method="lower")), 4)
+    threshold = round(float(np.quantile(found.hits, 1 - RECALL, method="lower")), 4)
+    if not threshold:  # the score of a face that was not found
+        raise TrainingError(
+            f"the locator finds {np.mean(found.hits > 0):.1%} of the faces in mosaics, and {RECALL:.0%} are needed: "
+            "train it for longer (--locator-steps)."
+        )
+    return threshold
 
 
 def evaluate_locator(
