@@ -14,7 +14,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from facerec.framing import FRAME_SIZE, Frame, centre_frame
-from facerec.learning.archive import LFW_SHA256, LFW_URL, download, extract
+from facerec.learning.archive import LFW_PEOPLE, LFW_PICTURES, LFW_SHA256, LFW_URL, download, extract
 from facerec.learning.errors import DataError
 
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
@@ -41,6 +41,10 @@ class FaceImages:
     identities: NDArray[np.int64]
     unreadable: dict[str, str]
     fingerprint: str
+
+    def is_lfw(self) -> bool:
+        """Whether this is Labeled Faces in the Wild, wherever it came from."""
+        return (len(self.names), len(self.paths)) == (LFW_PEOPLE, LFW_PICTURES)
 
     def counts(self) -> NDArray[np.int64]:
         """int64 `[I]`, the number of pictures of each person."""

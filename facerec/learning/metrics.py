@@ -1,5 +1,6 @@
 """Figures of closed-set and open-set recognition, with 95 % intervals."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -27,8 +28,17 @@ class Share:
 
     @classmethod
     def counted(cls, hits: NDArray[np.bool_]) -> Self:
-        """The share of true values in a bool array `[N]`; of none it is 0, and could be anything."""
-        count, of = int(hits.sum()), len(hits)
+        """The share of true values in a bool array `[N]`."""
+        return cls._with_interval(int(hits.sum()), len(hits))
+
+    @classmethod
+    def together(cls, shares: Sequence[Self]) -> Self:
+        """The share over all that several shares are of."""
+        return cls._with_interval(sum(share.count for share in shares), sum(share.of for share in shares))
+
+    @classmethod
+    def _with_interval(cls, count: int, of: int) -> Self:
+        """`count` of `of`; of none it is 0, and could be anything."""
         if not of:
             return cls(0, 0, 0, 0, 1)
         interval = binomtest(count, of).proportion_ci(method="wilson")

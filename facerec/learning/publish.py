@@ -58,7 +58,7 @@ def publish(
         machine=machine,
         training_seconds=seconds,
         training_images_per_second=sum(epoch.images for epoch in fitted.history) / seconds,
-        lfw=options.data is None,
+        lfw=faces.is_lfw(),
         data=data,
         metadata=metadata,
         figures=evaluation.figures,

@@ -11,6 +11,7 @@ from facerec.learning.evaluate import Figures
 from facerec.learning.export import FILE_NAME, Parity
 from facerec.learning.files import replacing
 from facerec.learning.fit import Epoch
+from facerec.learning.metrics import Share
 from facerec.model_file import ModelMetadata
 
 REFERENCES = (
@@ -36,7 +37,7 @@ class Report:
     command: str
     machine: str
     training_seconds: float
-    """Of the epochs with their validation, over all sessions of a resumed run."""
+    """Of the exported network's epochs with their validation, over all sessions of a resumed run."""
     training_images_per_second: float
     lfw: bool
     """Whether the data set is Labeled Faces in the Wild."""
@@ -89,7 +90,6 @@ class Report:
         """The model card in Markdown (Mitchell et al., 2019, arXiv:1810.03993)."""
         metadata, count = self.metadata, len(self.metadata.people)
         figures = "\n".join(f"| {name} | {value} |" for name, value in self.summary())
-        references = "\n".join(f"| {name} | {value} | {source} |" for name, value, source in REFERENCES)
         data = "\n".join(f"| {name} | {value} |" for name, value in self.data.items())
         people = "\n".join(
             f"| {person.name} | {person.training_images} | {person.test_images} | "
@@ -107,7 +107,7 @@ ONNX with its preprocessing, the averaging of two crops and calibration. Made on
 
     {self.command}
 
-on {self.machine}, in {self.training_seconds / 60:.0f} minutes of training
+on {self.machine}. Training the exported network took {self.training_seconds / 60:.0f} minutes of that
 ({self.training_images_per_second:.0f} images/s). This page and `report.json`, which holds the same figures for
 programs, are written by that command.
 
@@ -132,21 +132,15 @@ Proportions have their counts and Wilson's 95 % interval.
 |---|---|
 {figures}
 
-{self._folds()}For comparison, top-1 of others on the people with 20 images or more:
-
-| method | top-1 | source |
-|---|---|---|
-{references}
-
-## Data and protocol
+{self._folds()}{_references() if self.lfw else ""}## Data and protocol
 
 | | |
 |---|---|
 {data}
 
 Known people's images are split per person into train (70 %), validation (10 %: chooses the epoch and the temperature)
-and test (20 %) by a seed. Other people are trained on as further classes, which the exported file leaves out. One half
-of the strangers' images chooses the threshold, the other tests it. Exported is epoch {self.best_epoch} of
+and test (20 %) by a seed. Other people are trained on as further classes, which the exported file leaves out. The
+threshold is chosen on other images of strangers than it is tested on. Exported is epoch {self.best_epoch} of
 {len(self.history)}: the latest within one standard error of the highest validation accuracy.
 
 ## Limits of use
@@ -194,5 +188,21 @@ once. Fold 0 is the exported network.
 | fold | top-1 | macro recall | DIR at FAR 1 % | DIR at FAR 10 % | strangers accepted | ECE |
 |---|---|---|---|---|---|---|
 {table}
+
+Over all their test images together: top-1 {Share.together([fold.top_1 for fold in self.folds])}, DIR at FAR 1 %
+{Share.together([fold.dir_at_far_1 for fold in self.folds])}.
+
+"""
+
+
+def _references() -> str:
+    """Others' accuracy on Labeled Faces in the Wild, as a part of the card."""
+    rows = "\n".join(f"| {name} | {value} | {source} |" for name, value, source in REFERENCES)
+    return f"""\
+For comparison, top-1 of others on the people with 20 images or more:
+
+| method | top-1 | source |
+|---|---|---|
+{rows}
 
 """

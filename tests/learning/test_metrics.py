@@ -15,6 +15,7 @@ def test_shares_have_wilsons_interval() -> None:
     assert share.value == pytest.approx(81 / 263)
     assert (share.low, share.high) == pytest.approx((0.2553, 0.3662), abs=5e-5)
     assert Share.counted(np.ones(10, dtype=bool)).high == 1
+    assert Share.together([Share.counted(np.arange(200) < 80), Share.counted(np.arange(63) < 1)]) == share
 
 
 def test_top_k() -> None:
