@@ -93,9 +93,7 @@ def samples(faces: FaceImages, roles: Roles) -> Figure:
         axes.imshow(faces.frames[image])
         axes.add_patch(Rectangle((corner, corner), CROP_SIZE, CROP_SIZE, fill=False, color="white", linewidth=0.7))
         axes.set_title(name.replace("_", " "), fontsize=5)
-    figure.suptitle(
-        f"One image of each of {len(first)} known people; the network sees what is in the square", fontsize=9
-    )
+    figure.suptitle(f"One image of each of {len(first)} known people; training shows what is in the square", fontsize=9)
     return figure
 
 

@@ -13,8 +13,8 @@ from facerec.learning.errors import DataError
 from facerec.learning.margin import CosineClassifier
 
 CROP_SIZE = 128
-"""Side in pixels of the frame's centre that the network sees: the face, which in LFW measures about 110 of the 250
-pixels, and little of hair and background, by which it would learn to tell pictures apart instead of people."""
+"""Side in pixels of the frame's centre that training shows, changed at random: the face, which in LFW measures about
+110 of the 250 pixels, and little of hair and background, by which pictures can be told apart instead of people."""
 
 CLOSE_CROP, WIDE_CROP = 116, 140
 """The two crops of a frame whose embeddings are summed: what they agree on depends less on how it was framed."""
@@ -48,7 +48,7 @@ def _channel_statistics(device: torch.device) -> tuple[Tensor, Tensor]:
     return mean, std
 
 
-def preprocess(frames: Tensor, *, crop: int = CROP_SIZE) -> Tensor:
+def preprocess(frames: Tensor, *, crop: int) -> Tensor:
     """Frames uint8 `[N, 250, 250, 3]` as the network's input: float32 `[N, 3, 112, 112]`, the centre, normalised.
 
     `crop` is the side of that centre in pixels, an even number.
@@ -91,8 +91,8 @@ class FaceNetwork(nn.Module):
         The wide one is mirrored, as half of the training images are.
         """
         close, wide = (preprocess(frames, crop=crop) for crop in (CLOSE_CROP, WIDE_CROP))
-        embeddings = self.embed(torch.cat([close, wide.flip(3)])).chunk(2)
-        return functional.normalize(embeddings[0] + embeddings[1])
+        embeddings = self.embed(torch.cat([close, wide.flip(3)]))
+        return functional.normalize(embeddings.unflatten(0, (2, -1)).sum(dim=0))
 
     def freeze(self, *, unfrozen_blocks: int) -> None:
         """Leave only the last `unfrozen_blocks` of the backbone's 17 blocks, and the head, to be trained."""

@@ -3,7 +3,7 @@ import torch
 
 from facerec.learning import augment as module
 from facerec.learning.augment import augment
-from facerec.learning.network import preprocess
+from facerec.learning.network import CROP_SIZE, preprocess
 
 
 def frames() -> torch.Tensor:
@@ -32,7 +32,7 @@ def test_without_any_change_it_is_preprocessing(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr(module, limit, 0)
     monkeypatch.setattr(module, "_recolour", lambda images, **_: images)
     images = augment(frames(), generator=torch.Generator().manual_seed(0))
-    straight = preprocess(frames())
+    straight = preprocess(frames(), crop=CROP_SIZE)
     for image, expected in zip(images, straight, strict=True):
         mirrored = expected.flip(2)
         assert min((image - expected).abs().max(), (image - mirrored).abs().max()) < 1e-3
