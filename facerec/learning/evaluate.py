@@ -93,8 +93,9 @@ def evaluate(network: FaceNetwork, faces: FaceImages, roles: Roles, options: Opt
         _to_others(_similarities(network, faces, roles, images), roles.labels[images])
         for images in (roles.strangers_chosen, roles.strangers_test)
     )
-    labels = torch.from_numpy(roles.labels[roles.validation])
-    temperature = fit_temperature(validation, labels, lowest=1 / options.scale)
+    temperature = fit_temperature(
+        validation, torch.from_numpy(roles.labels[roles.validation]), lowest=1 / options.scale
+    )
     threshold = choose_threshold(chosen, false_accept_rate=options.false_accept_rate)
 
     labels = roles.labels[roles.test]

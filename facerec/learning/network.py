@@ -92,7 +92,7 @@ class FaceNetwork(nn.Module):
         """
         close, wide = (preprocess(frames, crop=crop) for crop in (CLOSE_CROP, WIDE_CROP))
         embeddings = self.embed(torch.cat([close, wide.flip(3)]))
-        return functional.normalize(embeddings.unflatten(0, (2, -1)).sum(dim=0))
+        return functional.normalize(embeddings.view(2, -1, embeddings.shape[1]).sum(dim=0))
 
     def freeze(self, *, unfrozen_blocks: int) -> None:
         """Leave only the last `unfrozen_blocks` of the backbone's 17 blocks, and the head, to be trained."""
