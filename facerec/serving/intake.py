@@ -40,7 +40,8 @@ class Intake:
         if scope["type"] != "http" or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        size = max(int(Headers(scope=scope).get("content-length", self._max_bytes)), _LEAST_BYTES)
+        headers = Headers(scope=scope)
+        size = max(int(headers.get("content-length", self._max_bytes)), _LEAST_BYTES)
         if size > self._max_bytes:
             await _refuse(RequestTooLarge(), scope, receive, send)
             return
@@ -50,7 +51,7 @@ class Intake:
         self._room -= size
         try:
             body = await self._read(receive)
-            if not Headers(scope=scope).get("content-type", "").startswith("multipart/form-data"):
+            if not headers.get("content-type", "").lower().startswith("multipart/form-data"):
                 _check_values(body)
             await self._app(scope, _replay(body, receive), send)
             return

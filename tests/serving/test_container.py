@@ -37,7 +37,7 @@ def test_the_service_runs_on_a_read_only_file_system(monkeypatch: pytest.MonkeyP
         address = f"http://127.0.0.1:{port}"
         wait_until(lambda: ready(address) or running.poll() is not None, seconds=60)
         assert running.poll() is None, running.communicate()[0]
-        large = picture_file(size=(3000, 2000), file_format="BMP")  # large enough for a multipart parser to spool
+        large = picture_file(size=(3000, 2000), file_format="BMP")  # more than Starlette alone keeps in memory
         for picture in (picture_file(), large[: 9 * 2**20]):
             answer = requests.post(f"{address}/predict/upload", files={"file": picture}, timeout=60)
             assert answer.status_code in {200, 415}

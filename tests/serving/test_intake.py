@@ -169,3 +169,13 @@ def test_a_large_upload_needs_no_file(serve: Service, model: Path, monkeypatch: 
         f"{service}/predict/upload", files={"file": file.getvalue()}, data={"framing": "centre"}, timeout=9
     )
     assert response.status_code == 200
+
+
+def test_a_picture_is_no_text_of_many_values_however_its_form_is_spelt(serve: Service, model: Path) -> None:
+    service = serve(Settings(model=model))
+    form = (
+        b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + b"," * 200_000 + b"\r\n--x--\r\n"
+    )
+    content_type = "Multipart/Form-Data; boundary=x"
+    response = requests.post(f"{service}/predict/upload", data=form, headers={"Content-Type": content_type}, timeout=9)
+    assert response.json()["code"] == "unsupported_picture"
