@@ -16,11 +16,11 @@ CROP_SIZE = 128
 """Side in pixels of the frame's centre that training shows, changed at random: the face, which in LFW measures about
 110 of the 250 pixels, and little of hair and background, by which pictures can be told apart instead of people."""
 
-CLOSE_CROP, WIDE_CROP = 116, 140
+CLOSE_CROP, WIDE_CROP = 116, 148
 """The two crops of a frame whose embeddings are summed: what they agree on depends less on how it was framed."""
 
-INPUT_SIZE = 112
-"""Side in pixels that a crop is resized to."""
+INPUT_SIZE = 160
+"""Side in pixels that a crop is resized to: larger than it is, so that the last blocks still see 5 x 5 places of it."""
 
 # ImageNet's channel statistics, for which the pretrained features were made, on a scale of 0 to 255.
 CHANNEL_MEAN = (123.675, 116.28, 103.53)
@@ -49,7 +49,7 @@ def _channel_statistics(device: torch.device) -> tuple[Tensor, Tensor]:
 
 
 def preprocess(frames: Tensor, *, crop: int) -> Tensor:
-    """Frames uint8 `[N, 250, 250, 3]` as the network's input: float32 `[N, 3, 112, 112]`, the centre, normalised.
+    """Frames uint8 `[N, 250, 250, 3]` as the network's input: float32 `[N, 3, 160, 160]`, the centre, normalised.
 
     `crop` is the side of that centre in pixels, an even number.
     """

@@ -3,7 +3,7 @@ import torch
 
 from facerec.learning import augment as module
 from facerec.learning.augment import augment
-from facerec.learning.network import CROP_SIZE, preprocess
+from facerec.learning.network import CROP_SIZE, INPUT_SIZE, preprocess
 
 
 def frames() -> torch.Tensor:
@@ -15,7 +15,7 @@ def frames() -> torch.Tensor:
 
 def test_shape_range_and_memory() -> None:
     images = augment(frames(), generator=torch.Generator().manual_seed(0))
-    assert images.shape == (64, 3, 112, 112)
+    assert images.shape == (64, 3, INPUT_SIZE, INPUT_SIZE)
     assert images.dtype == torch.float32
     assert images.is_contiguous(memory_format=torch.channels_last)
     assert images.isfinite().all()

@@ -10,6 +10,7 @@ from facerec.learning.margin import CosineClassifier, cosine_margin_loss
 from facerec.learning.network import (
     BLOCKS,
     CLOSE_CROP,
+    INPUT_SIZE,
     WIDE_CROP,
     FaceNetwork,
     describe_start,
@@ -26,12 +27,13 @@ def network() -> FaceNetwork:
 
 def test_preprocess_cuts_the_centre_and_normalises() -> None:
     frames = torch.zeros(1, 250, 250, 3, dtype=torch.uint8)
-    frames[0, 69:181, 69:181] = torch.tensor([255, 128, 0], dtype=torch.uint8)
-    images = preprocess(frames, crop=112)
-    assert images.shape == (1, 3, 112, 112)
+    start, stop = (250 - INPUT_SIZE) // 2, (250 + INPUT_SIZE) // 2
+    frames[0, start:stop, start:stop] = torch.tensor([255, 128, 0], dtype=torch.uint8)
+    images = preprocess(frames, crop=INPUT_SIZE)
+    assert images.shape == (1, 3, INPUT_SIZE, INPUT_SIZE)
     expected = torch.tensor([(1 - 0.485) / 0.229, (128 / 255 - 0.456) / 0.224, (0 - 0.406) / 0.225])
     assert torch.allclose(images, expected.view(1, 3, 1, 1).expand_as(images), atol=1e-4)
-    wider = preprocess(frames, crop=114)
+    wider = preprocess(frames, crop=INPUT_SIZE + 2)
     assert wider.shape == images.shape
     assert (wider[0, 0, [0, -1]] < images[0, 0, 0, 0]).all(), "the black around it has come in"
     assert torch.allclose(wider[0, :, 1:-1, 1:-1], images[0, :, 1:-1, 1:-1], atol=1e-4)
