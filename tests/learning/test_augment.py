@@ -31,8 +31,9 @@ def test_without_any_change_it_is_preprocessing(monkeypatch: pytest.MonkeyPatch)
     for limit in ("MAX_ROTATION", "MAX_ZOOM", "MAX_STRETCH", "MAX_SHIFT", "BLUR_SHARE", "ERASE_SHARE"):
         monkeypatch.setattr(module, limit, 0)
     monkeypatch.setattr(module, "_recolour", lambda images, **_: images)
-    images = augment(frames(), generator=torch.Generator().manual_seed(0))
-    straight = preprocess(frames(), crop=CROP_SIZE)
+    inner = (..., slice(1, -1), slice(1, -1))  # at its border preprocessing repeats pixels, a warp goes on
+    images = augment(frames(), generator=torch.Generator().manual_seed(0))[inner]
+    straight = preprocess(frames(), crop=CROP_SIZE)[inner]
     for image, expected in zip(images, straight, strict=True):
         mirrored = expected.flip(2)
         assert min((image - expected).abs().max(), (image - mirrored).abs().max()) < 1e-3
