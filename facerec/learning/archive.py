@@ -1,6 +1,7 @@
 """The data set's archive: downloaded once, resumed where it was cut off, verified, and extracted safely."""
 
 import gzip
+import lzma
 import tarfile
 import tempfile
 import time
@@ -99,7 +100,7 @@ def extract(archive: Path, into: Path) -> Path:
             for member in tqdm(tar, desc=f"Extracting {archive.name}", unit=" files"):
                 tar.extract(member, people, filter="data")
             return people.replace(folder)
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError) as error:
         raise DataError(f"{archive} is damaged or not a safe tar archive: {error}. Get it again.") from error
     except OSError as error:
         raise DataError(

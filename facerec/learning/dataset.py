@@ -66,7 +66,9 @@ def load_faces(source: Path | None, *, data_dir: Path) -> FaceImages:
     if not source.exists():
         raise DataError(f"{source} doesn't exist: --data names an archive or a folder of people.")
     root = _people_root(source if source.is_dir() else extract(source, data_dir))
-    pictures = sorted(path for path in root.glob("*/*") if path.suffix.lower() in PICTURE_SUFFIXES)
+    pictures = sorted(
+        path for path in root.glob("[!.]*/[!.]*") if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()
+    )
     if not pictures:
         raise DataError(f"no pictures in {source}: expected one folder per person, NAME/*.jpg, *.png or *.webp.")
     cache = data_dir / "cache" / f"{_cache_key(root, pictures)}.npy"
@@ -89,8 +91,13 @@ def _cache_key(root: Path, pictures: list[Path]) -> str:
     digest = hashlib.sha256(f"{CACHE_VERSION} {FRAME_SIZE}".encode())
     for picture in pictures:
         status = picture.stat()
-        digest.update(f"\n{picture.relative_to(root)} {status.st_size} {status.st_mtime_ns}".encode())
+        digest.update(f"\n{_name(picture, root)} {status.st_size} {status.st_mtime_ns}".encode())
     return digest.hexdigest()[:16]
+
+
+def _name(picture: Path, root: Path) -> str:
+    """`NAME/FILE`; bytes that are not UTF-8, which file systems allow, are replaced."""
+    return os.fsencode(picture.relative_to(root).as_posix()).decode(errors="replace")
 
 
 def _write_cache(cache: Path, root: Path, pictures: list[Path]) -> None:
@@ -105,7 +112,7 @@ def _write_cache(cache: Path, root: Path, pictures: list[Path]) -> None:
             header = {"descr": "|u1", "fortran_order": False, "shape": (len(pictures), FRAME_SIZE, FRAME_SIZE, 3)}
             np.lib.format.write_array_header_1_0(file, header)
             for picture, frame in zip(pictures, _decode(pictures), strict=True):
-                name = picture.relative_to(root).as_posix()
+                name = _name(picture, root)
                 if isinstance(frame, str):
                     unreadable[name] = frame
                 else:
@@ -130,7 +137,7 @@ def _decode(pictures: list[Path]) -> Iterator[Frame | str]:
         try:
             with Image.open(path) as picture:
                 return centre_frame(picture)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        except Exception as error:
             return str(error) or type(error).__name__
 
     with (

@@ -2,11 +2,14 @@
 
 import copy
 import math
+import shutil
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Self
 
 import torch
+from pydantic import JsonValue
 from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import AdamW
@@ -17,7 +20,7 @@ from facerec.learning.checkpoint import Checkpoint, load_checkpoint, refuse_to_o
 from facerec.learning.dataset import FaceImages
 from facerec.learning.distributed import own_share, rank, world_size
 from facerec.learning.errors import OptionError
-from facerec.learning.network import FaceNetwork, load_backbone
+from facerec.learning.network import SHOWN, FaceNetwork, load_backbone
 from facerec.learning.optimisation import adamw, warmup_and_cosine
 from facerec.learning.options import Options
 from facerec.learning.roles import Roles
@@ -69,14 +72,13 @@ def fit(faces: FaceImages, roles: Roles, options: Options, *, fold: int, device:
             f"--batch-size is {options.batch_size} and must be at least {2 * world_size()}: two images a process."
         )
     folder = options.checkpoints / f"fold-{fold}"
-    recipe = options.recipe() | {"data": faces.fingerprint}
+    recipe = recipe_of(faces, options)
     last, best = folder / "last.pt", folder / "best.pt"
     run = _Run.start(roles, options, device=device)
     if options.resume and (fold == 0 or last.exists()):
         run.restore(load_checkpoint(last, recipe=recipe))
     elif rank() == 0:
-        for run_before in sorted(options.checkpoints.glob("fold-*/last.pt")):  # of any fold, before one is overwritten
-            refuse_to_overwrite(run_before, finished=lambda state: len(state["history"]) == state["recipe"]["epochs"])
+        _make_room(options.checkpoints, fold=fold)
     model = DistributedDataParallel(run.network) if world_size() > 1 else run.network
 
     for epoch in range(len(run.history), options.epochs):
@@ -90,6 +92,24 @@ def fit(faces: FaceImages, roles: Roles, options: Options, *, fold: int, device:
     if rank() == 0:
         run.average.load_state_dict(load_checkpoint(best, recipe=recipe)["average"])
     return Fitted(run.average.eval(), best_epoch(run.history), run.history)
+
+
+def _make_room(checkpoints: Path, *, fold: int) -> None:
+    """Refuse to overwrite any fold of an unfinished run. The first fold of a new run clears a finished one away.
+
+    What it left would be taken for folds of the new run when that is resumed.
+    """
+    before = sorted(checkpoints.glob("fold-*/last.pt"))
+    for last in before:
+        refuse_to_overwrite(last, finished=lambda state: len(state["history"]) == state["recipe"]["epochs"])
+    if fold == 0:
+        for last in before:
+            shutil.rmtree(last.parent)
+
+
+def recipe_of(faces: FaceImages, options: Options) -> dict[str, JsonValue]:
+    """What decides which network training gives: the pictures, what is shown of them, and the options."""
+    return options.training_recipe() | SHOWN | {"data": faces.fingerprint}
 
 
 @dataclass(frozen=True)

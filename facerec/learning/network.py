@@ -22,6 +22,9 @@ CLOSE_CROP, WIDE_CROP = 116, 148
 INPUT_SIZE = 160
 """Side in pixels that a crop is resized to: larger than it is, so that the last blocks still see 5 x 5 places of it."""
 
+SHOWN = {"crop": CROP_SIZE, "close_crop": CLOSE_CROP, "wide_crop": WIDE_CROP, "input_size": INPUT_SIZE}
+"""What a network is shown of a frame: one that was trained with other numbers is another network."""
+
 # ImageNet's channel statistics, for which the pretrained features were made, on a scale of 0 to 255.
 CHANNEL_MEAN = (123.675, 116.28, 103.53)
 CHANNEL_STD = (58.395, 57.12, 57.375)

@@ -14,6 +14,9 @@ NOT_IN_RECIPE = {
     *("folds", "explore", "tune", "locator", "locator_steps", "resume"),  # what to do
 }
 
+AFTER_TRAINING = {"false_accept_rate", "weights_licence"}
+"""Of the recipe, what no network depends on."""
+
 IN_LOCATOR_RECIPE = ("min_images", "seed", "weights", "learning_rate", "weight_decay", "locator_steps")
 
 LIMITS: dict[str, tuple[float, float]] = {
@@ -40,7 +43,8 @@ class Options:
 
     # --- data ---
     data: Path | None = None
-    """Archive or folder of people (NAME/*.jpg|png|webp); without it, LFW is downloaded once."""
+    """Archive or folder of people (NAME/*.jpg|png|webp), one upright face in the middle of each picture, of about 45 %
+    of the shorter side, as LFW has it; without it, LFW is downloaded once."""
     data_dir: Path = Path("data")
     """Where downloads, extracted archives and decoded frames are kept."""
     min_images: int = 20
@@ -119,8 +123,12 @@ class Options:
                 raise OptionError(f"--{name.replace('_', '-')} is {value} and must be between {low} and {high}.")
 
     def recipe(self) -> dict[str, JsonValue]:
-        """The options that decide what a network becomes, as plain values."""
+        """The options that decide what the exported model becomes, as plain values."""
         return {name: value for name, value in self._plain().items() if name not in NOT_IN_RECIPE}
+
+    def training_recipe(self) -> dict[str, JsonValue]:
+        """Those of them that training reads."""
+        return {name: value for name, value in self.recipe().items() if name not in AFTER_TRAINING}
 
     def locator_recipe(self) -> dict[str, JsonValue]:
         """The options that decide what the face locator becomes, as plain values."""

@@ -151,8 +151,9 @@ threshold is chosen on other images of strangers than it is tested on. Exported 
   a picture, and doesn't say that a picture holds none.
 {LFW_LIMITS if self.lfw else ""}\
 - Recall differs between people (below). For groups that the data hardly holds nobody has measured it.
-- {metadata.false_accept_rate:.1%} of the strangers are taken for a known person by design. Don't decide on access,
-  identity or anybody's rights with it alone, and recognise only people who agreed to it.
+- At its threshold {self.figures.accepted_strangers.value:.1%} of the strangers that tested it were taken for a known
+  person. Don't decide on access, identity or anybody's rights with it alone, and recognise only people who agreed to
+  it.
 
 ## Licence of the weights
 

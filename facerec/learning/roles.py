@@ -55,8 +55,8 @@ def assign_roles(faces: FaceImages, *, min_images: int, seed: int, fold: int) ->
     People with `min_images` pictures or more are known, people with a single picture are strangers, and the others
     teach the network what faces look like. Where fewer than 20 people have a single picture, half of the others are
     strangers too; where that is not enough either, images of known people stand in, each compared with everybody but
-    the person it shows. Each person's split depends on the seed and the name alone, so that people who come or go
-    don't move anybody else's images.
+    the person it shows. A known person's split depends on the seed, the name and the number of pictures alone, so that
+    people who come or go don't move a known person's images.
 
     Raises:
         DataError: fewer than 2 known people.
@@ -79,7 +79,7 @@ def assign_roles(faces: FaceImages, *, min_images: int, seed: int, fold: int) ->
     strangers_chosen, strangers_test = (
         np.flatnonzero(np.isin(faces.identities, half)) for half in np.split(shuffled, [len(shuffled) // 2])
     )
-    if len(strangers_chosen) + len(strangers_test) < MIN_STRANGERS:
+    if min(len(strangers_chosen), len(strangers_test)) < MIN_STRANGERS // 2:
         strangers, outside = "known people, each compared with everybody but themselves", outside[:0]
         strangers_chosen, strangers_test = validation, test
     other = np.setdiff1d(other, outside)

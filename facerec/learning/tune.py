@@ -18,7 +18,7 @@ from optuna.trial import TrialState
 from facerec.learning.dataset import FaceImages
 from facerec.learning.distributed import world_size
 from facerec.learning.errors import TrainingError
-from facerec.learning.fit import fit
+from facerec.learning.fit import fit, recipe_of
 from facerec.learning.options import Options
 from facerec.learning.plots import save_figures
 from facerec.learning.roles import Roles
@@ -96,9 +96,8 @@ def tuning_figure(trials: pd.DataFrame) -> Figure:
 
 
 def _study_name(faces: FaceImages, options: Options) -> str:
-    """Names the pictures and the options that all trials share."""
-    shared = {name: value for name, value in options.recipe().items() if name not in GRID}
-    described = json.dumps(shared | {"data": faces.fingerprint}, sort_keys=True)
+    """Names the grid, and what all trials share."""
+    described = json.dumps(recipe_of(faces, options) | GRID, sort_keys=True)
     return f"grid-{sha256(described.encode()).hexdigest()[:12]}"
 
 

@@ -1,5 +1,6 @@
 import hashlib
 import io
+import lzma
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -139,6 +140,13 @@ def test_damaged_archive(tmp_path: Path, keep: int) -> None:
     with pytest.raises(DataError, match="is damaged"):
         extract(archive, tmp_path / "data")
     assert not list((tmp_path / "data").iterdir())
+
+
+def test_damaged_xz_archive(tmp_path: Path) -> None:
+    whole = lzma.compress(archive_with(tmp_path / "whole.tar", {"people/Ann/1.jpg": bytes(5000)}).read_bytes())
+    (tmp_path / "damaged.tar.xz").write_bytes(whole[:60] + bytes(20) + whole[80:])
+    with pytest.raises(DataError, match="is damaged"):
+        extract(tmp_path / "damaged.tar.xz", tmp_path / "data")
 
 
 def test_a_folder_that_can_not_be_written_is_told(server: FlakyServer, tmp_path: Path) -> None:

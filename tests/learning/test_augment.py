@@ -39,9 +39,36 @@ def test_without_any_change_it_is_preprocessing(monkeypatch: pytest.MonkeyPatch)
         assert min((image - expected).abs().max(), (image - mirrored).abs().max()) < 1e-3
 
 
-def test_every_change_happens() -> None:
+@pytest.mark.parametrize(
+    "change", ["MAX_ROTATION", "MAX_ZOOM", "MAX_STRETCH", "MAX_SHIFT", "BLUR_SHARE", "GREY_SHARE", "ERASE_SHARE"]
+)
+def test_each_change_changes_images(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    random_frames = torch.randint(0, 256, (8, 250, 250, 3), dtype=torch.uint8)
+    with_it = augment(random_frames, generator=torch.Generator().manual_seed(0))
+    monkeypatch.setattr(module, change, 1.0 if change.endswith("SHARE") else 0.0)
+    without = augment(random_frames, generator=torch.Generator().manual_seed(0))
+    changed = (with_it - without).abs().amax(dim=(1, 2, 3)) > 0.01
+    assert changed.float().mean() > 0.4
+
+
+def test_every_change_of_colour_happens() -> None:
+    generator = torch.Generator().manual_seed(0)
+    grey = torch.full((256, 3, 2, 2), 100.0)
+    recoloured = module._recolour(grey.clone(), generator=generator)[:, :, 0, 0]
+    assert recoloured.mean(dim=1).std() > 15, "brightness"
+    assert (recoloured[:, 0] - recoloured[:, 2]).std() > 1, "white balance"
+    half = torch.cat([grey, grey + 80], dim=3)
+    contrast = module._recolour(half, generator=generator)[:, :, 0, [0, -1]].mean(dim=1).diff(dim=1)
+    assert contrast.std() > 5, "contrast"
+    colours = torch.tensor([100.0, 150, 100]).view(1, 3, 1, 1).repeat(256, 1, 2, 2)
+    green = module._recolour(colours, generator=generator)[:, :, 0, 0]
+    assert ((green[:, 1] - green[:, [0, 2]].mean(dim=1)) / 50).std() > 0.1, "saturation"
+
+
+def test_some_are_mirrored_and_some_have_a_part_erased() -> None:
     images = augment(frames(), generator=torch.Generator().manual_seed(0))
-    falling_red = images[:, 0, 56, :28].mean(dim=1) > images[:, 0, 56, -28:].mean(dim=1)
+    middle, quarter = INPUT_SIZE // 2, INPUT_SIZE // 4
+    falling_red = images[:, 0, middle, :quarter].mean(dim=1) > images[:, 0, middle, -quarter:].mean(dim=1)
     assert 0.25 < falling_red.float().mean() < 0.75, "about half are mirrored"
     steps = (images[:, :, :, 1:] - images[:, :, :, :-1]).abs().amax(dim=(1, 2, 3))
     assert 0.1 < (steps > 0.2).float().mean() < 0.6, "erased rectangles have edges, the ramps have none"

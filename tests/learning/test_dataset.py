@@ -1,5 +1,8 @@
+import os
 import resource
 import shutil
+import struct
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,6 +67,40 @@ def test_unreadable_pictures_are_named_and_skipped(tmp_path: Path) -> None:
     assert list(faces.unreadable) == ["Person_00/0001.jpg", "Person_01/0000.jpg"]
     assert faces.identities.tolist() == [0, 0, 1]
     assert len(faces.frames) == 3
+
+
+def test_what_else_lies_in_a_folder_is_no_picture(tmp_path: Path) -> None:
+    folder = draw_people(tmp_path / "people", [3, 2])
+    picture = (folder / "Person_00" / "0000.jpg").read_bytes()
+    (folder / "Person_00" / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    (folder / "Person_00" / "folder.jpg").mkdir()
+    (folder / "Person_00" / "._0000.jpg").write_bytes(picture)
+    (folder / ".thumbnails").mkdir()
+    (folder / ".thumbnails" / "0000.jpg").write_bytes(picture)
+    faces = load_faces(folder, data_dir=tmp_path / "data")
+    assert faces.names == ["Person_00", "Person_01"]
+    assert len(faces.paths) == 5
+    assert not faces.unreadable
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are Unicode")
+def test_names_that_are_not_utf_8(tmp_path: Path) -> None:
+    folder = draw_people(tmp_path / "people", [3, 2])
+    (folder / "Person_00").rename(os.fsdecode(os.fsencode(folder) + b"/M\xfcller"))
+    faces = load_faces(folder, data_dir=tmp_path / "data")
+    assert faces.names == ["M\ufffdller", "Person_01"]
+    assert len(faces.paths) == 5
+
+
+def test_whatever_pillow_raises_skips_one_picture(tmp_path: Path) -> None:
+    folder = draw_people(tmp_path / "people", [3, 2])
+    # The resolution as text, as well as a turned camera: a TypeError once the orientation is obeyed.
+    entries = struct.pack(">H HHIHH HHI4s I", 2, 0x0112, 3, 1, 6, 0, 0x011A, 2, 3, b"no", 0)
+    exif = b"Exif\0\0MM\0*" + struct.pack(">I", 8) + entries
+    Image.new("RGB", (300, 300)).save(folder / "Person_00" / "odd.jpg", exif=exif)
+    faces = load_faces(folder, data_dir=tmp_path / "data")
+    assert list(faces.unreadable) == ["Person_00/odd.jpg"]
+    assert len(faces.paths) == 5
 
 
 def test_png_and_webp(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +55,40 @@ def test_two_processes_train_one_model(small_options: Options, tmp_path: Path) -
     expected = epoch_batches(roles, small_options, epoch=0).size
     assert [epoch["images"] for epoch in report["history"]] == [expected] * 2, "the same images as in one process"
     assert report["parity"]["same_top_1"] == report["parity"]["images"]
+
+
+def test_all_processes_come_to_the_same_weights(small_options: Options, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"""
+import torch
+from pathlib import Path
+from facerec.learning.dataset import load_faces
+from facerec.learning.distributed import process_group
+from facerec.learning.fit import fit
+from facerec.learning.options import Options
+from facerec.learning.roles import assign_roles
+
+options = Options(
+    data=Path({str(small_options.data)!r}), data_dir=Path({str(small_options.data_dir)!r}), weights="none",
+    epochs=1, batch_size=12, min_images=5, min_epoch_images=1, checkpoints=Path({str(tmp_path)!r}),
+)
+with process_group():
+    faces = load_faces(options.data, data_dir=options.data_dir)
+    roles = assign_roles(faces, min_images=5, seed=0, fold=0)
+    network = fit(faces, roles, options, fold=0, device=torch.device("cpu")).network
+    mine = torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
+    theirs = [torch.empty_like(mine) for _ in range(2)]
+    torch.distributed.all_gather(theirs, mine)
+    assert torch.equal(*theirs)
+"""
+    )
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    result = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False, env=environment
+    )
+    assert result.returncode == 0, result.stderr
 
 
 def test_a_batch_too_small_to_share_is_refused(small_options: Options, monkeypatch: pytest.MonkeyPatch) -> None:

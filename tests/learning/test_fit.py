@@ -13,6 +13,7 @@ from facerec.learning.checkpoint import load_checkpoint
 from facerec.learning.dataset import FaceImages
 from facerec.learning.errors import CheckpointError, TrainingError
 from facerec.learning.fit import Epoch, Fitted, best_epoch, fit
+from facerec.learning.network import SHOWN
 from facerec.learning.options import Options
 from facerec.learning.roles import Roles
 
@@ -95,6 +96,28 @@ def test_no_fold_of_an_unfinished_run_is_overwritten(faces: FaceImages, roles: R
     with pytest.raises(CheckpointError, match=r"fold-1 holds an unfinished run"):
         fit(faces, roles, options, fold=0, device=CPU)
     assert last.read_bytes() == there
+
+
+def test_folds_of_a_run_before_are_not_taken_for_a_new_run_s(faces: FaceImages, roles: Roles, options: Options) -> None:
+    fit(faces, roles, options, fold=0, device=CPU)
+    fit(faces, roles, options, fold=1, device=CPU)
+    fit(faces, roles, options, fold=0, device=CPU)
+    assert [folder.name for folder in options.checkpoints.iterdir()] == ["fold-0"]
+
+
+def test_resuming_does_not_need_what_training_never_reads(faces: FaceImages, roles: Roles, options: Options) -> None:
+    fit(faces, roles, options, fold=0, device=CPU)
+    other = dataclasses.replace(options, resume=True, false_accept_rate=0.1, weights_licence="MIT")
+    fit(faces, roles, other, fold=0, device=CPU)
+
+
+def test_resuming_needs_the_same_crop(
+    faces: FaceImages, roles: Roles, options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit(faces, roles, options, fold=0, device=CPU)
+    monkeypatch.setitem(SHOWN, "input_size", 64)
+    with pytest.raises(CheckpointError, match=r"--input-size 160 \(now 64\)"):
+        fit(faces, roles, dataclasses.replace(options, resume=True), fold=0, device=CPU)
 
 
 def test_resuming_needs_the_same_options(faces: FaceImages, roles: Roles, options: Options) -> None:

@@ -80,6 +80,13 @@ def test_without_anybody_else_known_people_play_the_strangers() -> None:
     assert len(roles.others) == 3
 
 
+@pytest.mark.parametrize("counts", [{"Cid": 25}, {"Cid": 19, "Dee": 1}])
+def test_strangers_too_few_to_choose_or_to_test_are_not_taken(counts: dict[str, int]) -> None:
+    roles = assign_roles(faces_with({"Ann": 30, "Bob": 30} | counts), min_images=30, seed=0, fold=0)
+    assert roles.strangers == "known people, each compared with everybody but themselves"
+    assert len(roles.others) == counts["Cid"], "he is trained on instead"
+
+
 @pytest.mark.parametrize("count", range(5, 30))
 @pytest.mark.parametrize("fold", range(FOLDS))
 def test_few_images_still_split(count: int, fold: int) -> None:

@@ -49,8 +49,8 @@ the middle of its frames: eyebrows to chin, cheek to cheek.
 
 ## Figures
 
-On strangers' frames and known people's test images that chose nothing. Mosaics are composed of frames at random place,
-size and angle, {PICTURES} of them; proportions have their counts and Wilson's 95 % interval.
+On strangers' frames and known people's test images that it never learned from. Mosaics are composed of frames at
+random place, size and angle, {PICTURES} of them; proportions have their counts and Wilson's 95 % interval.
 
 | figure | value |
 |---|---|
@@ -58,17 +58,20 @@ size and angle, {PICTURES} of them; proportions have their counts and Wilson's 9
 
 ## How it learned
 
-From the frames of people with 2 to 19 images, each of which has a face at a known place: pasted into pictures at random
-size, angle and light, one to many, over one another, in front of anything that is no face. Faces in the background of a
-frame, which nobody labelled, are neither rewarded nor punished. The first half of the strangers chose the threshold.
+From the frames of people who are neither known nor strangers, each of which has a face at a known place: pasted into
+pictures at random size, angle and light, one to many, over one another, in front of anything that is no face. Faces in
+the background of a frame, which nobody labelled, are not rewarded, and not punished once they are found. The first half
+of the strangers chose the threshold; which share of them it must find, and how the score of small faces falls, was
+settled after a look at the figures of the other half.
 
 ## Limits of use
 
-- It knows faces that a detector of 2004 found in press photographs: mostly frontal. Profiles, faces turned by more than
+- It knows faces as its training pictures show them, which in Labeled Faces in the Wild are those that a detector of
+  2004 found in press photographs: mostly frontal. Profiles, faces turned by more than
   about 35 degrees in the picture's plane or upside down, masks and large sunglasses are found less often or not at all.
 - Once a photo is shrunk to {metadata.long_side}, faces of less than about 18 pixels are found less and less
   often: in a photo of 4,000 pixels, those of less than about 140.
-- Mosaics are not photos: the figures above say how it compares with another locator on them, not how it does on yours.
+- Mosaics are not photos: the figures above say how it does on them, not how it does on yours.
 - For groups that the data hardly holds (children, old people, dark skin) nobody has measured it.
 
 ## Licence of the weights

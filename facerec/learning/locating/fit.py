@@ -2,6 +2,7 @@
 
 import copy
 import os
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,8 +29,11 @@ SIDE = 320
 """Of the mosaics, in pixels."""
 BATCH_SIZE = 16
 FROZEN_BLOCKS = 4
+"""Their weights stay as they came; the statistics of their BatchNorm follow the mosaics."""
 EMA_DECAY = 0.998
 STEPS_BETWEEN_CHECKPOINTS = 100
+FORKS = sys.platform == "linux"
+"""Whether workers can share the frames; elsewhere each would get a copy of them."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,8 @@ def fit_locator(faces: FaceImages, images: Indices, options: Options, *, device:
     batches = DataLoader(
         Subset(mosaics, range(start * BATCH_SIZE, len(mosaics))),
         batch_size=BATCH_SIZE,
-        num_workers=min(4, os.cpu_count() or 1),
+        num_workers=min(4, os.cpu_count() or 1) if FORKS else 0,
+        multiprocessing_context="fork" if FORKS else None,
     )
     network.train()
     with tqdm(batches, desc="Locator", initial=start, total=options.locator_steps, unit=" steps") as bar:

@@ -27,14 +27,14 @@ class Found(NamedTuple):
     false: Scores
     """The scores of what is no face."""
     errors: NDArray[np.float64]
-    """`[H, 3]` of the faces found: distance in sizes, logarithm of the sizes' ratio, degrees between the angles."""
+    """`[H, 4]` of the faces found: score, distance in sizes, logarithm of the sizes' ratio, degrees between."""
 
 
 def look_for_faces(locator: Locator, pictures: Iterable[Mosaic]) -> Found:
     """Locate faces in mosaics and compare them with the true ones."""
     hits: list[float] = []
     false: list[float] = []
-    errors: list[tuple[float, float, float]] = []
+    errors: list[tuple[float, float, float, float]] = []
     for mosaic in pictures:
         unmatched = list(range(len(mosaic.faces)))
         scores = np.zeros(len(mosaic.faces))
@@ -47,7 +47,7 @@ def look_for_faces(locator: Locator, pictures: Iterable[Mosaic]) -> Found:
             elif not _unsure(face, mosaic):
                 false.append(face.score)
         hits += [score for score, face in zip(scores, mosaic.faces, strict=True) if face.size >= SMALLEST]
-    return Found(np.array(hits), np.array(false), np.array(errors).reshape(-1, 3))
+    return Found(np.array(hits), np.array(false), np.array(errors).reshape(-1, 4))
 
 
 def overlap(one: Face, other: Face) -> float:
@@ -60,8 +60,9 @@ def overlap(one: Face, other: Face) -> float:
     return common / (one.size**2 + other.size**2 - common)
 
 
-def _errors(face: Face, true: Face) -> tuple[float, float, float]:
+def _errors(face: Face, true: Face) -> tuple[float, float, float, float]:
     return (
+        face.score,
         math.hypot(face.x - true.x, face.y - true.y) / true.size,
         abs(math.log(face.size / true.size)),
         math.degrees(abs(face.angle - true.angle)),

@@ -149,9 +149,11 @@ def load_recognizer(options: Options, roles: Roles) -> Recognizer:
         recognizer = Recognizer.load(path, threads=1)
     except ModelFileError as error:
         raise DataError(f"the locator is measured with the recogniser: train that first. ({error})") from error
-    theirs = recognizer.metadata
-    if [person.name for person in theirs.people] != roles.people or theirs.configuration["seed"] != options.seed:
-        raise DataError(f"{path} was trained with other people or another --seed: train it with these options first.")
+    theirs = [(person.name, person.training_images, person.test_images) for person in recognizer.metadata.people]
+    train, test = (np.bincount(roles.labels[images]).tolist() for images in (roles.train, roles.test))
+    same_people = theirs == list(zip(roles.people, train, test, strict=False))
+    if not same_people or recognizer.metadata.configuration["seed"] != options.seed:
+        raise DataError(f"{path} was trained with other pictures or another --seed: train it with these first.")
     return recognizer
 
 

@@ -58,7 +58,7 @@ class _stopping_at:  # noqa: N801 - used like a function
         return self.inner(*arguments)
 
 
-def test_frozen_blocks_stay_as_they_were(faces: FaceImages, roles: Roles, options: Options) -> None:
+def test_the_weights_of_frozen_blocks_stay_as_they_were(faces: FaceImages, roles: Roles, options: Options) -> None:
     torch.manual_seed(options.seed)
     start = LocatorNetwork()
     network = fit.fit_locator(faces, roles.others, options, device=CPU)

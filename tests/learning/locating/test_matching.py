@@ -46,4 +46,4 @@ def test_each_face_is_found_once_and_small_ones_do_not_count() -> None:
     )
     assert found.hits.tolist() == [0.9, 0]
     assert sorted(found.false.tolist()) == [0.5, 0.8]
-    assert found.errors[0] == pytest.approx([0.1, 0, np.degrees(0.1)])
+    assert found.errors[0] == pytest.approx([0.9, 0.1, 0, np.degrees(0.1)])

@@ -88,7 +88,9 @@ def test_the_recogniser_comes_first_and_must_know_the_same_people(
 ) -> None:
     with pytest.raises(DataError, match="train that first"):
         publish.load_recognizer(dataclasses.replace(options, output=tmp_path), roles)
-    with pytest.raises(DataError, match="other people or another --seed"):
+    with pytest.raises(DataError, match="other pictures or another --seed"):
         publish.load_recognizer(dataclasses.replace(options, seed=1), roles)
-    with pytest.raises(DataError, match="other people or another --seed"):
+    with pytest.raises(DataError, match="other pictures or another --seed"):
         publish.load_recognizer(options, dataclasses.replace(roles, people=roles.people[:-1]))
+    with pytest.raises(DataError, match="other pictures or another --seed"):
+        publish.load_recognizer(options, dataclasses.replace(roles, test=roles.test[1:]))
