@@ -6,6 +6,7 @@ import matplotlib as mpl
 import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from facerec.learning.evaluate import Evaluation
 from facerec.learning.files import replacing
@@ -52,6 +53,8 @@ def learning_curves(history: list[Epoch], *, best_epoch: int) -> Figure:
         )
     losses.set(title="Loss (training with the margin, validation without)", xlabel="epoch", ylabel="cross-entropy")
     losses.set_yscale("log")
+    for axes in (losses, accuracies):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     accuracies.set(title="Accuracy", xlabel="epoch", ylabel="% right", ylim=(None, 101))
     accuracies.axvline(best_epoch, color="grey", linestyle=":", label=f"exported: epoch {best_epoch}")
     accuracies.legend(loc="lower right")
