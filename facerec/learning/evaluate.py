@@ -131,11 +131,11 @@ def evaluate(network: FaceNetwork, faces: FaceImages, roles: Roles, options: Opt
         people=[
             Person(
                 name=name,
-                training_images=int((roles.labels[roles.train] == label).sum()),
+                training_images=trained,
                 test_images=recall.of,
                 test_recall=recall.value,
             )
-            for label, (name, recall) in enumerate(zip(roles.people, recalls, strict=True))
+            for name, recall, trained in zip(roles.people, recalls, roles.counts(roles.train).tolist(), strict=True)
         ],
         mistakes=[
             {"picture": faces.paths[image], "answer": roles.people[answer]}

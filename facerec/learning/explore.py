@@ -30,7 +30,7 @@ def class_distribution(roles: Roles) -> Figure:
     """Images of each known person by role, most first."""
     people = len(roles.people)
     parts = {
-        role: np.bincount(roles.labels[images], minlength=people)
+        role: roles.counts(images)
         for role, images in (("train", roles.train), ("validation", roles.validation), ("test", roles.test))
     }
     total = np.sum(list(parts.values()), axis=0)

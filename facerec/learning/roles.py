@@ -48,6 +48,10 @@ class Roles:
     strangers_chosen: Indices
     strangers_test: Indices
 
+    def counts(self, images: Indices) -> NDArray[np.int64]:
+        """int64 `[P]`, how many of `images`, which are known people's, show each of them."""
+        return np.bincount(self.labels[images], minlength=len(self.people))
+
 
 def assign_roles(faces: FaceImages, *, min_images: int, seed: int, fold: int) -> Roles:
     """Give every image its role.

@@ -12,7 +12,7 @@ from facerec.learning.roles import Indices, Roles
 def epoch_batches(roles: Roles, options: Options, *, epoch: int) -> NDArray[np.int64]:
     """The images of an epoch's steps, int64 `[steps, batch]`: half of known people, half of others."""
     random = np.random.default_rng([options.seed, epoch])
-    counts = np.bincount(roles.labels[roles.train])[roles.labels[roles.train]]
+    counts = roles.counts(roles.train)[roles.labels[roles.train]]
     weights = counts.astype(np.float64) ** -options.balance
     known_per_step = options.batch_size // 2 if len(roles.others) else options.batch_size
     steps = math.ceil(max(len(roles.train), options.min_epoch_images) / known_per_step)

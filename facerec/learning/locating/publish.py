@@ -150,7 +150,7 @@ def load_recognizer(options: Options, roles: Roles) -> Recognizer:
     except ModelFileError as error:
         raise DataError(f"the locator is measured with the recogniser: train that first. ({error})") from error
     theirs = [(person.name, person.training_images, person.test_images) for person in recognizer.metadata.people]
-    train, test = (np.bincount(roles.labels[images]).tolist() for images in (roles.train, roles.test))
+    train, test = (roles.counts(images).tolist() for images in (roles.train, roles.test))
     same_people = theirs == list(zip(roles.people, train, test, strict=False))
     if not same_people or recognizer.metadata.configuration["seed"] != options.seed:
         raise DataError(f"{path} was trained with other pictures or another --seed: train it with these first.")
