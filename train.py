@@ -6,7 +6,7 @@
     uv run train.py --explore                describe the data and draw its figures, without training
     uv run train.py --folds 5                train five networks, so that every image is tested once
     uv run train.py --tune                   search embedding size, unfrozen blocks and learning rate
-    uv run train.py --locator                train the network that finds the faces in a photo, after the one above
+    uv run train.py --locator                train the network that finds the faces in a photo
     uv run torchrun --nproc-per-node=2 train.py        train in two processes, one per GPU
 
 It leaves model/face_recognition.onnx with its checksum, model/report.json, the model card model/README.md and the
@@ -20,10 +20,10 @@ from collections.abc import Mapping
 import tyro
 from pydantic import JsonValue
 
-from facerec.learning.dataset import load_faces
+from facerec.learning.dataset import FaceImages, load_faces, load_locator
 from facerec.learning.device import describe_machine, keep_freed_memory, pick_device
 from facerec.learning.distributed import first_process_first, process_group, rank, world_size
-from facerec.learning.errors import LearningError
+from facerec.learning.errors import DataError, LearningError
 from facerec.learning.evaluate import evaluate
 from facerec.learning.explore import draw_data
 from facerec.learning.fit import fit
@@ -55,20 +55,36 @@ def main(options: Options) -> None:
             save_figures(draw_data(faces, folds[0]), options.images)
         if options.explore:
             return
-        if options.tune:
-            save_trials(tune(faces, folds[0], options, device=device), options)
-            return
         if options.locator:
             recognizer = load_recognizer(options, folds[0])
             locator = fit_locator(faces, folds[0].others, options, device=device)
             print_table("Face locator", publish_locator(locator, recognizer, faces, folds[0], options, **origin))
             return
-        fitted = [fit(faces, roles, options, fold=fold, device=device) for fold, roles in enumerate(folds)]
+        with first_process_first():
+            framed = frame(faces, options)
+        if options.tune:
+            save_trials(tune(framed, folds[0], options, device=device), options)
+            return
+        fitted = [fit(framed, roles, options, fold=fold, device=device) for fold, roles in enumerate(folds)]
     if writes:
-        evaluations = [evaluate(one.network, faces, roles, options) for one, roles in zip(fitted, folds, strict=True)]
-        figures = publish(fitted[0], faces, folds[0], evaluations, options, data=data, **origin)
+        evaluations = [evaluate(one.network, framed, roles, options) for one, roles in zip(fitted, folds, strict=True)]
+        figures = publish(fitted[0], framed, folds[0], evaluations, options, data=data, **origin)
         print_table("Test", figures)
         print(f"The model, its report and its card are in {options.output}/, the figures in {options.images}/.")
+
+
+def frame(faces: FaceImages, options: Options) -> FaceImages:
+    """The same pictures, framed as the service frames them.
+
+    Raises:
+        DataError: the locator can't be used, or they are no longer the same.
+    """
+    if options.framing == "centre":
+        return faces
+    framed = load_faces(options.data, data_dir=options.data_dir, locator=load_locator(options.framing))
+    if framed.paths != faces.paths:
+        raise DataError("pictures came or went while they were read: run the command again.")
+    return framed
 
 
 def command() -> str:

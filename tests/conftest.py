@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from facerec.learning.dataset import FaceImages, load_faces
+from facerec.learning.dataset import FaceImages, load_faces, load_locator
 from facerec.learning.options import Options
 from facerec.learning.roles import Roles, assign_roles
 from tests.drawn_people import draw_people
-from tests.shipped import LFW, MODEL, ROOT
+from tests.shipped import LFW, LOCATOR, MODEL, ROOT
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +24,7 @@ def small_options(drawn_people: Path) -> Options:
     return Options(
         data=drawn_people,
         data_dir=drawn_people.parent / "data",
+        framing="centre",
         min_images=5,
         weights="none",
         embedding_size=128,
@@ -35,8 +36,14 @@ def small_options(drawn_people: Path) -> Options:
 
 @pytest.fixture(scope="session")
 def lfw() -> FaceImages:
-    """Labeled Faces in the Wild."""
+    """Labeled Faces in the Wild, each picture as it is."""
     return load_faces(LFW, data_dir=ROOT / "data")
+
+
+@pytest.fixture(scope="session")
+def framed_lfw() -> FaceImages:
+    """The same, framed by the shipped locator."""
+    return load_faces(LFW, data_dir=ROOT / "data", locator=load_locator(LOCATOR))
 
 
 @pytest.fixture(scope="session")

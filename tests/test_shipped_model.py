@@ -55,13 +55,13 @@ def test_the_data_is_the_one_that_the_protocol_describes(lfw: FaceImages, lfw_ro
 
 @needs_lfw
 def test_its_test_accuracy_is_the_reports(
-    recognizer: Recognizer, lfw: FaceImages, lfw_roles: Roles, report: dict[str, Any]
+    recognizer: Recognizer, framed_lfw: FaceImages, lfw_roles: Roles, report: dict[str, Any]
 ) -> None:
-    answer = recognize(recognizer, lfw, lfw_roles.test)
+    answer = recognize(recognizer, framed_lfw, lfw_roles.test)
     right = answer.probabilities.argmax(axis=1) == lfw_roles.labels[lfw_roles.test]
     assert len(right) == report["figures"]["top_1"]["of"]
     assert right.sum() == report["figures"]["top_1"]["count"]
-    wrong = {lfw.paths[image] for image in lfw_roles.test[~right]}
+    wrong = {framed_lfw.paths[image] for image in lfw_roles.test[~right]}
     assert wrong == {mistake["picture"] for mistake in report["mistakes"]}
     accepted = right & (answer.similarities.max(axis=1) >= recognizer.metadata.threshold)
     assert abs(accepted.sum() - report["figures"]["accepted_known"]["count"]) <= 1  # rounding differs between machines
@@ -69,9 +69,9 @@ def test_its_test_accuracy_is_the_reports(
 
 @needs_lfw
 def test_strangers_are_rejected_at_the_reported_rate(
-    recognizer: Recognizer, lfw: FaceImages, lfw_roles: Roles, report: dict[str, Any]
+    recognizer: Recognizer, framed_lfw: FaceImages, lfw_roles: Roles, report: dict[str, Any]
 ) -> None:
-    highest = recognize(recognizer, lfw, lfw_roles.strangers_test).similarities.max(axis=1)
+    highest = recognize(recognizer, framed_lfw, lfw_roles.strangers_test).similarities.max(axis=1)
     accepted = int((highest >= recognizer.metadata.threshold).sum())
     assert len(highest) == report["figures"]["accepted_strangers"]["of"]
     assert abs(accepted - report["figures"]["accepted_strangers"]["count"]) <= 1

@@ -12,10 +12,14 @@ import pytest
 from PIL import Image
 
 import train
+from facerec.learning.dataset import load_faces
+from facerec.learning.errors import CheckpointError, DataError
 from facerec.learning.options import Options
 from facerec.model_file import checksum_path
-from tests.drawn_people import draw_people
+from tests.drawn_people import draw_people, draw_person
 from tests.serving.harness import ROOT, free_port, process, ready, wait_until
+from tests.shipped import LOCATOR
+from tests.toy_model import write_toy_locator
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +67,46 @@ def test_training_leaves_model_report_card_and_figures(run: Options) -> None:
     for figure in figures:
         with Image.open(figure) as picture:
             assert min(picture.size) > 150
+
+
+def test_training_is_shown_the_faces_that_the_locator_finds(small_options: Options, tmp_path: Path) -> None:
+    for person, place in (("Ann", (0, 0, 64, 64)), ("Bob", (320, 192, 384, 256))):
+        (tmp_path / "people" / person).mkdir(parents=True)
+        for number in range(5):
+            picture = draw_person(number, number).resize((384, 256))
+            picture.paste((255, 0, 255), place)
+            picture.save(tmp_path / "people" / person / f"{number}.png")
+    write_toy_locator(tmp_path / "toy.onnx")
+    options = dataclasses.replace(
+        small_options,
+        data=tmp_path / "people",
+        data_dir=tmp_path / "data",
+        framing=tmp_path / "toy.onnx",
+        epochs=1,
+        output=tmp_path / "model",
+        images=tmp_path / "images",
+        checkpoints=tmp_path / "checkpoints",
+    )
+    train.main(options)
+    report = json.loads((tmp_path / "model" / "report.json").read_text())
+    assert report["metadata"]["configuration"]["framing"] == "toy.onnx"
+    assert report["data"]["frames"].startswith(
+        "the most prominent face that toy.onnx finds in each picture; the centre"
+    )
+    assert "of 0 pictures" in report["data"]["frames"]
+
+    with pytest.raises(CheckpointError, match="framing"):
+        train.main(dataclasses.replace(options, framing="centre", resume=True))
+
+
+def test_pictures_that_go_while_they_are_read(small_options: Options, tmp_path: Path) -> None:
+    options = dataclasses.replace(
+        small_options, data=draw_people(tmp_path / "people", [5, 5]), data_dir=tmp_path / "data"
+    )
+    faces = load_faces(options.data, data_dir=options.data_dir)
+    (tmp_path / "people" / "Person_00" / "0000.jpg").unlink()
+    with pytest.raises(DataError, match="came or went"):
+        train.frame(faces, dataclasses.replace(options, framing=LOCATOR))
 
 
 def test_two_people_with_five_pictures_each_are_enough(small_options: Options, tmp_path: Path) -> None:

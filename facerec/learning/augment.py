@@ -9,10 +9,10 @@ from torch.nn import functional
 from facerec.framing import FRAME_SIZE
 from facerec.learning.network import CROP_SIZE, INPUT_SIZE, normalise
 
-MAX_ROTATION = math.radians(12)
-MAX_ZOOM = 0.13  # in log scale
+MAX_ROTATION = math.radians(6)
+MAX_ZOOM = 0.08  # in log scale
 MAX_STRETCH = 0.05  # in log scale
-MAX_SHIFT = 0.1  # of the crop's half side
+MAX_SHIFT = 0.06  # of the crop's half side
 BLUR_SHARE = 0.15  # faces that were small in their photo
 GREY_SHARE = 0.05
 ERASE_SHARE = 0.3  # faces partly hidden

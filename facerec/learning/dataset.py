@@ -1,4 +1,4 @@
-"""A folder of people becomes an array of frames, decoded once and kept in a cache."""
+"""A folder of people becomes an array of frames, made once and kept in a cache."""
 
 import hashlib
 import json
@@ -10,15 +10,17 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from facerec.framing import FRAME_SIZE, Frame, centre_frame
+from facerec.framing import FRAME_SIZE, Frame, centre_frame, cut_frame
 from facerec.learning.archive import LFW_PEOPLE, LFW_PICTURES, LFW_SHA256, LFW_URL, download, extract
 from facerec.learning.errors import DataError
+from facerec.model_file import ModelFileError
+from facerec.serving.locator import Locator
 
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 """To be raised when the same pictures would be framed differently."""
 
 
@@ -32,7 +34,8 @@ class FaceImages:
         names: `[I]` the people, sorted.
         identities: int64 `[M]`, index into `names` of each picture.
         unreadable: pictures that were skipped, each with the reason.
-        fingerprint: changes with any picture.
+        faceless: pictures in which a locator found no face, so that their frames are their centres.
+        fingerprint: changes with any picture, and with the locator.
     """
 
     frames: NDArray[np.uint8]
@@ -40,6 +43,7 @@ class FaceImages:
     names: list[str]
     identities: NDArray[np.int64]
     unreadable: dict[str, str]
+    faceless: list[str]
     fingerprint: str
 
     def is_lfw(self) -> bool:
@@ -51,12 +55,13 @@ class FaceImages:
         return np.bincount(self.identities, minlength=len(self.names))
 
 
-def load_faces(source: Path | None, *, data_dir: Path) -> FaceImages:
+def load_faces(source: Path | None, *, data_dir: Path, locator: Locator | None = None) -> FaceImages:
     """Load a data set: LFW by default, or any archive or folder of people (`NAME/*.jpg|png|webp`).
 
     Args:
         source: a local archive or folder; None downloads LFW.
-        data_dir: where downloads, extracted archives and decoded frames are kept.
+        data_dir: where downloads, extracted archives and frames are kept.
+        locator: cuts the most prominent face out of each picture, as the service does; None takes its centre.
 
     Raises:
         DataError: it isn't there, can't be used, or doesn't fit on the disk.
@@ -71,10 +76,22 @@ def load_faces(source: Path | None, *, data_dir: Path) -> FaceImages:
     )
     if not pictures:
         raise DataError(f"no pictures in {source}: expected one folder per person, NAME/*.jpg, *.png or *.webp.")
-    cache = data_dir / "cache" / f"{_cache_key(root, pictures)}.npy"
+    cache = data_dir / "cache" / f"{_cache_key(root, pictures, locator)}.npy"
     if not cache.exists():
-        _write_cache(cache, root, pictures)
+        _write_cache(cache, root, pictures, locator)
     return _read_cache(cache)
+
+
+def load_locator(path: Path) -> Locator:
+    """The face locator that frames the training pictures.
+
+    Raises:
+        DataError: the file at `path` can't be used.
+    """
+    try:
+        return Locator.load(path, threads=1)
+    except ModelFileError as error:
+        raise DataError(f"{error}. --framing takes a face locator's file, or centre.") from error
 
 
 def _people_root(folder: Path) -> Path:
@@ -86,9 +103,9 @@ def _people_root(folder: Path) -> Path:
         folder = inside[0]
 
 
-def _cache_key(root: Path, pictures: list[Path]) -> str:
+def _cache_key(root: Path, pictures: list[Path], locator: Locator | None) -> str:
     """Changes whenever a picture is added, removed, renamed or written, or framing changes."""
-    digest = hashlib.sha256(f"{CACHE_VERSION} {FRAME_SIZE}".encode())
+    digest = hashlib.sha256(f"{CACHE_VERSION} {FRAME_SIZE} {locator.checksum if locator else ''}".encode())
     for picture in pictures:
         status = picture.stat()
         digest.update(f"\n{_name(picture, root)} {status.st_size} {status.st_mtime_ns}".encode())
@@ -100,28 +117,33 @@ def _name(picture: Path, root: Path) -> str:
     return os.fsencode(picture.relative_to(root).as_posix()).decode(errors="replace")
 
 
-def _write_cache(cache: Path, root: Path, pictures: list[Path]) -> None:
-    """Frames go to `cache`, their paths and the unreadable pictures to a JSON file beside it."""
+def _write_cache(cache: Path, root: Path, pictures: list[Path], locator: Locator | None) -> None:
+    """Frames go to `cache`, their paths and what is to be said of some to a JSON file beside it."""
     cache.parent.mkdir(parents=True, exist_ok=True)
     unfinished = cache.with_suffix(f".{os.getpid()}.unfinished")
     paths: list[str] = []
+    faceless: list[str] = []
     unreadable: dict[str, str] = {}
     try:
         # Written in sequence, not through a memory map: a full disk is then an error instead of a crash (SIGBUS).
         with unfinished.open("wb") as file:
             header = {"descr": "|u1", "fortran_order": False, "shape": (len(pictures), FRAME_SIZE, FRAME_SIZE, 3)}
             np.lib.format.write_array_header_1_0(file, header)
-            for picture, frame in zip(pictures, _decode(pictures), strict=True):
+            for picture, framed in zip(pictures, _frames(pictures, locator), strict=True):
                 name = _name(picture, root)
-                if isinstance(frame, str):
-                    unreadable[name] = frame
-                else:
-                    paths.append(name)
-                    file.write(frame.data)
+                if isinstance(framed, str):
+                    unreadable[name] = framed
+                    continue
+                frame, faced = framed
+                paths.append(name)
+                file.write(frame.data)
+                if not faced:
+                    faceless.append(name)
             if unreadable:
                 file.seek(0)
                 np.lib.format.write_array_header_1_0(file, header | {"shape": (len(paths), FRAME_SIZE, FRAME_SIZE, 3)})
-        cache.with_suffix(".json").write_text(json.dumps({"paths": paths, "unreadable": unreadable}))
+        listed = {"paths": paths, "unreadable": unreadable, "faceless": faceless}
+        cache.with_suffix(".json").write_text(json.dumps(listed))
         unfinished.replace(cache)
     except OSError as error:
         needed = len(pictures) * FRAME_SIZE * FRAME_SIZE * 3 / 1e9
@@ -130,24 +152,28 @@ def _write_cache(cache: Path, root: Path, pictures: list[Path]) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def _decode(pictures: list[Path]) -> Iterator[Frame | str]:
-    """The frame of each picture in order, or why it can't be read."""
+def _frames(pictures: list[Path], locator: Locator | None) -> Iterator[tuple[Frame, bool] | str]:
+    """The frame of each picture in order and whether it has its face, or why the picture can't be read."""
 
-    def decode(path: Path) -> Frame | str:
+    def frame(path: Path) -> tuple[Frame, bool] | str:
         try:
             with Image.open(path) as picture:
-                return centre_frame(picture)
+                if locator is None:
+                    return centre_frame(picture), True
+                ImageOps.exif_transpose(picture, in_place=True)
+                located = locator.locate(picture)
+                return (cut_frame(picture, located[0]), True) if located else (centre_frame(picture), False)
         except Exception as error:
             return str(error) or type(error).__name__
 
     with (
         ThreadPoolExecutor(os.cpu_count()) as pool,
-        tqdm(desc="Decoding pictures", total=len(pictures), unit=" pictures") as bar,
+        tqdm(desc="Finding faces" if locator else "Decoding pictures", total=len(pictures), unit=" pictures") as bar,
     ):
-        for start in range(0, len(pictures), 256):  # so that a slow disk doesn't let decoded frames pile up
-            for frame in pool.map(decode, pictures[start : start + 256]):
+        for start in range(0, len(pictures), 256):  # so that a slow disk doesn't let frames pile up
+            for framed in pool.map(frame, pictures[start : start + 256]):
                 bar.update()
-                yield frame
+                yield framed
 
 
 def _read_cache(cache: Path) -> FaceImages:
@@ -162,4 +188,4 @@ def _read_cache(cache: Path) -> FaceImages:
     if not paths:
         raise DataError(f"not one picture could be read, for example {next(iter(listed['unreadable'].items()))}.")
     names, identities = np.unique([path.split("/")[0] for path in paths], return_inverse=True)
-    return FaceImages(frames, paths, names.tolist(), identities, listed["unreadable"], cache.stem)
+    return FaceImages(frames, paths, names.tolist(), identities, listed["unreadable"], listed["faceless"], cache.stem)

@@ -1,15 +1,11 @@
 """What the data looks like: the figures that are drawn before any training."""
 
 import numpy as np
-import torch
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from facerec.framing import FRAME_SIZE
-from facerec.learning.augment import augment
 from facerec.learning.dataset import FaceImages
-from facerec.learning.network import CROP_SIZE, denormalise
 from facerec.learning.roles import Roles, channel_histogram
 
 CHANNELS = {"red": "#c0392b", "green": "#27ae60", "blue": "#2980b9"}
@@ -21,7 +17,6 @@ def draw_data(faces: FaceImages, roles: Roles) -> dict[str, Figure]:
         "classes": class_distribution(roles),
         "roles": images_per_person(faces, roles),
         "samples": samples(faces, roles),
-        "augmented": augmented_samples(faces, roles),
         "properties": image_properties(faces, roles),
     }
 
@@ -81,35 +76,17 @@ def images_per_person(faces: FaceImages, roles: Roles) -> Figure:
 
 
 def samples(faces: FaceImages, roles: Roles) -> Figure:
-    """The first training image of each known person, with the crop that the network sees."""
+    """The first training image of each known person."""
     first = [int(roles.train[roles.labels[roles.train] == person].min()) for person in range(len(roles.people))]
     columns = min(12, len(first))
     figure = Figure(figsize=(12, 1.2 * -(-len(first) // columns) + 0.4))
     grid = figure.subplots(-(-len(first) // columns), columns, squeeze=False)
-    corner = (FRAME_SIZE - CROP_SIZE) / 2
     for axes in grid.flat:
         axes.axis("off")
     for axes, image, name in zip(grid.flat, first, roles.people, strict=False):
         axes.imshow(faces.frames[image])
-        axes.add_patch(Rectangle((corner, corner), CROP_SIZE, CROP_SIZE, fill=False, color="white", linewidth=0.7))
         axes.set_title(name.replace("_", " "), fontsize=5)
-    figure.suptitle(f"One image of each of {len(first)} known people; training shows what is in the square", fontsize=9)
-    return figure
-
-
-def augmented_samples(faces: FaceImages, roles: Roles) -> Figure:
-    """Some training images, each with seven of its random changes."""
-    chosen = np.random.default_rng(0).choice(roles.train, min(5, len(roles.train)), replace=False)
-    generator = torch.Generator().manual_seed(0)
-    figure = Figure(figsize=(10, 1.25 * len(chosen) + 0.4))
-    grid = figure.subplots(len(chosen), 8, squeeze=False)
-    for row, image in zip(grid, chosen, strict=True):
-        changed = augment(torch.from_numpy(faces.frames[[image] * 7]), generator=generator)
-        pictures = denormalise(changed).permute(0, 2, 3, 1).round().to(torch.uint8).numpy()
-        for axes, picture in zip(row, (faces.frames[image], *pictures), strict=True):
-            axes.imshow(picture)
-            axes.axis("off")
-    figure.suptitle("Training frames (left) and what the network is shown of them", fontsize=9)
+    figure.suptitle(f"One image of each of {len(first)} known people", fontsize=9)
     return figure
 
 

@@ -43,10 +43,13 @@ class Options:
 
     # --- data ---
     data: Path | None = None
-    """Archive or folder of people (NAME/*.jpg|png|webp), one upright face in the middle of each picture, of about 45 %
-    of the shorter side, as LFW has it; without it, LFW is downloaded once."""
+    """Archive or folder of people (NAME/*.jpg|png|webp), each the most prominent one of their pictures; without it, LFW
+    is downloaded once."""
     data_dir: Path = Path("data")
-    """Where downloads, extracted archives and decoded frames are kept."""
+    """Where downloads, extracted archives and frames are kept."""
+    framing: Literal["centre"] | Path = Path("model/face_locator.onnx")
+    """What the network is shown of a picture: the face that this locator finds in it, as the service does; or the
+    centre, where the face should take about 45 % of the shorter side, as in LFW."""
     min_images: int = 20
     """People with this many pictures or more are known, at least 5."""
     folds: Literal[1, 2, 3, 4, 5] = 1

@@ -5,22 +5,29 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import seaborn as sns
+import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from facerec.learning.augment import augment
+from facerec.learning.dataset import FaceImages
 from facerec.learning.evaluate import Evaluation
 from facerec.learning.files import replacing
 from facerec.learning.fit import Epoch
 from facerec.learning.metrics import reliability
+from facerec.learning.network import denormalise
 from facerec.learning.roles import Roles
 
 sns.set_theme(style="whitegrid", palette="deep")
 mpl.rcParams |= {"figure.dpi": 110, "figure.constrained_layout.use": True, "svg.hashsalt": "facerec"}
 
 
-def draw_run(roles: Roles, *, history: list[Epoch], best_epoch: int, evaluation: Evaluation) -> dict[str, Figure]:
+def draw_run(
+    faces: FaceImages, roles: Roles, *, history: list[Epoch], best_epoch: int, evaluation: Evaluation
+) -> dict[str, Figure]:
     """All figures of a run, by the name of their file."""
     return {
+        "augmented": augmented_samples(faces, roles),
         "learning": learning_curves(history, best_epoch=best_epoch),
         "confusion": confusion(evaluation, roles.people),
         "recall": per_person_recall(evaluation, roles.people),
@@ -39,6 +46,22 @@ def save_figures(figures: dict[str, Figure], folder: Path) -> None:
 
 def _spoken(names: list[str]) -> list[str]:
     return [name.replace("_", " ") for name in names]
+
+
+def augmented_samples(faces: FaceImages, roles: Roles) -> Figure:
+    """Some training images, each with seven of its random changes."""
+    chosen = np.random.default_rng(0).choice(roles.train, min(5, len(roles.train)), replace=False)
+    generator = torch.Generator().manual_seed(0)
+    figure = Figure(figsize=(10, 1.25 * len(chosen) + 0.4))
+    grid = figure.subplots(len(chosen), 8, squeeze=False)
+    for row, image in zip(grid, chosen, strict=True):
+        changed = augment(torch.from_numpy(faces.frames[[image] * 7]), generator=generator)
+        pictures = denormalise(changed).permute(0, 2, 3, 1).round().to(torch.uint8).numpy()
+        for axes, picture in zip(row, (faces.frames[image], *pictures), strict=True):
+            axes.imshow(picture)
+            axes.axis("off")
+    figure.suptitle("Training frames (left) and what the network is shown of them", fontsize=9)
+    return figure
 
 
 def learning_curves(history: list[Epoch], *, best_epoch: int) -> Figure:

@@ -59,7 +59,7 @@ def publish(
         training_seconds=seconds,
         training_images_per_second=sum(epoch.images for epoch in fitted.history) / seconds,
         lfw=faces.is_lfw(),
-        data=data,
+        data=data | {"frames": describe_frames(faces, options)},
         metadata=metadata,
         figures=evaluation.figures,
         folds=[each.figures for each in evaluations],
@@ -69,6 +69,16 @@ def publish(
         history=fitted.history,
     )
     report.write(options.output)
-    figures = draw_run(roles, history=fitted.history, best_epoch=fitted.best_epoch, evaluation=evaluation)
+    figures = draw_run(faces, roles, history=fitted.history, best_epoch=fitted.best_epoch, evaluation=evaluation)
     save_figures(figures, options.images)
     return dict(report.summary())
+
+
+def describe_frames(faces: FaceImages, options: Options) -> str:
+    """What training and evaluation cut out of the pictures, in words."""
+    if options.framing == "centre":
+        return "the centre of each picture"
+    return (
+        f"the most prominent face that {options.framing.name} finds in each picture; the centre of "
+        f"{len(faces.faceless):,} pictures, in which it finds none"
+    )

@@ -147,8 +147,8 @@ threshold is chosen on other images of strangers than it is tested on. Exported 
 
 - It tells its own {count} people apart. It is not a general face embedding: new people are learned by
   training on their pictures.
-- It was measured on pictures like its training data: one face in the middle of the frame. It does not look for faces in
-  a picture, and doesn't say that a picture holds none.
+- It was measured on frames that were cut like its training data (`frames` above). It does not look for faces itself,
+  and doesn't say that a frame holds none.
 {LFW_LIMITS if self.lfw else ""}\
 - Recall differs between people (below). For groups that the data hardly holds nobody has measured it.
 - At its threshold {self.figures.accepted_strangers.value:.1%} of the strangers that tested it were taken for a known

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facerec.framing import Frame, centre_frame
+from facerec.framing import Frame, centre_frame, cut_frame
 from facerec.learning import dataset
-from facerec.learning.dataset import load_faces
+from facerec.learning.dataset import load_faces, load_locator
 from facerec.learning.errors import DataError
+from facerec.serving.locator import Locator
 from tests.drawn_people import draw_people
+from tests.toy_model import write_toy_locator
 
 
 def test_frames_in_the_order_of_their_paths(tmp_path: Path) -> None:
@@ -56,6 +58,45 @@ def test_decodes_once_and_again_when_a_picture_changes(tmp_path: Path, monkeypat
     monkeypatch.setattr(dataset, "CACHE_VERSION", dataset.CACHE_VERSION + 1)
     load_faces(folder, data_dir=tmp_path / "data")
     assert len(decoded) == 12
+
+
+@pytest.fixture
+def toy_locator(tmp_path: Path) -> Locator:
+    """It takes patches of magenta for faces."""
+    write_toy_locator(tmp_path / "locator.onnx")
+    return load_locator(tmp_path / "locator.onnx")
+
+
+def test_a_locator_frames_the_most_prominent_face(tmp_path: Path, toy_locator: Locator) -> None:
+    (tmp_path / "people" / "Ann").mkdir(parents=True)
+    picture = Image.new("RGB", (256, 320), "grey")
+    picture.paste((255, 0, 255), (160, 256, 192, 288))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: what is stored is 320 x 256
+    picture.rotate(90, expand=True).save(tmp_path / "people" / "Ann" / "turned.png", exif=exif)
+    Image.new("RGB", (300, 200), "teal").save(tmp_path / "people" / "Ann" / "without.png")
+
+    faces = load_faces(tmp_path / "people", data_dir=tmp_path / "data", locator=toy_locator)
+    assert faces.paths == ["Ann/turned.png", "Ann/without.png"]
+    assert faces.faceless == ["Ann/without.png"]
+    (face,) = toy_locator.locate(picture)
+    assert np.array_equal(faces.frames[0], cut_frame(picture, face))
+    assert faces.frames[0, 125, 125].tolist() == [255, 0, 255]
+    assert (faces.frames[1] == Image.new("RGB", (1, 1), "teal").getpixel((0, 0))).all()
+
+
+def test_frames_of_centres_and_of_faces_are_kept_apart(tmp_path: Path, toy_locator: Locator) -> None:
+    folder = draw_people(tmp_path / "people", [2, 2])
+    centres = load_faces(folder, data_dir=tmp_path / "data")
+    framed = load_faces(folder, data_dir=tmp_path / "data", locator=toy_locator)
+    assert centres.faceless == []
+    assert framed.paths == centres.paths
+    assert framed.fingerprint != centres.fingerprint
+
+
+def test_a_locator_that_cannot_be_used(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"missing\.onnx is missing.*--framing takes a face locator's file, or centre"):
+        load_locator(tmp_path / "missing.onnx")
 
 
 def test_unreadable_pictures_are_named_and_skipped(tmp_path: Path) -> None:

@@ -20,7 +20,9 @@ def faces(monkeypatch: pytest.MonkeyPatch) -> FaceImages:
 
     monkeypatch.setattr(module, "similarities_to", known_answers)
     paths = ["Ann/1", "Ann/2", "Bob/1", "Bob/2", "Cid/1", "Dee/1"]
-    return FaceImages(np.zeros((6, 250, 250, 3), np.uint8), paths, ["Ann", "Bob", "Cid", "Dee"], np.arange(6), {}, "")
+    return FaceImages(
+        np.zeros((6, 250, 250, 3), np.uint8), paths, ["Ann", "Bob", "Cid", "Dee"], np.arange(6), {}, [], ""
+    )
 
 
 def roles(*, chosen: list[int], test: list[int]) -> Roles:

@@ -34,7 +34,7 @@ METADATA = ModelMetadata(
 @pytest.fixture(scope="module")
 def faces() -> FaceImages:
     frames = np.random.default_rng(0).integers(0, 256, (9, 250, 250, 3), dtype=np.uint8)
-    return FaceImages(frames, [f"Ann/{i}" for i in range(9)], ["Ann"], np.zeros(9, np.int64), {}, "")
+    return FaceImages(frames, [f"Ann/{i}" for i in range(9)], ["Ann"], np.zeros(9, np.int64), {}, [], "")
 
 
 @pytest.fixture(scope="module")

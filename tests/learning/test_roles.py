@@ -10,7 +10,7 @@ def faces_with(counts: dict[str, int]) -> FaceImages:
     names = sorted(counts)
     identities = np.repeat(np.arange(len(names)), [counts[name] for name in names])
     paths = [f"{names[person]}/{image}.jpg" for image, person in enumerate(identities)]
-    return FaceImages(np.zeros((len(paths), 250, 250, 3), np.uint8), paths, names, identities, {}, "")
+    return FaceImages(np.zeros((len(paths), 250, 250, 3), np.uint8), paths, names, identities, {}, [], "")
 
 
 STRANGERS = {f"Stranger {i}": 1 for i in range(21)}
