@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -22,13 +23,17 @@ from tests.shipped import LOCATOR
 from tests.toy_model import write_toy_locator
 
 
+def keeping_all_in(folder: Path, options: Options, **changes: Any) -> Options:
+    """The same options with `changes`, whose run writes to `folder` alone."""
+    kept = {name: folder / name for name in ("output", "images", "checkpoints")}
+    return dataclasses.replace(options, **(kept | changes))
+
+
 @pytest.fixture(scope="module")
 def run(small_options: Options, tmp_path_factory: pytest.TempPathFactory) -> Options:
     """The options of a run of train.py on the drawn people, once it is over."""
     folder = tmp_path_factory.mktemp("run")
-    options = dataclasses.replace(
-        small_options, output=folder / "model", images=folder / "images", checkpoints=folder / "checkpoints"
-    )
+    options = keeping_all_in(folder, small_options)
     train.main(options)
     return options
 
@@ -77,18 +82,16 @@ def test_training_is_shown_the_faces_that_the_locator_finds(small_options: Optio
             picture.paste((255, 0, 255), place)
             picture.save(tmp_path / "people" / person / f"{number}.png")
     write_toy_locator(tmp_path / "toy.onnx")
-    options = dataclasses.replace(
+    options = keeping_all_in(
+        tmp_path,
         small_options,
         data=tmp_path / "people",
         data_dir=tmp_path / "data",
         framing=tmp_path / "toy.onnx",
         epochs=1,
-        output=tmp_path / "model",
-        images=tmp_path / "images",
-        checkpoints=tmp_path / "checkpoints",
     )
     train.main(options)
-    report = json.loads((tmp_path / "model" / "report.json").read_text())
+    report = json.loads((tmp_path / "output" / "report.json").read_text())
     assert report["metadata"]["configuration"]["framing"] == "toy.onnx"
     assert report["data"]["frames"].startswith(
         "the most prominent face that toy.onnx finds in each picture; the centre"
@@ -110,26 +113,24 @@ def test_pictures_that_go_while_they_are_read(small_options: Options, tmp_path: 
 
 
 def test_two_people_with_five_pictures_each_are_enough(small_options: Options, tmp_path: Path) -> None:
-    options = dataclasses.replace(
+    options = keeping_all_in(
+        tmp_path,
         small_options,
         data=draw_people(tmp_path / "people", [5, 5]),
         data_dir=tmp_path / "data",
         epochs=1,
         folds=2,
-        output=tmp_path / "model",
-        images=tmp_path / "images",
-        checkpoints=tmp_path / "checkpoints",
     )
     train.main(options)
-    report = json.loads((tmp_path / "model" / "report.json").read_text())
+    report = json.loads((tmp_path / "output" / "report.json").read_text())
     assert [fold["top_1"]["of"] for fold in report["folds"]] == [2, 2]
-    card = (tmp_path / "model" / "README.md").read_text()
+    card = (tmp_path / "output" / "README.md").read_text()
     assert "known people, each compared with everybody but themselves" in card
     assert "Of 2 networks trained alike" in card
     assert "Labeled Faces in the Wild" not in card
 
     train.main(dataclasses.replace(options, folds=3, resume=True))
-    assert len(json.loads((tmp_path / "model" / "report.json").read_text())["folds"]) == 3
+    assert len(json.loads((tmp_path / "output" / "report.json").read_text())["folds"]) == 3
 
 
 def test_the_service_answers_test_py(run: Options, drawn_people: Path) -> None:
