@@ -1,12 +1,13 @@
 """Pictures without faces, to paste frames onto and to learn from what is no face."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from facerec.framing import FRAME_SIZE
+from facerec.framing import FACE_SIZE, FRAME_SIZE
 from facerec.learning.dataset import FaceImages
 from facerec.learning.roles import Indices
 
@@ -15,20 +16,30 @@ Pixels = NDArray[np.uint8]
 
 
 def face_free(faces: FaceImages, images: Indices, *, side: int, random: np.random.Generator) -> Image.Image:
-    """A square picture of `side` pixels without a face, made of parts of some of `images` or of nothing at all."""
+    """A square picture of `side` pixels without a face, made of parts of some of `images` or of nothing at all.
+
+    What looks most like a face is in it, too: pieces of faces, one by one or in the wrong order.
+    """
+
+    def frame() -> Pixels:
+        return np.asarray(faces.frames[random.choice(images)])
 
     def part() -> Image.Image:
-        return _border(np.asarray(faces.frames[random.choice(images)]), random)
+        return PARTS[random.choice(len(PARTS), p=(0.6, 0.2, 0.2))](frame(), random)
+
+    def motif() -> Image.Image:
+        return _border(frame(), random) if random.random() < 0.6 else _drawn(64, random)
 
     kinds: list[Callable[[], Image.Image]] = [
-        lambda: _blurred(Image.fromarray(faces.frames[random.choice(images)]), side, random),
+        lambda: _blurred(Image.fromarray(frame()), side, random),
         lambda: _enlarged(part(), side, random),
-        lambda: _tiled(part(), side, random),
+        lambda: _tiled(motif(), side, random),
         lambda: _collage([part() for _ in range(random.integers(4, 50))], side, random),
         lambda: _noise(side, random),
         lambda: _drawn(side, random),
+        lambda: _solids(side, random),
     ]
-    return kinds[random.choice(len(kinds), p=(0.15, 0.15, 0.1, 0.4, 0.1, 0.1))]()
+    return kinds[random.choice(len(kinds), p=(0.1, 0.1, 0.15, 0.35, 0.1, 0.1, 0.1))]()
 
 
 def _border(frame: Pixels, random: np.random.Generator) -> Image.Image:
@@ -40,6 +51,31 @@ def _border(frame: Pixels, random: np.random.Generator) -> Image.Image:
         (random.integers(0, FRAME_SIZE - width), FRAME_SIZE - height // 2),
     ][random.integers(3)]
     return Image.fromarray(frame[top : top + height, left : left + width])
+
+
+def _piece(frame: Pixels, random: np.random.Generator) -> Image.Image:
+    """An eye, an ear, a mouth, a cheek: a piece of a face, too little to be one."""
+    size = FACE_SIZE * random.uniform(0.15, 0.35, 2)
+    left, top = ((FRAME_SIZE - size) / 2 + (FACE_SIZE - size) * random.uniform(-0.6, 0.6, 2)).astype(int)
+    width, height = size.astype(int)
+    return Image.fromarray(frame[top : top + height, left : left + width])
+
+
+def _jumble(frame: Pixels, random: np.random.Generator) -> Image.Image:
+    """A face cut into nine or sixteen squares, none of which stays at its place."""
+    count = int(random.integers(3, 5))
+    size = int(FACE_SIZE) // count
+    start = (FRAME_SIZE - count * size) // 2
+    starts = range(start, start + count * size, size)
+    squares = [frame[top : top + size, left : left + size] for top in starts for left in starts]
+    cycle = random.permutation(count**2)
+    order = np.empty_like(cycle)
+    order[cycle] = np.roll(cycle, 1)
+    rows = [np.concatenate([squares[place] for place in row], axis=1) for row in order.reshape(count, count)]
+    return Image.fromarray(np.concatenate(rows))
+
+
+PARTS = (_border, _piece, _jumble)
 
 
 def _blurred(frame: Image.Image, side: int, random: np.random.Generator) -> Image.Image:
@@ -106,3 +142,26 @@ def _drawn(side: int, random: np.random.Generator) -> Image.Image:
                 box, random.uniform(0, 360), random.uniform(0, 360), fill=colour(), width=int(random.integers(1, 12))
             )
     return canvas
+
+
+def _solids(side: int, random: np.random.Generator) -> Image.Image:
+    """Balls, knobs and wheels: ellipses with a light side, a dark side and rings, over one another."""
+    canvas = np.array(_noise(side, random))
+    for _ in range(random.integers(2, 25)):
+        x, y = random.integers(0, side, 2)
+        width, height = np.exp(random.uniform(np.log(side / 40), np.log(side / 3)) + random.normal(0, 0.2, 2))
+        reach = int(max(width, height)) + 1
+        top, left = max(0, y - reach), max(0, x - reach)
+        part = canvas[top : y + reach, left : x + reach]
+        down, across = np.ogrid[top - y : top - y + part.shape[0], left - x : left - x + part.shape[1]]
+        angle, direction = random.uniform(0, 2 * math.pi, 2)
+        u = (math.cos(angle) * across + math.sin(angle) * down) / width
+        v = (math.cos(angle) * down - math.sin(angle) * across) / height
+        radius = np.hypot(u, v)
+        light = 0.7 + random.uniform(0, 0.5) * (math.cos(direction) * u + math.sin(direction) * v)
+        rings = random.uniform(0, 0.4) * np.sin(random.uniform(0, 30) * radius + random.uniform(0, 6))
+        colour = random.uniform(0, 255) + random.choice([0, 60]) * random.normal(0, 1, 3)
+        solid = ((light + rings)[..., None] * colour).clip(0, 255).astype(np.uint8)
+        inside = (radius < 1) & (radius > random.choice([-1, random.uniform(0, 0.9)]))
+        part[inside] = solid[inside]
+    return Image.fromarray(canvas)
