@@ -14,6 +14,12 @@ from facerec.learning.roles import Indices
 Pixels = NDArray[np.uint8]
 """uint8 `[H, W, 3]`, RGB."""
 
+ROUND = [
+    Image.radial_gradient("L").point([min(255, max(0, steep * (180 - radius))) for radius in range(256)])
+    for steep in (2, 5, 30)
+]
+"""Windows of which the corners are cut, with soft to hard edges; 0 to 255."""
+
 
 def face_free(faces: FaceImages, images: Indices, *, side: int, random: np.random.Generator) -> Image.Image:
     """A square picture of `side` pixels without a face, made of parts of some of `images` or of nothing at all.
@@ -34,12 +40,12 @@ def face_free(faces: FaceImages, images: Indices, *, side: int, random: np.rando
         lambda: _blurred(Image.fromarray(frame()), side, random),
         lambda: _enlarged(part(), side, random),
         lambda: _tiled(motif(), side, random),
-        lambda: _collage([part() for _ in range(random.integers(4, 50))], side, random),
+        lambda: _collage([part() for _ in range(random.integers(4, 30))], side, random),
         lambda: _noise(side, random),
         lambda: _drawn(side, random),
-        lambda: _solids(side, random),
     ]
-    return kinds[random.choice(len(kinds), p=(0.1, 0.1, 0.15, 0.35, 0.1, 0.1, 0.1))]()
+    picture = kinds[random.choice(len(kinds), p=(0.12, 0.12, 0.16, 0.4, 0.1, 0.1))]()
+    return _with_solids(picture, random) if random.random() < 0.35 else picture
 
 
 def _border(frame: Pixels, random: np.random.Generator) -> Image.Image:
@@ -99,12 +105,14 @@ def _tiled(part: Image.Image, side: int, random: np.random.Generator) -> Image.I
 
 
 def _collage(parts: list[Image.Image], side: int, random: np.random.Generator) -> Image.Image:
-    """Parts of any size and angle, one over the other."""
+    """Parts of any size and angle, one over the other; square, or round with edges as soft as those of pasted faces."""
     canvas = _blurred(parts[0], side, random)
     for part in parts:
         size = np.exp(random.uniform(np.log(side / 20), np.log(side)) + random.normal(0, 0.3, 2)).astype(int).tolist()
-        turned = part.resize(size, Image.Resampling.BILINEAR).convert("RGBA")
-        turned = turned.rotate(random.uniform(-180, 180), Image.Resampling.BILINEAR, expand=True)
+        shaped = part.resize(size, Image.Resampling.BILINEAR).convert("RGBA")
+        if random.random() < 0.5:
+            shaped.putalpha(ROUND[random.integers(len(ROUND))].resize(size))
+        turned = shaped.rotate(random.uniform(-180, 180), Image.Resampling.BILINEAR, expand=True)
         place = random.integers(-side // 3, side, 2).tolist()
         canvas.paste(turned, (place[0], place[1]), turned)
     return canvas
@@ -144,10 +152,11 @@ def _drawn(side: int, random: np.random.Generator) -> Image.Image:
     return canvas
 
 
-def _solids(side: int, random: np.random.Generator) -> Image.Image:
-    """Balls, knobs and wheels: ellipses with a light side, a dark side and rings, over one another."""
-    canvas = np.array(_noise(side, random))
-    for _ in range(random.integers(2, 25)):
+def _with_solids(background: Image.Image, random: np.random.Generator) -> Image.Image:
+    """Balls, wheels, knobs and spirals over a background: round or square, with a light side, rings, spokes, gloss."""
+    canvas = np.array(background)
+    side = len(canvas)
+    for _ in range(random.integers(1, 20)):
         x, y = random.integers(0, side, 2)
         width, height = np.exp(random.uniform(np.log(side / 40), np.log(side / 3)) + random.normal(0, 0.2, 2))
         reach = int(max(width, height)) + 1
@@ -157,11 +166,14 @@ def _solids(side: int, random: np.random.Generator) -> Image.Image:
         angle, direction = random.uniform(0, 2 * math.pi, 2)
         u = (math.cos(angle) * across + math.sin(angle) * down) / width
         v = (math.cos(angle) * down - math.sin(angle) * across) / height
-        radius = np.hypot(u, v)
-        light = 0.7 + random.uniform(0, 0.5) * (math.cos(direction) * u + math.sin(direction) * v)
-        rings = random.uniform(0, 0.4) * np.sin(random.uniform(0, 30) * radius + random.uniform(0, 6))
+        power = random.choice([2.0, 2.0, 4.0])
+        radius = (abs(u) ** power + abs(v) ** power) ** (1 / power)
+        lit_u, lit_v = math.cos(direction), math.sin(direction)
+        waves = random.uniform(0, 30) * radius + random.integers(-12, 13) * np.arctan2(v, u) + random.uniform(0, 6)
+        light = 0.7 + random.uniform(0, 0.5) * (lit_u * u + lit_v * v) + random.uniform(0, 0.5) * np.sin(waves)
+        gloss = random.choice([0, 255]) * np.exp(-20 * ((u - 0.4 * lit_u) ** 2 + (v - 0.4 * lit_v) ** 2))
         colour = random.uniform(0, 255) + random.choice([0, 60]) * random.normal(0, 1, 3)
-        solid = ((light + rings)[..., None] * colour).clip(0, 255).astype(np.uint8)
+        solid = (light[..., None] * colour + gloss[..., None]).clip(0, 255).astype(np.uint8)
         inside = (radius < 1) & (radius > random.choice([-1, random.uniform(0, 0.9)]))
         part[inside] = solid[inside]
     return Image.fromarray(canvas)

@@ -14,7 +14,7 @@ from facerec.learning.locating.network import STRIDE, Outputs
 
 SPREAD = 0.12
 """Standard deviation of a face's peak in the heat map, as a share of its size."""
-FOUND = 0.3
+FOUND = 0.5
 """A score from which something in unsure parts of a mosaic is taken for a face that nobody labelled."""
 
 
