@@ -67,8 +67,9 @@ class Settings(BaseSettings):
     max_bodies: Annotated[int, Field(ge=1)] = 10
     """Request bodies of the largest size in memory at once, and accordingly more of smaller ones."""
     max_fetches: Annotated[int, Field(ge=1)] = 32
-    max_recognitions: Annotated[int, Field(ge=1)] = Field(default_factory=available_cpus)
-    """Pictures that are decoded and recognised at once; by default the CPUs of the affinity and cgroup quota."""
+    max_recognitions: Annotated[int, Field(ge=1)] = Field(default_factory=lambda: available_cpus() + 1)
+    """Pictures that are decoded and recognised at once; by default one more than the CPUs of the affinity and cgroup
+    quota: while one waits for the interpreter, the others compute."""
     max_waiting: Annotated[int, Field(ge=0)] = 64
     """Pictures that wait for their turn to be decoded and recognised."""
     threads: Annotated[int, Field(ge=1)] = 1

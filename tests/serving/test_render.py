@@ -9,7 +9,7 @@ from facerec.serving.settings import Settings
 
 BLUEPRINT = Path(__file__).parents[2] / "render.yaml"
 BELOW_DEFAULT = {"max_bodies", "max_pixels", "max_fetches", "max_waiting"}
-FIXED = {"max_recognitions"}  # by default as many as there are CPUs
+FIXED = {"max_recognitions"}  # by default one more than there are CPUs
 
 
 def test_the_settings_of_the_blueprint_are_valid_and_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ def test_the_defaults_open_nothing() -> None:
     assert settings.allowed_networks == ()
     assert settings.allowed_ports == frozenset()
     assert settings.api_key is None
-    assert settings.max_recognitions == available_cpus()
+    assert settings.max_recognitions == available_cpus() + 1
     assert settings.threads == 1
 
 
