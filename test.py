@@ -49,9 +49,12 @@ def main(options: Options) -> None:
     """Ask, check, print."""
     drawn = not (options.url or options.file)
     answer = ask(options.service, picture_url(options), options.framing or ("centre" if drawn else None))
-    faces = answer.get("faces", [])
-    for face in (answer, *faces):
+    check(answer)
+    if not isinstance(faces := answer.get("faces"), list):
+        raise CheckError("the answer is not well-formed: it has no list of faces")
+    for face in faces:
         check(face)
+        check_place(face)
     if faces and any(answer[field] != faces[0][field] for field in FIELDS):
         raise CheckError("the answer is not well-formed: it is not that of its first face")
     for face in faces or [answer]:
@@ -114,17 +117,20 @@ def ask(service: str, url: str, framing: str | None) -> dict[str, Any]:
         raise CheckError(f"--service {service} can't be asked: {error}") from error
     except requests.RequestException as error:
         raise CheckError(f"no service at {service}: start it with `uv run fastapi run predict.py`") from error
+    if not isinstance(answer, dict):
+        raise CheckError(f"{service} answered with {response.status_code} and no JSON object: is this the service?")
     if response.status_code != requests.codes.ok:
         raise CheckError(f"the service answered with {response.status_code}: {answer.get('detail', answer)}")
-    return dict(answer)
+    return answer
 
 
 def check(answer: dict[str, Any]) -> None:
     """Raise CheckError unless the answer, or one of its faces, keeps what the service promises."""
-    predictions = answer.get("predictions") or {}
+    if not isinstance(answer, dict) or not isinstance(predictions := answer.get("predictions"), dict):
+        raise CheckError("the answer is not well-formed: predictions are missing")
     probabilities = list(predictions.values())
     known = answer.get("similarity", 0) >= answer.get("threshold", 0)
-    for holds, what in (
+    require(
         (answer.keys() >= FIELDS, f"a field is missing: {FIELDS - answer.keys()}"),
         (len(predictions) > 1, "predictions hold fewer than two people"),
         (math.isclose(sum(probabilities), 1, abs_tol=1e-3), f"probabilities sum to {sum(probabilities)}, not to 1"),
@@ -132,9 +138,24 @@ def check(answer: dict[str, Any]) -> None:
         (answer.get("top_class") == next(iter(predictions), None), "top_class is not the largest prediction"),
         (answer.get("top_score") == max(probabilities, default=None), "top_score is not the largest probability"),
         (answer.get("identity") == (answer.get("top_class") if known else None), "identity contradicts the threshold"),
-    ):
-        if not holds:
-            raise CheckError(f"the answer is not well-formed: {what}")
+    )
+
+
+def check_place(face: dict[str, Any]) -> None:
+    """Raise CheckError unless it is said where a face is."""
+    box, angle, score = (face.get(name) for name in ("box", "angle", "score"))
+    require(
+        (isinstance(box, list) and len(box) == 4 and all(side >= 0 for side in box), f"{box} is no box of a face"),
+        (isinstance(angle, int | float) and abs(angle) <= 180, f"{angle} is no angle of a face in degrees"),
+        (isinstance(score, int | float) and 0 <= score <= 1, f"{score} is no score of a face"),
+    )
+
+
+def require(*promises: tuple[bool, str]) -> None:
+    """Raise CheckError with what is wrong for the first promise that isn't kept."""
+    for kept, wrong in promises:
+        if not kept:
+            raise CheckError(f"the answer is not well-formed: {wrong}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Any picture becomes the 250 x 250 RGB frames that the model expects: its centre, or each of its faces.
 
-Used by training and by the service alike. Training takes centres: LFW's frames have the face in their middle.
+Used by training and by the service alike.
 """
 
 import math

@@ -19,6 +19,7 @@ from facerec.learning.options import Options
 from facerec.model_file import checksum_path
 from tests.drawn_people import draw_people, draw_person
 from tests.serving.harness import ROOT, free_port, process, ready, wait_until
+from tests.serving.hostile import HostileServer
 from tests.shipped import LOCATOR
 from tests.toy_model import write_toy_locator
 
@@ -151,6 +152,35 @@ def test_test_py_without_a_service_says_so_in_one_line() -> None:
     result = command("test.py", "--service", "http://127.0.0.1:9")
     assert result.returncode == 1
     assert result.stderr == "test.py: no service at http://127.0.0.1:9: start it with `uv run fastapi run predict.py`\n"
+
+
+FACE = {
+    "identity": None, "similarity": 0.1, "threshold": 0.4, "top_class": "Ada", "top_score": 0.6,
+    "predictions": {"Ada": 0.6, "Bea": 0.4}, "box": [1, 2, 3, 4], "angle": 5, "score": 0.9,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("answer", "wrong"),
+    [
+        (FACE | {"faces": [FACE]}, None),
+        ([FACE], "no JSON object: is this the service?"),
+        (FACE, "it has no list of faces"),
+        (FACE | {"faces": [FACE | {"box": [-5, 2, 3, 4]}]}, "[-5, 2, 3, 4] is no box of a face"),
+        (FACE | {"faces": [FACE | {"angle": 9999}]}, "9999 is no angle"),
+        (FACE | {"faces": [FACE | {"score": 9}]}, "9 is no score"),
+        (FACE | {"faces": [FACE | {"similarity": 0.2}]}, "it is not that of its first face"),
+        (FACE | {"faces": [], "identity": "Ada"}, "identity contradicts the threshold"),
+        (FACE | {"faces": [], "predictions": {"Ada": 0.6, "Bea": 0.5}}, "probabilities sum to 1.1"),
+    ],
+)
+def test_test_py_finds_what_is_wrong_with_an_answer(answer: object, wrong: str | None) -> None:
+    body = json.dumps(answer).encode()
+    with HostileServer({"/predict": lambda connection: connection.respond(body)}) as server:
+        result = command("test.py", "--service", f"http://127.0.0.1:{server.port}")
+    assert result.returncode == (1 if wrong else 0), result.stderr
+    assert (wrong or "") in result.stderr
+    assert len(result.stderr.splitlines()) == (1 if wrong else 0)
 
 
 def test_predict_py_refuses_an_altered_model(run: Options, tmp_path: Path) -> None:

@@ -17,12 +17,14 @@ _SCALES = (8, 4, 2, 1)
 """How many times smaller than it is libjpeg can decode a JPEG."""
 _TURNED = frozenset({5, 6, 7, 8})
 """EXIF orientations in which the file's rows are the scene's columns."""
-_MAX_SCANS = 256
-"""A progressive JPEG has ten scans; one of thousands keeps a CPU busy for hours (libjpeg-turbo, "Two Issues with the
-JPEG Standard")."""
+_MAX_SCANS = 64
+"""A progressive JPEG has ten scans; each more costs milliseconds a megapixel, and a file can hold thousands
+(libjpeg-turbo, "Two Issues with the JPEG Standard")."""
 _START_OF_SCAN = b"\xff\xda"
 
 Image.preinit()  # registers the other formats now; the first picture need not wait for it
+# What Pillow finds odd in a file would be printed, and kept for ever, once for each file that a stranger thinks out.
+warnings.filterwarnings("ignore", module=r"PIL\b")
 # Between one and two times its limit Pillow only warns; its security handbook asks for this line.
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 
@@ -54,13 +56,14 @@ class PictureFile:
             UnsupportedPicture: another format, or broken.
         """
         if len(data) > max_bytes:
-            raise PictureTooLarge
+            raise PictureTooLarge.over(max_bytes)
         self._data = data
+        self._max_pixels = max_pixels
         with self._open() as picture:
             self.size = picture.size
             """Width and height in pixels as the header has them, before turning upright."""
             if picture.width * picture.height > max_pixels:
-                raise TooManyPixels
+                raise TooManyPixels.over(max_pixels)
             if picture.format in {"JPEG", "MPO"} and data.count(_START_OF_SCAN) > _MAX_SCANS:
                 raise UnsupportedPicture
 
@@ -87,7 +90,7 @@ class PictureFile:
             with Image.open(io.BytesIO(self._data), formats=FORMATS) as picture:
                 yield picture
         except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-            raise TooManyPixels from None
+            raise TooManyPixels.over(self._max_pixels) from None
         except (ServiceError, MemoryError):
             raise
         except Exception:  # Pillow's decoders raise what they like on broken data: OSError, ValueError, struct.error

@@ -68,6 +68,7 @@ async def predict_upload(
 ) -> Prediction:
     """Name the persons in an uploaded picture."""
     data = await file.read()
+    await file.close()  # its copy need not wait with `data`
     async with while_connected(request.receive):
         recognised = await pipeline.recognize_bytes(data, framing, record.picture())
     return Prediction.of_picture(recognised, pipeline.names, threshold=pipeline.threshold, top_k=top_k)
@@ -76,10 +77,12 @@ async def predict_upload(
 @recognition.post("/predict/batch", responses=documented(*_REQUEST_ERRORS))
 async def predict_batch(body: BatchRequest, request: Request, pipeline: Pipelined, record: Recorded) -> BatchAnswer:
     """Name the persons in the pictures at several URLs. Each is answered on its own: a failed one fails no other."""
+    turns = asyncio.Semaphore(pipeline.batch_width)
 
     async def answer(url: str) -> Prediction | Problem:
         try:
-            recognised = await pipeline.recognize_url(url, body.framing, record.picture())
+            async with turns:
+                recognised = await pipeline.recognize_url(url, body.framing, record.picture())
         except ServiceError as error:
             return Problem.of(error, record.id)
         except Exception as error:

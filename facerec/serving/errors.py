@@ -16,7 +16,7 @@ ServiceError
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class ServiceError(Exception):
@@ -75,6 +75,11 @@ class RequestTooLarge(RequestError):
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     code = "request_too_large"
     message = "The request body is larger than this service reads."
+
+    @classmethod
+    def over(cls, limit: int) -> Self:
+        """For a body of more than `limit` bytes."""
+        return cls(f"The request body has more than {limit} bytes, the most that this service reads.")
 
 
 class RequestTimeout(RequestError):
@@ -146,11 +151,21 @@ class PictureTooLarge(PictureError):
     code = "picture_too_large"
     message = "The picture has more bytes than this service reads."
 
+    @classmethod
+    def over(cls, limit: int) -> Self:
+        """For a picture of more than `limit` bytes."""
+        return cls(f"The picture has more than {limit} bytes, the most that this service reads.")
+
 
 class TooManyPixels(PictureError):
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     code = "too_many_pixels"
     message = "The picture has more pixels than this service decodes."
+
+    @classmethod
+    def over(cls, limit: int) -> Self:
+        """For a picture of more than `limit` pixels."""
+        return cls(f"The picture has more than {limit} pixels, the most that this service decodes.")
 
 
 class UnsupportedPicture(PictureError):

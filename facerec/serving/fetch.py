@@ -22,7 +22,7 @@ import urllib3
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.util.ssl_ import create_urllib3_context
 
-from facerec.serving.addresses import may_dial
+from facerec.serving.addresses import Address, may_dial
 from facerec.serving.dialling import DiallingAdapter
 from facerec.serving.errors import (
     FetchTimeout,
@@ -39,6 +39,8 @@ from facerec.serving.settings import Settings
 from facerec.serving.urls import literal_address, prepare
 
 _CHUNK = 64 * 1024
+_MAX_DIALLED = 4
+"""Addresses of one host that are tried: a name may have a thousand, of hosts that are somebody else's."""
 _REDIRECTS = {301, 302, 303, 307, 308}
 
 # It logs whole URLs, which may hold secrets, when an answer's headers are odd.
@@ -125,22 +127,31 @@ class _Transfer:
         addresses = [ip_address(address) for address in self._addresses(host, port)]
         if not all(may_dial(address, self._settings.allowed_networks) for address in addresses):
             raise Unreachable
+        chosen = addresses[:_MAX_DIALLED]
         failure: Exception = Unreachable()
-        for tried, address in enumerate(addresses):
-            share = (self._deadline - time.monotonic()) / (len(addresses) - tried)
-            if self._over or share <= 0:
+        for tried, address in enumerate(chosen):
+            seconds = (self._deadline - time.monotonic()) / (len(chosen) - tried)
+            if seconds <= 0:
                 raise FetchTimeout
             try:
-                connection = socket.create_connection((str(address), port), timeout=share)
+                return self._connect(address, port, seconds=seconds)
             except TimeoutError:
                 failure = FetchTimeout()
             except OSError:
                 failure = Unreachable()
-            else:
-                connection.settimeout(None)  # `cut` ends what follows
-                self._hold(connection)
-                return connection
         raise failure
+
+    def _connect(self, address: Address, port: int, *, seconds: float) -> socket.socket:
+        connection = socket.socket(socket.AF_INET if address.version == 4 else socket.AF_INET6)
+        self._hold(connection)
+        try:
+            connection.settimeout(seconds)
+            connection.connect((str(address), port))
+        except OSError:
+            connection.close()
+            raise
+        connection.settimeout(None)  # `cut` ends what follows
+        return connection
 
     def cut(self) -> None:
         """End the fetch from another thread: what blocks in it fails, and nothing more is dialled."""
@@ -185,13 +196,13 @@ class _Transfer:
             raise UpstreamEncoding
         limit = self._settings.max_bytes
         if (response.raw.length_remaining or 0) > limit:
-            raise PictureTooLarge
+            raise PictureTooLarge.over(limit)
         content = bytearray()
         try:
             while chunk := response.raw.read(min(_CHUNK, limit + 1 - len(content)), decode_content=False):
                 content += chunk
                 if len(content) > limit:
-                    raise PictureTooLarge
+                    raise PictureTooLarge.over(limit)
         except (urllib3.exceptions.HTTPError, OSError):
             raise UpstreamTruncated from None
         return bytes(content)

@@ -3,7 +3,8 @@
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 from facerec.serving.errors import Overloaded
@@ -37,12 +38,21 @@ class Gate:
             if self.held >= self._room:
                 raise Overloaded
             self.held += 1
+        call = [partial(work, *args, **kwargs)]
+
+        def start() -> T:
+            return call.pop()()
+
+        def end(_: Future[T]) -> None:
+            call.clear()  # a cancelled call stays in the executor's queue: the picture that it holds must not
+            self._leave()
+
         try:
-            future = self._threads.submit(work, *args, **kwargs)
+            future = self._threads.submit(start)
         except RuntimeError:  # no thread can be started
             self._leave()
             raise
-        future.add_done_callback(lambda _: self._leave())
+        future.add_done_callback(end)
         return await asyncio.wrap_future(future)
 
     def _leave(self) -> None:

@@ -43,17 +43,14 @@ class Intake:
         headers = Headers(scope=scope)
         size = max(int(headers.get("content-length", self._max_bytes)), _LEAST_BYTES)
         if size > self._max_bytes:
-            await _refuse(RequestTooLarge(), scope, receive, send)
+            await _refuse(RequestTooLarge.over(self._max_bytes), scope, receive, send)
             return
         if size > self._room:
             await _refuse(Overloaded(), scope, receive, send)
             return
         self._room -= size
         try:
-            body = await self._read(receive)
-            if not headers.get("content-type", "").lower().startswith("multipart/form-data"):
-                _check_values(body)
-            await self._app(scope, _replay(body, receive), send)
+            await self._app(scope, await self._read(receive, headers), send)
             return
         except (RequestTooLarge, RequestTimeout) as error:
             refusal = error
@@ -61,7 +58,8 @@ class Intake:
             self._room += size
         await _refuse(refusal, scope, receive, send)
 
-    async def _read(self, receive: Receive) -> bytes:
+    async def _read(self, receive: Receive, headers: Headers) -> Receive:
+        """What `receive` gives, but with the whole body first: nothing but that holds on to it."""
         body = bytearray()
         try:
             async with asyncio.timeout(self._seconds):
@@ -71,14 +69,17 @@ class Intake:
                         raise ClientGone
                     body += message["body"]
                     if len(body) > self._max_bytes:
-                        raise RequestTooLarge
+                        raise RequestTooLarge.over(self._max_bytes)
                     if not message["more_body"]:
-                        return bytes(body)
+                        break
         except TimeoutError:
             raise RequestTimeout from None
+        if not headers.get("content-type", "").lower().startswith("multipart/form-data"):
+            _check_values(body)
+        return _replay(bytes(body), receive)
 
 
-def _check_values(body: bytes) -> None:
+def _check_values(body: bytearray) -> None:
     """Raise RequestTooLarge where more of the signs that part the values of JSON and forms occur than anyone needs."""
     if sum(map(body.count, (b"[", b"{", b",", b"&"))) > _MAX_VALUES:
         raise RequestTooLarge("The request body holds more values than this service reads.")

@@ -78,7 +78,10 @@ class Observed:
             record.unexpected(exception)
         record.outcome = error.code
         if record.status is None:
-            await problem_response(error, record.id)(scope, receive, send)
+            try:
+                await problem_response(error, record.id)(scope, receive, send)
+            except ClientGone:
+                record.outcome = "client_gone"
 
 
 def _server_timing(record: RequestRecord) -> list[tuple[bytes, bytes]]:

@@ -14,7 +14,7 @@ from facerec.serving.recognizer import Recognizer
 from facerec.serving.settings import Settings
 from tests.serving.conftest import Service
 from tests.serving.harness import LOOPBACK, data_url, picture, running
-from tests.serving.hostile import HostileServer
+from tests.serving.hostile import Connection, HostileServer
 from tests.serving.test_urls import REFUSED
 from tests.toy_model import TOY_PEOPLE, TOY_SCORE, TOY_THRESHOLD, toy_graph, toy_metadata, write_model
 
@@ -103,6 +103,25 @@ def test_a_batch_has_its_limit(service: str) -> None:
     assert len(post(f"{service}/predict/batch", {"urls": urls[1:]}).json()["results"]) == MAX_BATCH
     assert post(f"{service}/predict/batch", {"urls": urls}).status_code == 422
     assert post(f"{service}/predict/batch", {"urls": []}).status_code == 422
+
+
+def test_a_full_batch_finds_its_places_in_a_small_service(serve: Service, model: Path) -> None:
+    png = picture("red")
+
+    def slowly(connection: Connection) -> None:
+        time.sleep(0.05)
+        connection.respond(png)
+
+    with HostileServer({"/": slowly}) as server:
+        settings = Settings(
+            model=model,
+            framing="centre",
+            max_fetches=4,
+            allowed_networks=LOOPBACK,
+            allowed_ports=frozenset({server.port}),
+        )
+        results = post(f"{serve(settings)}/predict/batch", {"urls": [server.url("/")] * MAX_BATCH}).json()["results"]
+    assert [result.get("identity", result.get("code")) for result in results] == [ROSA] * MAX_BATCH
 
 
 def test_people_and_model_say_what_is_loaded(service: str, model: Path, finder: Locator) -> None:

@@ -5,7 +5,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -368,17 +368,57 @@ def test_the_deadline_covers_the_look_up() -> None:
 
 
 def test_the_deadline_covers_connecting() -> None:
-    with socket.socket() as full:  # a listener whose backlog is full answers no SYN
+    with full_backlog() as port, pytest.raises(FetchTimeout):
+        fetch(f"http://127.0.0.1:{port}/", port=port)
+
+
+@contextmanager
+def full_backlog() -> Iterator[int]:
+    """The port of a listener that answers no SYN."""
+    with socket.socket() as full, ExitStack() as stack:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
-        port = full.getsockname()[1]
-        with ExitStack() as stack:
-            for _ in range(3):
-                filler = stack.enter_context(socket.socket())
-                filler.setblocking(False)
-                filler.connect_ex(("127.0.0.1", port))
-            with pytest.raises(FetchTimeout):
-                fetch(f"http://127.0.0.1:{port}/", port=port)
+        port: int = full.getsockname()[1]
+        for _ in range(3):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(("127.0.0.1", port))
+        yield port
+
+
+def test_whoever_is_cancelled_while_it_connects_leaves_no_thread_behind() -> None:
+    async def run(port: int) -> None:
+        gate = Gate("fetch", threads=1)
+        settings = Settings(deadline=30, allowed_networks=LOOPBACK, allowed_ports=frozenset({port}))
+        task = asyncio.create_task(Fetcher(settings, gate).fetch(f"http://127.0.0.1:{port}/"))
+        await asyncio.sleep(0.2)
+        assert gate.held == 1
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        wait_until(lambda: gate.held == 0)
+        gate.close()
+
+    with full_backlog() as port:
+        asyncio.run(run(port))
+
+
+def test_of_many_addresses_only_a_few_are_dialled(monkeypatch: pytest.MonkeyPatch) -> None:
+    dialled: list[object] = []
+
+    class Recording(socket.socket):
+        def connect(self, address: Any) -> None:
+            dialled.append(address)
+            raise ConnectionRefusedError
+
+    monkeypatch.setattr(socket, "socket", Recording)
+    with pytest.raises(Unreachable):
+        fetch(
+            "http://many.test/",
+            resolve=lambda *_: [f"127.0.0.{last}" for last in range(1, 255)],
+            allowed_networks=[ip_network("127.0.0.0/8")],
+        )
+    assert dialled == [(f"127.0.0.{last}", 80) for last in range(1, 5)]
 
 
 def test_whoever_is_cancelled_leaves_no_thread_behind(serve_scripts: Callable[..., HostileServer]) -> None:

@@ -1,6 +1,8 @@
 import asyncio
+import gc
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -53,6 +55,31 @@ def test_who_is_cancelled_in_line_gives_the_place_back_and_is_never_called() -> 
         await running
         gate.close()
         assert not called.is_set()
+
+    asyncio.run(scenario())
+
+
+def test_what_a_cancelled_call_held_is_let_go_at_once() -> None:
+    class Picture:
+        pass
+
+    async def scenario() -> None:
+        gate, door = Gate("test", threads=1, waiting=1), threading.Event()
+        running = asyncio.create_task(gate.run(door.wait, 5))
+        picture = Picture()
+        there = weakref.ref(picture)
+        waiting = asyncio.create_task(gate.run(id, picture))
+        del picture
+        await asyncio.sleep(0)
+        assert there()
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        del waiting  # its exception holds the frames that it passed through
+        gc.collect()
+        assert there() is None
+        door.set()
+        await running
+        gate.close()
 
     asyncio.run(scenario())
 

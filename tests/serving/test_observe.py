@@ -1,3 +1,4 @@
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,8 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from facerec.serving import observe
+from facerec.serving.errors import NotFound
+from facerec.serving.metrics import Metrics
 from facerec.serving.recognizer import Recognition, Recognizer
 from facerec.serving.settings import Settings
 from tests.serving.conftest import Service
@@ -103,6 +106,20 @@ def test_who_does_not_receive_is_given_up(
         connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 1000)
         wait_until(lambda: any('"client_gone"' in line for line in log))
         assert requests.get(f"{service}/healthz", timeout=9).status_code == 200
+
+
+def test_a_refusal_that_nobody_receives_is_given_up_too(log: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(observe, "_SEND_SECONDS", 0.1)
+
+    async def refuse(*_: object) -> None:
+        raise NotFound
+
+    async def never(*_: object) -> None:
+        await asyncio.sleep(60)
+
+    scope = {"type": "http", "method": "GET", "path": "/nowhere", "headers": []}
+    asyncio.run(observe.Observed(refuse, metrics=Metrics(), write=log.append)(scope, never, never))  # type: ignore[arg-type]
+    assert json.loads(log[0])["outcome"] == "client_gone"
 
 
 def metrics(service: str) -> dict[tuple[str, frozenset[str]], float]:

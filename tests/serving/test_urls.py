@@ -1,4 +1,5 @@
 import base64
+import tracemalloc
 from ipaddress import ip_network
 
 import pytest
@@ -152,3 +153,13 @@ def test_any_data_url_is_read_or_refused(url: str) -> None:
         read_data_url(url, max_bytes=10)
     except ServiceError:
         return
+
+
+@pytest.mark.parametrize("escape", ["%41", "%a", "%"])
+def test_a_data_url_of_millions_of_escapes_is_not_taken_apart(escape: str) -> None:
+    tracemalloc.start()
+    with pytest.raises(InvalidDataUrl):
+        read_data_url("data:," + escape * 1_000_000, max_bytes=10**7)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10_000_000
