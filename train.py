@@ -84,6 +84,9 @@ def frame(faces: FaceImages, options: Options) -> FaceImages:
     framed = load_faces(options.data, data_dir=options.data_dir, locator=load_locator(options.framing))
     if framed.paths != faces.paths:
         raise DataError("pictures came or went while they were read: run the command again.")
+    if framed.faceless and rank() == 0:
+        print(f"No face was found in {len(framed.faceless)} pictures, whose centres are taken instead:")
+        print("".join(f"  {picture}\n" for picture in framed.faceless))
     return framed
 
 
@@ -107,4 +110,4 @@ if __name__ == "__main__":
     except LearningError as error:
         sys.exit(f"train.py: {error}")
     except KeyboardInterrupt:
-        sys.exit("\ntrain.py: stopped. If an epoch has ended, the same command with --resume goes on from there.")
+        sys.exit("\ntrain.py: stopped. The same command with --resume goes on from its last epoch; --tune needs no --resume.")

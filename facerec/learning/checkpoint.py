@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,9 @@ import torch
 
 from facerec.learning.errors import CheckpointError
 from facerec.learning.files import replacing
+from facerec.learning.options import Options
+
+OPTIONS = {field.name for field in fields(Options)}
 
 Checkpoint = dict[str, Any]
 """`recipe` (the options that made it), `epoch` (finished ones), weights and what else the writer needs."""
@@ -37,11 +41,18 @@ def load_checkpoint(path: Path, *, recipe: dict[str, Any]) -> Checkpoint:
     theirs: dict[str, Any] = checkpoint["recipe"]
     different = sorted(name for name in recipe.keys() | theirs.keys() if recipe.get(name) != theirs.get(name))
     if different:
-        options = ", ".join(
-            f"--{name.replace('_', '-')} {theirs.get(name)} (now {recipe.get(name)})" for name in different
-        )
-        raise CheckpointError(f"{path} is of a run with other options: {options}. Use the same ones, or start anew.")
+        differences = ", ".join(_difference(name, theirs.get(name), recipe.get(name)) for name in different)
+        raise CheckpointError(f"{path} is of another run: {differences}. Go on with the same, or start anew.")
     return checkpoint
+
+
+def _difference(name: str, before: object, now: object) -> str:
+    """In words that say what to change."""
+    if name == "data":
+        return "other pictures, or another locator that frames them"
+    if name in OPTIONS:
+        return f"--{name.replace('_', '-')} {before} (now {now})"
+    return f"another version of this project, of {name.replace('_', ' ')} {before} (now {now})"
 
 
 def refuse_to_overwrite(path: Path, *, finished: Callable[[Checkpoint], bool]) -> None:

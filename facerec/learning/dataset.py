@@ -164,7 +164,7 @@ def _frames(pictures: list[Path], locator: Locator | None) -> Iterator[tuple[Fra
                 located = locator.locate(picture)
                 return (cut_frame(picture, located[0]), True) if located else (centre_frame(picture), False)
         except Exception as error:
-            return str(error) or type(error).__name__
+            return str(error).replace(str(path), path.name) or type(error).__name__
 
     with (
         ThreadPoolExecutor(os.cpu_count()) as pool,

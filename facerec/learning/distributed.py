@@ -6,22 +6,35 @@ In a single process nothing here does anything.
 import contextlib
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import distributed
 
+from facerec.learning.errors import OptionError
+
+DATA_SET_PATIENCE = timedelta(hours=6)
+"""How long the other processes wait while the first one downloads, decodes and frames the pictures."""
+
 
 @contextlib.contextmanager
 def process_group() -> Iterator[None]:
-    """Join the processes that `torchrun` started, if it did."""
+    """Join the processes that `torchrun` started, if it did.
+
+    Raises:
+        OptionError: there are more of them than GPUs, where there are any.
+    """
     if "WORLD_SIZE" not in os.environ:
         yield
         return
-    if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    gpus, local = torch.cuda.device_count(), int(os.environ["LOCAL_RANK"])
+    if gpus and local >= gpus:
+        raise OptionError(f"this machine has {gpus} GPUs: start torchrun with --nproc-per-node={gpus}.")
+    if gpus:
+        torch.cuda.set_device(local)
+    distributed.init_process_group("nccl" if gpus else "gloo", timeout=DATA_SET_PATIENCE)
     try:
         yield
     finally:

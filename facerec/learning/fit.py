@@ -77,8 +77,8 @@ def fit(faces: FaceImages, roles: Roles, options: Options, *, fold: int, device:
     run = _Run.start(roles, options, device=device)
     if options.resume and (fold == 0 or last.exists()):
         run.restore(load_checkpoint(last, recipe=recipe))
-    elif rank() == 0:
-        _make_room(options.checkpoints, fold=fold)
+    elif rank() == 0 and fold == 0:
+        _make_room(options.checkpoints)
     model = DistributedDataParallel(run.network) if world_size() > 1 else run.network
 
     for epoch in range(len(run.history), options.epochs):
@@ -87,24 +87,26 @@ def fit(faces: FaceImages, roles: Roles, options: Options, *, fold: int, device:
             tqdm.write(_line(epoch, run.history[-1]))
             if best_epoch(run.history) == len(run.history):
                 save_checkpoint({"recipe": recipe, "average": run.average.state_dict()}, best)
-            save_checkpoint({"recipe": recipe, **run.state()}, last)
+            save_checkpoint({"recipe": recipe, "folds": options.folds, **run.state()}, last)
 
     if rank() == 0:
         run.average.load_state_dict(load_checkpoint(best, recipe=recipe)["average"])
     return Fitted(run.average.eval(), best_epoch(run.history), run.history)
 
 
-def _make_room(checkpoints: Path, *, fold: int) -> None:
-    """Refuse to overwrite any fold of an unfinished run. The first fold of a new run clears a finished one away.
-
-    What it left would be taken for folds of the new run when that is resumed.
-    """
+def _make_room(checkpoints: Path) -> None:
+    """Clear a finished run away with all its folds, or they would be taken for folds of the new one; refuse else."""
     before = sorted(checkpoints.glob("fold-*/last.pt"))
+
+    def finished(state: Checkpoint) -> bool:
+        epochs: int = state["recipe"]["epochs"]
+        folds: int = state["folds"]
+        return len(state["history"]) == epochs and len(before) >= folds
+
     for last in before:
-        refuse_to_overwrite(last, finished=lambda state: len(state["history"]) == state["recipe"]["epochs"])
-    if fold == 0:
-        for last in before:
-            shutil.rmtree(last.parent)
+        refuse_to_overwrite(last, finished=finished)
+    for last in before:
+        shutil.rmtree(last.parent)
 
 
 def recipe_of(faces: FaceImages, options: Options) -> dict[str, JsonValue]:

@@ -130,7 +130,7 @@ def reliability_diagram(evaluation: Evaluation) -> Figure:
     figure = Figure(figsize=(5.5, 5.5))
     axes, histogram = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True)
     axes.plot([0, 100], [0, 100], color="grey", linestyle=":", label="perfectly calibrated")
-    size = 20 + 6 * np.sqrt(counts[filled])
+    size = 20 + counts[filled]
     axes.scatter(100 * confidence[filled], 100 * accuracy[filled], size, label="test images (area: how many)", zorder=3)
     axes.set(ylabel="accuracy, %", title=f"Expected calibration error {evaluation.figures.ece:.2%}")
     axes.legend()

@@ -42,6 +42,8 @@ class Report:
     lfw: bool
     """Whether the data set is Labeled Faces in the Wild."""
     data: dict[str, JsonValue]
+    strangers: str
+    """Who plays them."""
     metadata: ModelMetadata
     """What the exported file says of itself."""
     figures: Figures
@@ -125,7 +127,8 @@ A face whose highest similarity is under **{metadata.threshold:.3f}** is a stran
 
 ## Figures
 
-On test images and strangers that chose nothing: neither the epoch nor the temperature, the threshold or an option.
+On test images and strangers that chose nothing in this run: neither the epoch nor the temperature or the threshold.
+Strangers are {self.strangers}.
 Proportions have their counts and Wilson's 95 % interval.
 
 | figure | value |
@@ -151,9 +154,9 @@ threshold is chosen on other images of strangers than it is tested on. Exported 
   and doesn't say that a frame holds none.
 {LFW_LIMITS if self.lfw else ""}\
 - Recall differs between people (below). For groups that the data hardly holds nobody has measured it.
-- At its threshold {self.figures.accepted_strangers.value:.1%} of the strangers that tested it were taken for a known
-  person. Don't decide on access, identity or anybody's rights with it alone, and recognise only people who agreed to
-  it.
+- At its threshold {self.figures.accepted_strangers.value:.1%} of the strangers that tested it ({self.strangers}) were
+  taken for a known person. Don't decide on access, identity or anybody's rights with it alone, and recognise only
+  people who agreed to it.
 
 ## Licence of the weights
 

@@ -14,6 +14,7 @@ import seaborn as sns
 import torch
 from matplotlib.figure import Figure
 from optuna.trial import TrialState
+from tqdm import tqdm
 
 from facerec.learning.dataset import FaceImages
 from facerec.learning.distributed import world_size
@@ -59,7 +60,12 @@ def tune(faces: FaceImages, roles: Roles, options: Options, *, device: torch.dev
         choice = {name: trial.suggest_categorical(name, values) for name, values in GRID.items()}
         with tempfile.TemporaryDirectory(prefix="trial-", dir=options.checkpoints) as folder:
             chosen = dataclasses.replace(options, **choice, checkpoints=Path(folder), resume=False)
-            fitted = fit(faces, roles, chosen, fold=0, device=device)
+            try:
+                fitted = fit(faces, roles, chosen, fold=0, device=device)
+            except TrainingError as error:  # the loss of this combination is no number, or it needs too much memory
+                tqdm.write(f"{choice}: {error}")
+                trial.set_user_attr("best_epoch", 0)
+                return 0.0
         trial.set_user_attr("best_epoch", fitted.best_epoch)
         return fitted.history[fitted.best_epoch - 1].validation_accuracy
 

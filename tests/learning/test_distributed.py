@@ -12,7 +12,7 @@ import torch
 from facerec.learning import distributed
 from facerec.learning import fit as fit_module
 from facerec.learning.dataset import load_faces
-from facerec.learning.distributed import own_share
+from facerec.learning.distributed import own_share, process_group
 from facerec.learning.errors import OptionError
 from facerec.learning.options import Options
 from facerec.learning.roles import assign_roles
@@ -97,3 +97,11 @@ def test_a_batch_too_small_to_share_is_refused(small_options: Options, monkeypat
     roles = assign_roles(faces, min_images=5, seed=0, fold=0)
     with pytest.raises(OptionError, match="--batch-size is 12 and must be at least 16"):
         fit_module.fit(faces, roles, small_options, fold=0, device=torch.device("cpu"))
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with pytest.raises(OptionError, match="has 1 GPUs: start torchrun with --nproc-per-node=1"), process_group():
+        pass

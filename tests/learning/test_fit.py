@@ -98,6 +98,17 @@ def test_no_fold_of_an_unfinished_run_is_overwritten(faces: FaceImages, roles: R
     assert last.read_bytes() == there
 
 
+def test_a_run_that_was_stopped_between_folds_is_not_overwritten(
+    faces: FaceImages, roles: Roles, options: Options
+) -> None:
+    two = dataclasses.replace(options, folds=2)
+    fit(faces, roles, two, fold=0, device=CPU)
+    with pytest.raises(CheckpointError, match=r"fold-0 holds an unfinished run"):
+        fit(faces, roles, two, fold=0, device=CPU)
+    fit(faces, roles, two, fold=1, device=CPU)
+    fit(faces, roles, two, fold=0, device=CPU)
+
+
 def test_folds_of_a_run_before_are_not_taken_for_a_new_run_s(faces: FaceImages, roles: Roles, options: Options) -> None:
     fit(faces, roles, options, fold=0, device=CPU)
     fit(faces, roles, options, fold=1, device=CPU)
@@ -116,7 +127,7 @@ def test_resuming_needs_the_same_crop(
 ) -> None:
     fit(faces, roles, options, fold=0, device=CPU)
     monkeypatch.setitem(SHOWN, "input_size", 64)
-    with pytest.raises(CheckpointError, match=r"--input-size 160 \(now 64\)"):
+    with pytest.raises(CheckpointError, match=r"another version of this project, of input size 160 \(now 64\)"):
         fit(faces, roles, dataclasses.replace(options, resume=True), fold=0, device=CPU)
 
 
@@ -130,7 +141,7 @@ def test_resuming_needs_the_same_options(faces: FaceImages, roles: Roles, option
 def test_resuming_needs_the_same_pictures(faces: FaceImages, roles: Roles, options: Options) -> None:
     fit(faces, roles, options, fold=0, device=CPU)
     others = dataclasses.replace(faces, fingerprint="other pictures")
-    with pytest.raises(CheckpointError, match=r"of a run with other options: --data"):
+    with pytest.raises(CheckpointError, match=r"of another run: other pictures, or another locator"):
         fit(others, roles, dataclasses.replace(options, resume=True), fold=0, device=CPU)
 
 

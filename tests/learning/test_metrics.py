@@ -37,13 +37,19 @@ def test_calibration_error() -> None:
 
 
 def test_dir_counts_what_is_right_and_above_the_strangers() -> None:
-    strangers = np.linspace(0, 0.65, 100, dtype=np.float32)[:, None] * np.ones(3, dtype=np.float32)
-    at = {
-        rate: metrics.detection_and_identification(SIMILARITIES, LABELS, strangers, false_accept_rate=rate).count
-        for rate in (0.01, 0.1, 0.6)
-    }
-    # Right answers have 0.9, 0.7 and 0.3; 1 %, 10 % and 60 % of the strangers are above 0.643, 0.584 and 0.256.
-    assert at == {0.01: 2, 0.1: 2, 0.6: 3}
+    def at(rate: float, *highest: float) -> int:
+        similarities = np.array([0.0] * (100 - len(highest)) + list(highest), dtype=np.float32)
+        strangers = similarities[:, None].repeat(3, axis=1)
+        share = metrics.detection_and_identification(SIMILARITIES, LABELS, strangers, false_accept_rate=rate)
+        return share.count
+
+    # Right answers have 0.9, 0.7 and 0.3. Of 100 strangers one may pass at 1 %, ten at 10 %.
+    assert at(0.01, 0.95) == 3
+    assert at(0.01, 0.95, 0.8) == 1
+    assert at(0.01, 0.95, 0.7) == 1, "a similarity that a stranger has as well is no pass"
+    assert at(0.1, *[0.95] * 9, 0.8) == 3
+    assert at(0.1, *[0.95] * 9, 0.8, 0.6) == 2
+    assert at(0.1, *[0.95] * 11) == 0
 
 
 def test_auroc() -> None:

@@ -1,4 +1,5 @@
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any
 
@@ -62,3 +63,17 @@ def test_a_combination_that_two_machines_trained_counts_once(
     again = optuna.load_study(study_name=study.study_name, storage=f"sqlite:///{tmp_path / 'tuning.db'}")
     again.add_trial(again.trials[0])
     assert len(tune(faces, roles, options, device=torch.device("cpu"))) == 2
+
+
+def test_a_combination_that_can_not_be_trained_is_the_worst(
+    small_options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        module, "GRID", {"embedding_size": [128], "unfrozen_blocks": [0], "learning_rate": [1e-3, math.inf]}
+    )
+    options = dataclasses.replace(small_options, epochs=1, checkpoints=tmp_path)
+    faces = load_faces(options.data, data_dir=options.data_dir)
+    roles = assign_roles(faces, min_images=5, seed=0, fold=0)
+    trials = tune(faces, roles, options, device=torch.device("cpu"))
+    assert trials["learning_rate"].tolist() == [1e-3, math.inf]
+    assert trials["validation_accuracy"].tolist()[1] == 0

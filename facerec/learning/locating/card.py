@@ -12,7 +12,7 @@ def in_words(figures: LocatorFigures) -> dict[str, str]:
     return {
         f"faces of {SMALLEST} pixels and more found in mosaics": str(figures.recall),
         "located faces there that are faces; false ones of any size count": str(figures.precision),
-        "pictures without a face in which one was located": str(figures.face_free),
+        "composed pictures without a face in which one was located": str(figures.face_free),
         "test images named rightly, framed by their centre": str(figures.centre),
         "test images named rightly, framed by the locator": str(figures.auto),
         "test images in larger composed pictures named rightly": str(figures.scenes),

@@ -60,11 +60,16 @@ def fit_locator(faces: FaceImages, images: Indices, options: Options, *, device:
     Raises:
         CheckpointError: an unfinished run is in the way, or there is none to resume.
         TrainingError: the loss is no longer a number.
-        DataError: there are no images, or the backbone's weights can't be loaded.
+        DataError: there are no images, they may not be framed like LFW's, or the backbone's weights can't be loaded.
         OptionError: started by `torchrun`.
     """
     if world_size() > 1:
         raise OptionError("--locator trains in one process: start it without torchrun.")
+    if not faces.is_lfw() and options.framing != "centre":
+        raise DataError(
+            "--locator learns from frames that have the face in their middle, upright and about 45 % of their side, as "
+            "LFW's have: if your pictures are such, say so with --framing centre."
+        )
     if not len(images):
         raise DataError(
             "the locator learns from people who are neither known nor strangers, here none: raise --min-images."

@@ -48,12 +48,15 @@ def test_the_right_answer_costs_nothing_and_every_wrong_one_something() -> None:
         assert locating_loss(outputs, wanted).item() > least + 0.05
 
 
-@pytest.mark.parametrize(("unsure", "costs"), [(True, False), (False, True)])
-def test_a_find_where_nobody_labelled_is_not_punished(unsure: bool, costs: bool) -> None:
+@pytest.mark.parametrize(
+    ("unsure", "score", "costs"), [(True, 0.99, False), (False, 0.99, True), (True, 0.4, True), (True, 0.6, False)]
+)
+def test_a_sure_find_where_nobody_labelled_is_not_punished(unsure: bool, score: float, costs: bool) -> None:
     wanted = target(unsure)
     outputs = perfect(wanted)
-    outputs.logits[0, 2, 12] = 5
-    assert (locating_loss(outputs, wanted).item() > 1) == costs
+    least = locating_loss(outputs, wanted).item()
+    outputs.logits[0, 2, 12] = math.log(score / (1 - score))
+    assert (locating_loss(outputs, wanted).item() > least + 0.02) == costs
 
 
 def test_a_mosaic_without_faces_has_a_loss() -> None:
