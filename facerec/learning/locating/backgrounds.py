@@ -21,17 +21,19 @@ ROUND = [
 """Windows of which the corners are cut, with soft to hard edges; 0 to 255."""
 
 
-def face_free(faces: FaceImages, images: Indices, *, side: int, random: np.random.Generator) -> Image.Image:
+def face_free(
+    faces: FaceImages, images: Indices, *, side: int, random: np.random.Generator, pieces: bool = False
+) -> Image.Image:
     """A square picture of `side` pixels without a face, made of parts of some of `images` or of nothing at all.
 
-    What looks most like a face is in it, too: pieces of faces, one by one or in the wrong order.
+    With `pieces` it may hold what looks most like a face: eyes and mouths, one by one or in the wrong order.
     """
 
     def frame() -> Pixels:
         return np.asarray(faces.frames[random.choice(images)])
 
     def part() -> Image.Image:
-        return PARTS[random.choice(len(PARTS), p=(0.6, 0.2, 0.2))](frame(), random)
+        return PARTS[random.choice(len(PARTS), p=(0.6, 0.2, 0.2) if pieces else (1, 0, 0))](frame(), random)
 
     def motif() -> Image.Image:
         return _border(frame(), random) if random.random() < 0.6 else _drawn(64, random)

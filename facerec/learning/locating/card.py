@@ -50,7 +50,8 @@ the middle of its frames: eyebrows to chin, cheek to cheek.
 ## Figures
 
 On strangers' frames and known people's test images that it never learned from. Mosaics are composed of frames at
-random place, size and angle, {PICTURES} of them; proportions have their counts and Wilson's 95 % interval.
+random place, size and angle, {PICTURES} of them, over backgrounds like those of training but for the pieces of faces;
+proportions have their counts and Wilson's 95 % interval.
 
 | figure | value |
 |---|---|
@@ -59,10 +60,11 @@ random place, size and angle, {PICTURES} of them; proportions have their counts 
 ## How it learned
 
 From the frames of people who are neither known nor strangers, each of which has a face at a known place: pasted into
-pictures at random size, angle and light, one to many, over one another, in front of anything that is no face. Faces in
-the background of a frame, which nobody labelled, are not rewarded, and not punished once they are found. The first half
-of the strangers chose the threshold; which share of them it must find, and how the score of small faces falls, was
-settled after a look at the figures of the other half.
+pictures at random size, angle and light, one to many, over one another, in front of anything that is no face: borders of
+frames, textures, drawn things, single eyes and mouths, faces cut into squares in the wrong order. Faces in the background
+of a frame, which nobody labelled, are not rewarded, and not punished once they are found. The first half of the
+strangers chose the threshold; which share of them it must find, and how the score of small faces falls, was settled
+after a look at the figures of the other half.
 
 ## Limits of use
 

@@ -50,7 +50,8 @@ class Mosaics(Dataset[tuple[Tensor, Target]]):
 
     def __getitem__(self, number: int) -> tuple[Tensor, Target]:
         """The picture, uint8 `[320, 320, 3]`, and the target of mosaic `number`."""
-        mosaic = compose(self.faces, self.images, side=SIDE, random=np.random.default_rng([self.seed, number]))
+        random = np.random.default_rng([self.seed, number])
+        mosaic = compose(self.faces, self.images, side=SIDE, random=random, pieces=True)
         return torch.from_numpy(mosaic.picture.copy()), target_of(mosaic)
 
 

@@ -18,9 +18,14 @@ MIN_SIZE = 12
 """Smallest pasted face in pixels."""
 
 
-def compose(faces: FaceImages, images: Indices, *, side: int, random: np.random.Generator) -> Mosaic:
-    """A random mosaic of frames from `images`: one that fills the picture, some that are strewn, or a crowd in rows."""
-    canvas = Canvas(np.array(face_free(faces, images, side=side, random=random)))
+def compose(
+    faces: FaceImages, images: Indices, *, side: int, random: np.random.Generator, pieces: bool = False
+) -> Mosaic:
+    """A random mosaic of frames from `images`: one that fills the picture, some that are strewn, or a crowd in rows.
+
+    With `pieces` there may be pieces of faces in the background.
+    """
+    canvas = Canvas(np.array(face_free(faces, images, side=side, random=random, pieces=pieces)))
     if (layout := random.random()) < 0.3:
         _fill(canvas, faces.frames[random.choice(images)], random)
     else:
