@@ -41,6 +41,15 @@ class Face(NamedTuple):
         """The same face in the picture made `factor` times as large."""
         return self._replace(x=self.x * factor, y=self.y * factor, size=self.size * factor)
 
+    def overlap(self, other: Self) -> float:
+        """Intersection over union of the two upright squares, 0 to 1."""
+        width, height = (
+            min(a + self.size / 2, b + other.size / 2) - max(a - self.size / 2, b - other.size / 2)
+            for a, b in ((self.x, other.x), (self.y, other.y))
+        )
+        common = max(0.0, width) * max(0.0, height)
+        return common / (self.size**2 + other.size**2 - common)
+
 
 def centre_frame(picture: Image.Image) -> Frame:
     """The upright RGB centre square of `picture`, resized so that its shorter side is `FRAME_SIZE` pixels.

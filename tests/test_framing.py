@@ -154,3 +154,10 @@ def test_a_face_in_every_mode_is_rgb(mode: str, size: float) -> None:
 
 def test_around_a_transparent_face_it_is_white() -> None:
     assert cut_frame(Image.new("RGBA", (250, 250)), face()).min() == 255
+
+
+@pytest.mark.parametrize(
+    ("x", "size", "share"), [(50, 20, 1), (60, 20, 1 / 3), (70, 20, 0), (50, 10, 0.25), (300, 20, 0)]
+)
+def test_overlap(x: float, size: float, share: float) -> None:
+    assert Face(50, 50, 20, 0, 1).overlap(Face(x, 50, size, 0, 1)) == pytest.approx(share)

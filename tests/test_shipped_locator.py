@@ -12,7 +12,6 @@ from PIL import Image
 from facerec.framing import Face
 from facerec.learning.dataset import FaceImages
 from facerec.learning.locating.evaluate import evaluate_locator
-from facerec.learning.locating.matching import overlap
 from facerec.learning.roles import Roles
 from facerec.model_file import LocatorMetadata
 from facerec.serving.locator import Locator
@@ -59,7 +58,7 @@ def test_it_finds_the_face_of_a_photograph_at_any_scale(locator: Locator, scale:
     picture = photograph()
     picture = picture.resize((round(picture.width * scale), round(picture.height * scale)))
     (face,) = locator.locate(picture)
-    assert overlap(face, Face(scale * HOPPER.x, scale * HOPPER.y, scale * HOPPER.size, 0, 1)) > 0.5
+    assert face.overlap(HOPPER.scaled(scale)) > 0.5
 
 
 def test_it_finds_none_in_noise_and_plain_colours(locator: Locator) -> None:

@@ -2,11 +2,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from facerec.model_file import ModelFileError, checksum_path
 from facerec.serving.errors import InvalidOutput
-from facerec.serving.locator import Locator, prominence
+from facerec.serving.locator import CLOSE_SIDE, Locator, prominence
 from tests.serving.harness import photo
 from tests.toy_model import (
     TOY_FACE,
@@ -47,11 +48,39 @@ def test_every_mode_is_taken(finder: Locator, mode: str) -> None:
 
 def test_what_scores_under_the_threshold_is_no_face(finder: Locator) -> None:
     picture = Image.new("RGB", (96, 32))
-    for left, light in ((0, 110), (32, 140), (64, 10)):
+    for left, light in ((0, 110), (32, 200), (64, 10)):
         picture.paste((light, 0, light), (left, 0, left + 32, 32))
     assert [face.x for face in finder.locate(picture)] == [48]
     assert [face.x for face in finder.candidates(picture)] == [48, 16]
-    assert finder.candidates(picture)[0].score == pytest.approx(140 / 255, abs=1e-4)
+    assert finder.candidates(picture)[0].score == pytest.approx(200 / 255, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("close", "score"),
+    [
+        ((CLOSE_SIDE / 2, CLOSE_SIDE / 2, 87, 0, 0.9), (140 / 255 + 0.9) / 2),
+        ((CLOSE_SIDE / 2, CLOSE_SIDE / 2, 30, 0, 0.9), 140 / 255 / 2),
+        ((20, 20, 87, 0, 0.9), 140 / 255 / 2),
+    ],
+    ids=["there", "something smaller", "something beside"],
+)
+def test_what_is_in_doubt_is_looked_at_again_closer(
+    finder: Locator, monkeypatch: pytest.MonkeyPatch, close: tuple[float, ...], score: float
+) -> None:
+    looks: list[NDArray[np.uint8]] = []
+    run = finder.run
+
+    def looked(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        looks.append(image)
+        return run(image) if len(looks) == 1 else np.array([close], np.float32)
+
+    monkeypatch.setattr(finder, "run", looked)
+    picture = Image.new("RGB", (96, 32))
+    picture.paste((140, 0, 140), (32, 0, 64, 32))
+    (face,) = finder.candidates(picture)
+    assert face.score == pytest.approx(score, abs=1e-4)
+    assert [look.shape for look in looks] == [(32, 96, 3), (CLOSE_SIDE, CLOSE_SIDE, 3)]
+    assert (looks[1][CLOSE_SIDE // 2, CLOSE_SIDE // 2] == (140, 0, 140)).all()
 
 
 def test_the_most_prominent_face_is_the_first(finder: Locator) -> None:

@@ -5,6 +5,7 @@ import numpy as np
 from facerec.learning.locating.evaluate import PICTURES, LocatorFigures
 from facerec.learning.locating.matching import SMALLEST
 from facerec.model_file import LocatorMetadata
+from facerec.serving.locator import LOW, SURE
 
 
 def in_words(figures: LocatorFigures) -> dict[str, str]:
@@ -44,8 +45,9 @@ on {machine}. This page and `face_locator.json`, which holds the same figures fo
 | `image` | uint8 `[H, W, 3]` | an upright RGB picture of at most {metadata.long_side} pixels, sides multiples of 32 |
 | `faces` | float32 `[K, 5]` | x, y, size, angle, score: centre and side of the square in pixels, radians, 0 to 1 |
 
-What scores under **{metadata.threshold:.3f}** is no face. The square is the one that Labeled Faces in the Wild puts in
-the middle of its frames: eyebrows to chin, cheek to cheek.
+What scores under **{metadata.threshold:.3f}** is no face. What scores from {LOW} to {SURE} is cut out and looked at again,
+closer; its score is then the mean of both. The square is the one that Labeled Faces in the Wild puts in the middle of
+its frames: eyebrows to chin, cheek to cheek.
 
 ## Figures
 
@@ -60,10 +62,10 @@ proportions have their counts and Wilson's 95 % interval.
 ## How it learned
 
 From the frames of people who are neither known nor strangers, each of which has a face at a known place: pasted into
-pictures at random size, angle and light, one to many, over one another, in front of anything that is no face: borders of
-frames, textures, drawn things, single eyes and mouths, faces cut into squares in the wrong order. Faces in the background
-of a frame, which nobody labelled, are not rewarded, and not punished once they are found. The first half of the
-strangers chose the threshold; which share of them it must find, and how the score of small faces falls, was settled
+pictures at random size, angle and light, one to many, over one another, in front of anything that is no face: borders
+of frames, textures, drawn things, single eyes and mouths, faces cut into squares in the wrong order. Faces in the
+background of a frame, which nobody labelled, are not rewarded, and not punished once they are found. The first half of
+the strangers chose the threshold; which share of them it must find, and how the score of small faces falls, was settled
 after a look at the figures of the other half.
 
 ## Limits of use

@@ -13,7 +13,7 @@ from facerec.learning.dataset import FaceImages
 from facerec.learning.errors import TrainingError
 from facerec.learning.locating.backgrounds import face_free
 from facerec.learning.locating.canvas import Mosaic
-from facerec.learning.locating.matching import MIN_OVERLAP, Scores, look_for_faces, overlap
+from facerec.learning.locating.matching import MIN_OVERLAP, Scores, look_for_faces
 from facerec.learning.locating.mosaics import compose, scene
 from facerec.learning.metrics import Share
 from facerec.learning.roles import Indices, Roles
@@ -145,7 +145,7 @@ def _name(locator: Locator, recognizer: Recognizer, picture: Image.Image, wanted
     """The class of the most prominent face of `picture`, or of the one at `wanted`; -1 where it was not located."""
     located = locator.locate(picture)
     if wanted:
-        located = [face for face in located if overlap(face, wanted) >= MIN_OVERLAP]
+        located = [face for face in located if face.overlap(wanted) >= MIN_OVERLAP]
     if not located:
         return -1
     return int(recognizer.recognize(cut_frame(picture, located[0])[None]).similarities.argmax())
@@ -155,10 +155,10 @@ def _time_ratio(
     locator: Locator, recognizer: Recognizer, faces: FaceImages, roles: Roles, *, rounds: int = 30
 ) -> float:
     """Median time to locate over median time to recognise, measured in turns."""
-    frame = faces.frames[roles.test[:1]]
-    picture = Image.fromarray(frame[0]).resize((320, 320))
     times = []
-    for _ in range(rounds):
+    for image in roles.test[:rounds]:
+        frame = faces.frames[image][None]
+        picture = Image.fromarray(frame[0]).resize((320, 320))
         start = time.perf_counter()
         locator.candidates(picture)
         middle = time.perf_counter()

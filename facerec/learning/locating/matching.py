@@ -39,7 +39,7 @@ def look_for_faces(locator: Locator, pictures: Iterable[Mosaic]) -> Found:
         unmatched = list(range(len(mosaic.faces)))
         scores = np.zeros(len(mosaic.faces))
         for face in sorted(locator.candidates(Image.fromarray(mosaic.picture)), key=lambda face: -face.score):
-            overlaps = [overlap(face, mosaic.faces[k]) for k in unmatched]
+            overlaps = [face.overlap(mosaic.faces[k]) for k in unmatched]
             if overlaps and max(overlaps) >= MIN_OVERLAP:
                 k = unmatched.pop(int(np.argmax(overlaps)))
                 scores[k] = face.score
@@ -48,16 +48,6 @@ def look_for_faces(locator: Locator, pictures: Iterable[Mosaic]) -> Found:
                 false.append(face.score)
         hits += [score for score, face in zip(scores, mosaic.faces, strict=True) if face.size >= SMALLEST]
     return Found(np.array(hits), np.array(false), np.array(errors).reshape(-1, 4))
-
-
-def overlap(one: Face, other: Face) -> float:
-    """Intersection over union of two faces' upright squares."""
-    width, height = (
-        min(a + one.size / 2, b + other.size / 2) - max(a - one.size / 2, b - other.size / 2)
-        for a, b in ((one.x, other.x), (one.y, other.y))
-    )
-    common = max(0.0, width) * max(0.0, height)
-    return common / (one.size**2 + other.size**2 - common)
 
 
 def _errors(face: Face, true: Face) -> tuple[float, float, float, float]:

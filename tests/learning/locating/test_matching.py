@@ -4,7 +4,7 @@ from PIL import Image
 
 from facerec.framing import Face
 from facerec.learning.locating.canvas import Mosaic
-from facerec.learning.locating.matching import look_for_faces, overlap
+from facerec.learning.locating.matching import look_for_faces
 from facerec.serving.locator import Locator
 
 
@@ -23,13 +23,6 @@ def mosaic(*faces: Face) -> Mosaic:
     unsure = np.zeros((200, 200), bool)
     unsure[:, 100:] = True
     return Mosaic(np.zeros((200, 200, 3), np.uint8), list(faces), unsure)
-
-
-@pytest.mark.parametrize(
-    ("x", "size", "share"), [(50, 20, 1), (60, 20, 1 / 3), (70, 20, 0), (50, 10, 0.25), (300, 20, 0)]
-)
-def test_overlap(x: float, size: float, share: float) -> None:
-    assert overlap(Face(50, 50, 20, 0, 1), Face(x, 50, size, 0, 1)) == pytest.approx(share)
 
 
 def test_each_face_is_found_once_and_small_ones_do_not_count() -> None:
