@@ -45,9 +45,9 @@ on {machine}. This page and `face_locator.json`, which holds the same figures fo
 | `image` | uint8 `[H, W, 3]` | an upright RGB picture of at most {metadata.long_side} pixels, sides multiples of 32 |
 | `faces` | float32 `[K, 5]` | x, y, size, angle, score: centre and side of the square in pixels, radians, 0 to 1 |
 
-What scores under **{metadata.threshold:.3f}** is no face. What scores from {LOW} to {SURE} is cut out and looked at again,
-closer; its score is then the mean of both. The square is the one that Labeled Faces in the Wild puts in the middle of
-its frames: eyebrows to chin, cheek to cheek.
+What scores under **{metadata.threshold:.3f}** is no face. What scores from {LOW} to {SURE} is cut out and looked at
+again, closer; its score is then the mean of both. The square is the one that Labeled Faces in the Wild puts in the
+middle of its frames: eyebrows to chin, cheek to cheek.
 
 ## Figures
 
