@@ -14,7 +14,7 @@ from facerec.learning.options import Options
 from facerec.learning.plots import draw_run, save_figures
 from facerec.learning.report import Report
 from facerec.learning.roles import Roles
-from facerec.model_file import ModelMetadata, verify_checksum
+from facerec.model_file import ModelMetadata
 
 
 def publish(
@@ -79,8 +79,7 @@ def describe_frames(faces: FaceImages, options: Options) -> str:
     """What training and evaluation cut out of the pictures, in words."""
     if options.framing == "centre":
         return "the centre of each picture"
-    checksum = verify_checksum(options.framing)
     return (
-        f"the most prominent face that {options.framing.name} (SHA-256 {checksum[:16]}…) finds in each picture; "
+        f"the most prominent face that {options.framing.name} finds in each picture; "
         f"the centre of {len(faces.faceless):,} pictures, in which it finds none"
     )
