@@ -14,6 +14,9 @@ from facerec.model_file import LOCATOR_INPUT, LOCATOR_OUTPUTS, LOCATOR_STRIDE, L
 from facerec.serving.errors import InvalidOutput
 from facerec.serving.session import open_session
 
+SMALL = 28
+"""Pixels of a face, as it is looked at first, under which scores fall with its size: specks deceive more often than
+they are faces. The graph does so itself; a closer look must not forget it."""
 SURE, LOW = 0.7, 0.25
 """Scores of a first look from which it needs no second one, and under which it deserves none."""
 CLOSE_SIDE = 192
@@ -73,20 +76,19 @@ class Locator:
         small = mixable(picture).resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2)
         image = np.asarray(to_rgb(small))
         rows = self.run(np.pad(image, [(0, -side % LOCATOR_STRIDE) for side in image.shape[:2]] + [(0, 0)]))
-        rows[:, :3] *= scale
-        found = [Face(*row) for row in rows.tolist()]
-        judged = [
-            face if face.score >= SURE else self._look_closer(picture, face) for face in found if face.score >= LOW
-        ]
+        found = [Face(*row).scaled(scale) for row in rows.tolist()]
+        judged = [self._look_again(face, picture, scale) for face in found if face.score >= LOW]
         return sorted(judged, key=lambda face: -face.score)
 
-    def _look_closer(self, picture: Image.Image, face: Face) -> Face:
-        """`face` with a score that also says whether it is one when it is cut out like a frame of LFW."""
+    def _look_again(self, face: Face, picture: Image.Image, scale: float) -> Face:
+        """`face` with a score that, unless it is sure, also says whether it is one in a frame like LFW's."""
+        if face.score >= SURE:
+            return face
         frame = Image.fromarray(cut_frame(picture, face)).resize((CLOSE_SIDE, CLOSE_SIDE), Image.Resampling.BILINEAR)
-        rows = self.run(np.asarray(frame))
         middle = Face(CLOSE_SIDE / 2, CLOSE_SIDE / 2, CLOSE_SIDE * FACE_SIZE / FRAME_SIZE, 0, 1)
-        again = [there.score for there in (Face(*row) for row in rows.tolist()) if there.overlap(middle) >= SAME]
-        return face._replace(score=(face.score + max(again, default=0)) / 2)
+        close = [Face(*row) for row in self.run(np.asarray(frame)).tolist()]
+        again = max((there.score for there in close if there.overlap(middle) >= SAME), default=0.0)
+        return face._replace(score=(face.score + min(1, face.size / scale / SMALL) * again) / 2)
 
     def run(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The graph's answer for `image`, uint8 `[H, W, 3]` with sides that are multiples of 32: `[K, 5]`.

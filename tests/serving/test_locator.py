@@ -83,6 +83,17 @@ def test_what_is_in_doubt_is_looked_at_again_closer(
     assert (looks[1][CLOSE_SIDE // 2, CLOSE_SIDE // 2] == (140, 0, 140)).all()
 
 
+@pytest.mark.parametrize(("size", "score"), [(28, (0.5 + 0.8) / 2), (14, (0.5 + 0.5 * 0.8) / 2)])
+def test_a_closer_look_does_not_forget_that_specks_deceive(
+    finder: Locator, monkeypatch: pytest.MonkeyPatch, size: float, score: float
+) -> None:
+    middle = CLOSE_SIDE / 2
+    looks = iter([[48, 16, size, 0, 0.5], [middle, middle, 87, 0, 0.8]])
+    monkeypatch.setattr(finder, "run", lambda _: np.array([next(looks)], np.float32))
+    (face,) = finder.candidates(Image.new("RGB", (96, 32)))
+    assert face.score == pytest.approx(score)
+
+
 def test_the_most_prominent_face_is_the_first(finder: Locator) -> None:
     picture = photo((48, 80, "red"), (176, 80, "lime"), (240, 80, "blue"))
     picture.paste((200, 0, 200), (160, 64, 192, 96))  # less sure, yet in the middle

@@ -13,6 +13,7 @@ from torchvision.models import mobilenet_v3_large
 from torchvision.ops import nms
 
 from facerec.learning.network import normalise
+from facerec.serving.locator import SMALL
 
 STRIDE = 8
 """Pixels of the picture per cell of the outputs."""
@@ -24,8 +25,6 @@ MOST_FACES = 100
 OVERLAP = 0.4
 """Of two boxes that overlap more (intersection over union), the one with the lower score is dropped."""
 LOWEST_SCORE = 0.05
-SMALL = 28
-"""Pixels of a face under which its score falls with its size: specks deceive more often than they are faces."""
 PRIOR = -4.6
 """Logit of the score at the start: nearly every cell is no face's (RetinaNet, arXiv:1708.02002)."""
 
