@@ -145,7 +145,10 @@ def check_place(face: dict[str, Any]) -> None:
     """Raise CheckError unless it is said where a face is."""
     box, angle, score = (face.get(name) for name in ("box", "angle", "score"))
     require(
-        (isinstance(box, list) and len(box) == 4 and all(side >= 0 for side in box), f"{box} is no box of a face"),
+        (
+            isinstance(box, list) and len(box) == 4 and all(isinstance(side, int) and side >= 0 for side in box),
+            f"{box} is no box of a face",
+        ),
         (isinstance(angle, int | float) and abs(angle) <= 180, f"{angle} is no angle of a face in degrees"),
         (isinstance(score, int | float) and 0 <= score <= 1, f"{score} is no score of a face"),
     )

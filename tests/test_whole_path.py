@@ -167,6 +167,7 @@ FACE = {
         ([FACE], "no JSON object: is this the service?"),
         (FACE, "it has no list of faces"),
         (FACE | {"faces": [FACE | {"box": [-5, 2, 3, 4]}]}, "[-5, 2, 3, 4] is no box of a face"),
+        (FACE | {"faces": [FACE | {"box": ["1", 2, 3, 4]}]}, "['1', 2, 3, 4] is no box of a face"),
         (FACE | {"faces": [FACE | {"angle": 9999}]}, "9999 is no angle"),
         (FACE | {"faces": [FACE | {"score": 9}]}, "9 is no score"),
         (FACE | {"faces": [FACE | {"similarity": 0.2}]}, "it is not that of its first face"),

@@ -38,7 +38,7 @@ def look_for_faces(locator: Locator, pictures: Iterable[Mosaic]) -> Found:
     for mosaic in pictures:
         unmatched = list(range(len(mosaic.faces)))
         scores = np.zeros(len(mosaic.faces))
-        for face in sorted(locator.candidates(Image.fromarray(mosaic.picture)), key=lambda face: -face.score):
+        for face in locator.candidates(Image.fromarray(mosaic.picture)):
             overlaps = [face.overlap(mosaic.faces[k]) for k in unmatched]
             if overlaps and max(overlaps) >= MIN_OVERLAP:
                 k = unmatched.pop(int(np.argmax(overlaps)))
