@@ -26,7 +26,7 @@ from facerec.learning.roles import Roles
 
 GRID: dict[str, list[Any]] = {
     "embedding_size": [128, 256, 512],
-    "unfrozen_blocks": [0, 3],
+    "unfrozen_blocks": [0, 3, Options.unfrozen_blocks],
     "learning_rate": [1e-4, 1e-3, 3e-3],
 }
 
