@@ -1,5 +1,6 @@
 """A folder of people becomes an array of frames, made once and kept in a cache."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -33,7 +34,7 @@ class FaceImages:
         paths: `[M]` `NAME/FILE` of each picture.
         names: `[I]` the people, sorted.
         identities: int64 `[M]`, index into `names` of each picture.
-        unreadable: pictures that were skipped, each with the reason.
+        skipped: pictures that can't be read, and copies of others, each with the reason.
         faceless: pictures in which a locator found no face, so that their frames are their centres.
         fingerprint: changes with any picture, and with the locator.
     """
@@ -42,7 +43,7 @@ class FaceImages:
     paths: list[str]
     names: list[str]
     identities: NDArray[np.int64]
-    unreadable: dict[str, str]
+    skipped: dict[str, str]
     faceless: list[str]
     fingerprint: str
 
@@ -117,32 +118,44 @@ def _name(picture: Path, root: Path) -> str:
     return os.fsencode(picture.relative_to(root).as_posix()).decode(errors="replace")
 
 
+def _copies(pictures: list[Path]) -> dict[Path, Path]:
+    """The pictures whose bytes are those of an earlier one, each with that one: both train and test would hold them."""
+    first: dict[bytes, Path] = {}
+    copies: dict[Path, Path] = {}
+    for picture in pictures:
+        with contextlib.suppress(OSError):  # said where it is decoded
+            original = first.setdefault(hashlib.sha256(picture.read_bytes()).digest(), picture)
+            if original != picture:
+                copies[picture] = original
+    return copies
+
+
 def _write_cache(cache: Path, root: Path, pictures: list[Path], locator: Locator | None) -> None:
     """Frames go to `cache`, their paths and what is to be said of some to a JSON file beside it."""
     cache.parent.mkdir(parents=True, exist_ok=True)
     unfinished = cache.with_suffix(f".{os.getpid()}.unfinished")
     paths: list[str] = []
     faceless: list[str] = []
-    unreadable: dict[str, str] = {}
+    skipped: dict[str, str] = {}
     try:
         # Written in sequence, not through a memory map: a full disk is then an error instead of a crash (SIGBUS).
         with unfinished.open("wb") as file:
             header = {"descr": "|u1", "fortran_order": False, "shape": (len(pictures), FRAME_SIZE, FRAME_SIZE, 3)}
             np.lib.format.write_array_header_1_0(file, header)
-            for picture, framed in zip(pictures, _frames(pictures, locator), strict=True):
+            for picture, framed in zip(pictures, _frames(pictures, root, locator), strict=True):
                 name = _name(picture, root)
                 if isinstance(framed, str):
-                    unreadable[name] = framed
+                    skipped[name] = framed
                     continue
                 frame, faced = framed
                 paths.append(name)
                 file.write(frame.data)
                 if not faced:
                     faceless.append(name)
-            if unreadable:
+            if skipped:
                 file.seek(0)
                 np.lib.format.write_array_header_1_0(file, header | {"shape": (len(paths), FRAME_SIZE, FRAME_SIZE, 3)})
-        listed = {"paths": paths, "unreadable": unreadable, "faceless": faceless}
+        listed = {"paths": paths, "skipped": skipped, "faceless": faceless}
         cache.with_suffix(".json").write_text(json.dumps(listed))
         unfinished.replace(cache)
     except OSError as error:
@@ -152,10 +165,13 @@ def _write_cache(cache: Path, root: Path, pictures: list[Path], locator: Locator
         unfinished.unlink(missing_ok=True)
 
 
-def _frames(pictures: list[Path], locator: Locator | None) -> Iterator[tuple[Frame, bool] | str]:
-    """The frame of each picture in order and whether it has its face, or why the picture can't be read."""
+def _frames(pictures: list[Path], root: Path, locator: Locator | None) -> Iterator[tuple[Frame, bool] | str]:
+    """The frame of each picture in order and whether it has its face, or why the picture is skipped."""
+    copies = _copies(pictures)
 
     def frame(path: Path) -> tuple[Frame, bool] | str:
+        if original := copies.get(path):
+            return f"a copy of {_name(original, root)}"
         try:
             with Image.open(path) as picture:
                 if locator is None:
@@ -186,6 +202,6 @@ def _read_cache(cache: Path) -> FaceImages:
     except (OSError, ValueError, KeyError) as error:
         raise DataError(f"{cache} is damaged ({error}): delete it and run the command again.") from error
     if not paths:
-        raise DataError(f"not one picture could be read, for example {next(iter(listed['unreadable'].items()))}.")
+        raise DataError(f"not one picture could be read, for example {next(iter(listed['skipped'].items()))}.")
     names, identities = np.unique([path.split("/")[0] for path in paths], return_inverse=True)
-    return FaceImages(frames, paths, names.tolist(), identities, listed["unreadable"], listed["faceless"], cache.stem)
+    return FaceImages(frames, paths, names.tolist(), identities, listed["skipped"], listed["faceless"], cache.stem)

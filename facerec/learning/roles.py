@@ -121,8 +121,7 @@ def describe_data(faces: FaceImages, roles: Roles) -> dict[str, JsonValue]:
     mean, deviation = channel_statistics(faces, np.array(known))
     return {
         "pictures": f"{len(faces.paths):,} of {len(faces.names):,} people",
-        "unreadable pictures, skipped": ", ".join(f"{name} ({why})" for name, why in faces.unreadable.items())
-        or "none",
+        "pictures skipped": ", ".join(f"{name} ({why})" for name, why in faces.skipped.items()) or "none",
         "known people": f"{len(roles.people):,} with {len(known):,} images",
         "known people's images": f"{train:,} train, {validation:,} validation, {test:,} test",
         "other people, training only": f"{roles.other_people:,} with {len(roles.others):,} images",

@@ -105,9 +105,18 @@ def test_unreadable_pictures_are_named_and_skipped(tmp_path: Path) -> None:
     whole = (folder / "Person_01" / "0000.jpg").read_bytes()
     (folder / "Person_01" / "0000.jpg").write_bytes(whole[: len(whole) // 2])
     faces = load_faces(folder, data_dir=tmp_path / "data")
-    assert list(faces.unreadable) == ["Person_00/0001.jpg", "Person_01/0000.jpg"]
+    assert list(faces.skipped) == ["Person_00/0001.jpg", "Person_01/0000.jpg"]
     assert faces.identities.tolist() == [0, 0, 1]
     assert len(faces.frames) == 3
+
+
+def test_copies_are_named_and_skipped(tmp_path: Path) -> None:
+    folder = draw_people(tmp_path / "people", [2, 2])
+    for copy in ("Person_00/copy.png", "Person_01/0000.png"):
+        (folder / copy).write_bytes((folder / "Person_00" / "0001.jpg").read_bytes())
+    faces = load_faces(folder, data_dir=tmp_path / "data")
+    assert faces.skipped == dict.fromkeys(["Person_00/copy.png", "Person_01/0000.png"], "a copy of Person_00/0001.jpg")
+    assert faces.identities.tolist() == [0, 0, 1, 1]
 
 
 def test_what_else_lies_in_a_folder_is_no_picture(tmp_path: Path) -> None:
@@ -121,7 +130,7 @@ def test_what_else_lies_in_a_folder_is_no_picture(tmp_path: Path) -> None:
     faces = load_faces(folder, data_dir=tmp_path / "data")
     assert faces.names == ["Person_00", "Person_01"]
     assert len(faces.paths) == 5
-    assert not faces.unreadable
+    assert not faces.skipped
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are Unicode")
@@ -140,7 +149,7 @@ def test_whatever_pillow_raises_skips_one_picture(tmp_path: Path) -> None:
     exif = b"Exif\0\0MM\0*" + struct.pack(">I", 8) + entries
     Image.new("RGB", (300, 300)).save(folder / "Person_00" / "odd.jpg", exif=exif)
     faces = load_faces(folder, data_dir=tmp_path / "data")
-    assert list(faces.unreadable) == ["Person_00/odd.jpg"]
+    assert list(faces.skipped) == ["Person_00/odd.jpg"]
     assert len(faces.paths) == 5
 
 

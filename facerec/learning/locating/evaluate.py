@@ -1,5 +1,6 @@
 """Choose the locator's threshold on some strangers, and measure it on others and on the known people's test images."""
 
+import math
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -69,7 +70,8 @@ def choose_threshold(locator: Locator, faces: FaceImages, images: Indices, *, se
         TrainingError: it doesn't find that many at any threshold.
     """
     found = look_for_faces(locator, mosaics(faces, images, seed=seed))
-    threshold = round(float(np.quantile(found.hits, 1 - RECALL, method="lower")), 4)
+    lowest = float(np.quantile(found.hits, 1 - RECALL, method="lower"))
+    threshold = math.floor(1e4 * lowest) / 1e4  # rounded up it would lose that face
     if not threshold:  # the score of a face that was not found
         raise TrainingError(
             f"the locator finds {np.mean(found.hits > 0):.1%} of the faces in mosaics, and {RECALL:.0%} are needed: "
