@@ -21,7 +21,7 @@ from facerec.model_file import ModelFileError
 from facerec.serving.locator import Locator
 
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
-CACHE_VERSION = 3
+CACHE_VERSION = 4
 """To be raised when the same pictures would be framed differently."""
 
 
