@@ -17,7 +17,7 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import requests
 import tyro
@@ -116,7 +116,9 @@ def ask(service: str, url: str, framing: str | None) -> dict[str, Any]:
     except (requests.exceptions.SSLError, requests.exceptions.InvalidSchema) as error:
         raise CheckError(f"--service {service} can't be asked: {error}") from error
     except requests.RequestException as error:
-        raise CheckError(f"no service at {service}: start it with `uv run fastapi run predict.py`") from error
+        raise CheckError(
+            f"no service at {service}: `uv run --no-default-groups fastapi run predict.py` starts one here"
+        ) from error
     if not isinstance(answer, dict):
         raise CheckError(f"{service} answered with {response.status_code} and no JSON object: is this the service?")
     if response.status_code != requests.codes.ok:
@@ -129,9 +131,13 @@ def check(answer: dict[str, Any]) -> None:
     if not isinstance(answer, dict) or not isinstance(predictions := answer.get("predictions"), dict):
         raise CheckError("the answer is not well-formed: predictions are missing")
     probabilities = list(predictions.values())
-    known = answer.get("similarity", 0) >= answer.get("threshold", 0)
     require(
         (answer.keys() >= FIELDS, f"a field is missing: {FIELDS - answer.keys()}"),
+        (all(map(is_number, probabilities)), "a probability is no number"),
+        (all(is_number(answer.get(name)) for name in ("similarity", "threshold")), "a similarity is no number"),
+    )
+    known = answer["similarity"] >= answer["threshold"]
+    require(
         (len(predictions) > 1, "predictions hold fewer than two people"),
         (math.isclose(sum(probabilities), 1, abs_tol=1e-3), f"probabilities sum to {sum(probabilities)}, not to 1"),
         (probabilities == sorted(probabilities, reverse=True), "predictions are not sorted, largest first"),
@@ -149,9 +155,14 @@ def check_place(face: dict[str, Any]) -> None:
             isinstance(box, list) and len(box) == 4 and all(isinstance(side, int) and side >= 0 for side in box),
             f"{box} is no box of a face",
         ),
-        (isinstance(angle, int | float) and abs(angle) <= 180, f"{angle} is no angle of a face in degrees"),
-        (isinstance(score, int | float) and 0 <= score <= 1, f"{score} is no score of a face"),
+        (is_number(angle) and abs(angle) <= 180, f"{angle} is no angle of a face in degrees"),
+        (is_number(score) and 0 <= score <= 1, f"{score} is no score of a face"),
     )
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a JSON value is a number."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def require(*promises: tuple[bool, str]) -> None:

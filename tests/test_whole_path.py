@@ -151,7 +151,8 @@ def test_the_service_answers_test_py(run: Options, drawn_people: Path) -> None:
 def test_test_py_without_a_service_says_so_in_one_line() -> None:
     result = command("test.py", "--service", "http://127.0.0.1:9")
     assert result.returncode == 1
-    assert result.stderr == "test.py: no service at http://127.0.0.1:9: start it with `uv run fastapi run predict.py`\n"
+    start = "`uv run --no-default-groups fastapi run predict.py` starts one here"
+    assert result.stderr == f"test.py: no service at http://127.0.0.1:9: {start}\n"
 
 
 FACE = {
@@ -173,6 +174,8 @@ FACE = {
         (FACE | {"faces": [FACE | {"similarity": 0.2}]}, "it is not that of its first face"),
         (FACE | {"faces": [], "identity": "Ada"}, "identity contradicts the threshold"),
         (FACE | {"faces": [], "predictions": {"Ada": 0.6, "Bea": 0.5}}, "probabilities sum to 1.1"),
+        (FACE | {"faces": [], "predictions": {"Ada": 0.6, "Bea": "0.4"}}, "a probability is no number"),
+        (FACE | {"faces": [], "similarity": None}, "a similarity is no number"),
     ],
 )
 def test_test_py_finds_what_is_wrong_with_an_answer(answer: object, wrong: str | None) -> None:

@@ -72,7 +72,7 @@ def toy_metadata() -> ModelMetadata:
         threshold=TOY_THRESHOLD,
         false_accept_rate=0.01,
         temperature=TOY_TEMPERATURE,
-        figures={"top1": 0.9},
+        figures={"top_1": 0.9},
         configuration={},
         licence="public domain",
     )

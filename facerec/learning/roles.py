@@ -71,7 +71,7 @@ def assign_roles(faces: FaceImages, *, min_images: int, seed: int, fold: int) ->
     if len(known) < 2:
         raise DataError(
             f"{len(known)} of {len(faces.names)} people have {min_images} pictures or more, and 2 are needed: "
-            "add pictures, or lower --min-images."
+            "add pictures, or lower --min-images." + _skipped(faces)
         )
     parts = [_split(np.flatnonzero(faces.identities == k), faces.names[k], seed=seed, fold=fold) for k in known]
     train, validation, test = (np.concatenate(images) for images in zip(*parts, strict=True))
@@ -103,6 +103,14 @@ def assign_roles(faces: FaceImages, *, min_images: int, seed: int, fold: int) ->
         strangers_chosen=strangers_chosen,
         strangers_test=strangers_test,
     )
+
+
+def _skipped(faces: FaceImages) -> str:
+    """How many pictures were skipped and why the first was, where any were."""
+    if not faces.skipped:
+        return ""
+    name, why = next(iter(faces.skipped.items()))
+    return f" Pictures that were skipped: {len(faces.skipped)}, of which the first is {name} ({why})."
 
 
 def _split(images: Indices, name: str, *, seed: int, fold: int) -> tuple[Indices, Indices, Indices]:

@@ -69,14 +69,14 @@ class Identification(BaseModel):
         examples=["Serena_Williams"],
     )
     similarity: float = Field(description="Cosine similarity to `top_class`, -1 to 1.", examples=[0.71])
-    threshold: float = Field(description="The similarity under which a face is a stranger's.", examples=[0.43])
+    threshold: float = Field(description="The similarity under which a face is a stranger's.", examples=[0.48])
     top_class: str = Field(description="The most probable of the known people.", examples=["Serena_Williams"])
     top_score: float = Field(
         description="The probability of `top_class` if it is one of the known people.", examples=[0.97]
     )
     predictions: dict[str, float] = Field(
         description="The probability of each of the known people, largest first.",
-        examples=[{"Serena_Williams": 0.97, "Venus_Williams": 0.02}],
+        examples=[{"Serena_Williams": 0.97, "Jennifer_Capriati": 0.02}],
     )
 
     @classmethod

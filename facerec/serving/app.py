@@ -1,13 +1,12 @@
 """The FastAPI application."""
 
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartParser
 
@@ -17,6 +16,7 @@ from facerec.serving.errors import Unauthorized
 from facerec.serving.fetch import Fetcher, Resolve, look_up
 from facerec.serving.gate import Gate
 from facerec.serving.intake import Intake
+from facerec.serving.key import Key
 from facerec.serving.locator import Locator
 from facerec.serving.memory import give_back_freed_memory
 from facerec.serving.metrics import Metrics
@@ -44,6 +44,7 @@ def create_app(
     `resolve` finds the addresses of a host, `ca_file` holds the certificate authorities to trust instead of the usual
     ones, `write_log` takes the JSON line of each request.
     """
+    key = Key(settings.api_key)
     metrics = Metrics()
     MultiPartParser.spool_max_size = settings.max_body_bytes  # bodies are in memory: no file needs to be written
 
@@ -73,6 +74,7 @@ def create_app(
     app.add_exception_handler(HTTPException, raise_service_error)
     app.add_middleware(
         Intake,
+        check=key.check,
         max_bytes=settings.max_body_bytes,
         seconds=settings.body_seconds,
         max_bodies=settings.max_bodies,
@@ -81,7 +83,7 @@ def create_app(
     guard: dict[str, Any] = {}
     if settings.api_key:
         guard = {
-            "dependencies": [Depends(_require(settings.api_key.get_secret_value()))],
+            "dependencies": [Depends(HTTPBearer(auto_error=False)), Depends(_require(key))],
             "responses": documented(Unauthorized),
         }
     for router in (recognition, model, operation):
@@ -91,14 +93,10 @@ def create_app(
     return app
 
 
-def _require(key: str) -> Callable[..., Awaitable[None]]:
+def _require(key: Key) -> Callable[[Request], Awaitable[None]]:
     """A dependency that lets only callers with `key` pass."""
 
-    async def check(
-        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))],
-    ) -> None:
-        given = credentials.credentials if credentials else ""
-        if not secrets.compare_digest(given.encode(), key.encode()):
-            raise Unauthorized
+    async def check(request: Request) -> None:
+        key.check(request.headers)
 
     return check

@@ -42,7 +42,7 @@ class ModelCard(BaseModel):
     calibrated_threshold: float = Field(description="The threshold that training found.")
     false_accept_rate: Proportion = Field(description="Share of strangers whom `calibrated_threshold` lets pass.")
     temperature: float
-    figures: dict[str, float] = Field(description="Test figures, as shares of 1.", examples=[{"top1": 0.98}])
+    figures: dict[str, float] = Field(description="Test figures, as shares of 1.", examples=[{"top_1": 0.98}])
     licence: str
     locator: LocatorCard
 

@@ -1,6 +1,7 @@
 """From bytes that a stranger sent to an upright picture, or to one of the typed errors."""
 
 import io
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,11 @@ _TURNED = frozenset({5, 6, 7, 8})
 _MAX_SCANS = 64
 """A progressive JPEG has ten scans; each more costs milliseconds a megapixel, and a file can hold thousands
 (libjpeg-turbo, "Two Issues with the JPEG Standard")."""
-_START_OF_SCAN = b"\xff\xda"
+_MAX_SEGMENTS = 2_000
+"""Of a JPEG, its scans included; a large colour profile takes 255."""
+_MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")
+"""The start of a segment of a JPEG, its end, or that of the picture; within a scan it is none of the pixels' bytes."""
+_START, _END, _SCAN = b"\xd8", b"\xd9", b"\xda"
 
 Image.preinit()  # registers the other formats now; the first picture need not wait for it
 # What Pillow finds odd in a file would be printed, and kept for ever, once for each file that a stranger thinks out.
@@ -64,7 +69,7 @@ class PictureFile:
             """Width and height in pixels as the header has them, before turning upright."""
             if picture.width * picture.height > max_pixels:
                 raise TooManyPixels.over(max_pixels)
-            if picture.format in {"JPEG", "MPO"} and data.count(_START_OF_SCAN) > _MAX_SCANS:
+            if picture.format in {"JPEG", "MPO"} and _scans(data) > _MAX_SCANS:
                 raise UnsupportedPicture
 
     def decode(self, *, shrink: int = 1) -> Picture:
@@ -95,3 +100,21 @@ class PictureFile:
             raise
         except Exception:  # Pillow's decoders raise what they like on broken data: OSError, ValueError, struct.error
             raise UnsupportedPicture from None
+
+
+def _scans(jpeg: bytes) -> int:
+    """How many scans a JPEG has up to its end, behind which a phone may have put a film (ITU-T T.81, annex B).
+
+    Raises:
+        UnsupportedPicture: it has more segments than any camera writes.
+    """
+    scans = place = 0
+    for _ in range(_MAX_SEGMENTS):
+        marker = _MARKER.search(jpeg, place)
+        if not marker or marker[1] == _END:
+            return scans
+        scans += marker[1] == _SCAN
+        place = marker.end()
+        if marker[1] != _START:
+            place += int.from_bytes(jpeg[place : place + 2])
+    raise UnsupportedPicture

@@ -178,8 +178,8 @@ class NoFace(PictureError):
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     code = "no_face"
     message = (
-        "No face was found: send a picture with an upright face of at least about 20 pixels, or framing=centre with a "
-        "picture that is already cropped to a face."
+        "No face was found: send a picture with an upright face that measures at least about a twenty-fifth of the "
+        "longer side, or framing=centre with a picture that is already cropped to a face."
     )
 
 

@@ -1,8 +1,8 @@
-"""Request bodies: at most so many bytes each and together, within so many seconds."""
+"""Request bodies: of callers who may ask, at most so many bytes each and together, within so many seconds."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -26,12 +26,16 @@ class ClientGone(Exception):
 class Intake:
     """Reads the whole body before the application sees the request: what follows never waits for the caller.
 
+    `check` judges a request by its headers before any room is kept for it, and raises what is to be answered instead.
     A request that is in progress counts with the bytes that its body may come to, `max_bytes` if it does not say; all
     together may come to `max_bodies` times `max_bytes`.
     """
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int, seconds: float, max_bodies: int) -> None:
+    def __init__(
+        self, app: ASGIApp, *, check: Callable[[Headers], None], max_bytes: int, seconds: float, max_bodies: int
+    ) -> None:
         self._app = app
+        self._check = check
         self._max_bytes = max_bytes
         self._seconds = seconds
         self._room = max_bodies * max_bytes
@@ -42,11 +46,10 @@ class Intake:
             return
         headers = Headers(scope=scope)
         size = max(int(headers.get("content-length", self._max_bytes)), _LEAST_BYTES)
-        if size > self._max_bytes:
-            await _refuse(RequestTooLarge.over(self._max_bytes), scope, receive, send)
-            return
-        if size > self._room:
-            await _refuse(Overloaded(), scope, receive, send)
+        try:
+            self._admit(headers, size)
+        except ServiceError as error:
+            await _refuse(error, scope, receive, send)
             return
         self._room -= size
         try:
@@ -57,6 +60,14 @@ class Intake:
         finally:
             self._room += size
         await _refuse(refusal, scope, receive, send)
+
+    def _admit(self, headers: Headers, size: int) -> None:
+        """Raise what a request that brings `size` bytes is refused with before they are read."""
+        self._check(headers)
+        if size > self._max_bytes:
+            raise RequestTooLarge.over(self._max_bytes)
+        if size > self._room:
+            raise Overloaded
 
     async def _read(self, receive: Receive, headers: Headers) -> Receive:
         """What `receive` gives, but with the whole body first: nothing but that holds on to it."""

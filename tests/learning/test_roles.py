@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -58,6 +60,9 @@ def test_one_known_person_is_too_few() -> None:
     faces = faces_with({"Ann": 20, "Bob": 19, "Cid": 1, "Dee": 1})
     with pytest.raises(DataError, match=r"1 of 4 people have 20 pictures or more, and 2 are needed"):
         assign_roles(faces, min_images=20, seed=0, fold=0)
+    skipped = dataclasses.replace(faces, skipped={"Bob/9.jpg": "a copy of Bob/1.jpg", "Cid/2.jpg": "no picture"})
+    with pytest.raises(DataError, match=r"skipped: 2, of which the first is Bob/9.jpg \(a copy of Bob/1.jpg\)"):
+        assign_roles(skipped, min_images=20, seed=0, fold=0)
 
 
 def test_without_strangers_some_of_the_others_play_them() -> None:

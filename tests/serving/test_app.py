@@ -1,4 +1,6 @@
+import contextlib
 import json
+import socket
 import statistics
 import threading
 import time
@@ -130,7 +132,7 @@ def test_people_and_model_say_what_is_loaded(service: str, model: Path, finder: 
     assert people[0].items() >= {"training_images": 20, "test_recall": 0.8}.items()
     card = requests.get(f"{service}/model", timeout=9).json()
     checksum = Recognizer.load(model, threads=1).checksum
-    assert (card["sha256"], card["people"], card["figures"]) == (checksum, 3, {"top1": 0.9})
+    assert (card["sha256"], card["people"], card["figures"]) == (checksum, 3, {"top_1": 0.9})
     assert requests.get(f"{service}/readyz", timeout=9).json() == {
         "status": "ready",
         "sha256": checksum,
@@ -263,6 +265,19 @@ def test_with_a_key_only_its_holders_pass(serve: Service, model: Path) -> None:
     assert post(f"{service}/predict", {"url": data_url(picture())}).status_code == 401
     for path in ("/healthz", "/readyz", "/docs", "/openapi.json"):
         assert requests.get(service + path, timeout=9).status_code == 200
+
+
+def test_without_the_key_nobody_takes_the_room_of_bodies(serve: Service, model: Path) -> None:
+    service = serve(Settings.model_validate({"model": model, "api_key": "right", "max_fetches": 1, "max_waiting": 1}))
+    host, port = service.removeprefix("http://").split(":")
+    with contextlib.ExitStack() as stack:
+        for _ in range(16):
+            connection = stack.enter_context(socket.create_connection((host, int(port)), timeout=9))
+            connection.sendall(b"POST /predict/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n")
+            assert b"401" in connection.recv(99)
+        headers = {"Authorization": "Bearer right"}
+        answer = requests.post(f"{service}/predict", json={"url": data_url(picture())}, headers=headers, timeout=9)
+        assert answer.status_code == 200
 
 
 # The document

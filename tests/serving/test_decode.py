@@ -1,6 +1,8 @@
+import contextlib
 import struct
 import subprocess
 import sys
+import time
 import zlib
 
 import numpy as np
@@ -131,6 +133,21 @@ def test_a_jpeg_of_thousands_of_scans_is_refused() -> None:
     assert opened(data[:start] + scan * most + data[start:])
     with pytest.raises(UnsupportedPicture):
         opened(data[:start] + scan * (most + 1) + data[start:])
+
+
+def test_what_follows_the_end_of_a_jpeg_is_not_looked_at() -> None:
+    thumbnail = saved(Image.new("RGB", (8, 8)), "JPEG")
+    data = saved(Image.new("RGB", (64, 64)), "JPEG", exif=b"Exif\0\0" + thumbnail)
+    assert opened(data + b"\xff\xda" * 1000).size == (64, 64)
+
+
+@pytest.mark.parametrize("inside", [b"\xff\xfe\0\2" * 2_000, b"\xff" * 5_000_000, b"\xff\xfe\0\0" * 2_000])
+def test_a_jpeg_of_endless_segments_is_judged_at_once(inside: bytes) -> None:
+    data = saved(Image.new("RGB", (64, 64)), "JPEG")
+    start = time.monotonic()
+    with contextlib.suppress(UnsupportedPicture):
+        opened(data[:2] + inside + data[2:])
+    assert time.monotonic() - start < 2
 
 
 def test_what_pillow_finds_odd_is_neither_printed_nor_kept() -> None:
