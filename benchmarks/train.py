@@ -1,6 +1,6 @@
 """The speed of training, against the bare step that it can't be faster than, and of the preparation of the data.
 
-    uv run -m benchmarks.train                          about 3 minutes on two CPU cores
+    uv run -m benchmarks.train                          about 6 minutes on two CPU cores
     uv run -m benchmarks.train --data my_people/ --min-images 5
 
 Prepares LFW, which `train.py` has downloaded to data/lfw-funneled.tgz, or another archive or folder of people, in a

@@ -1,17 +1,24 @@
 """The shipped model on real faces: its report is true."""
 
 import json
+import shlex
 from typing import Any
 
 import numpy as np
 import pytest
+import requests
+import tyro
 from numpy.typing import NDArray
 
+from facerec.learning.archive import extract
 from facerec.learning.dataset import FaceImages
+from facerec.learning.options import Options
 from facerec.learning.roles import Roles, channel_statistics
 from facerec.model_file import ModelMetadata
 from facerec.serving.recognizer import Recognition, Recognizer
-from tests.shipped import MODEL, needs_lfw
+from facerec.serving.settings import Settings
+from tests.serving.harness import running
+from tests.shipped import LFW, LOCATOR, MODEL, ROOT, needs_lfw
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +82,29 @@ def test_strangers_are_rejected_at_the_reported_rate(
     accepted = int((highest >= recognizer.metadata.threshold).sum())
     assert len(highest) == report["figures"]["accepted_strangers"]["of"]
     assert abs(accepted - report["figures"]["accepted_strangers"]["count"]) <= 1
+
+
+@needs_lfw
+def test_the_service_names_the_test_images_as_the_report_says(
+    framed_lfw: FaceImages, lfw_roles: Roles, report: dict[str, Any]
+) -> None:
+    people = next(extract(LFW, ROOT / "data").glob("*/Aaron_Eckhart")).parent
+    wrong, accepted = set(), 0
+    with (
+        running(Settings(model=MODEL, locator=LOCATOR), write_log=lambda _: None) as address,
+        requests.Session() as client,
+    ):
+        for image in lfw_roles.test:
+            picture, person = framed_lfw.paths[image], lfw_roles.people[lfw_roles.labels[image]]
+            file = {"file": (people / picture).read_bytes()}
+            answer = client.post(f"{address}/predict/upload", files=file, data={"top_k": 1}, timeout=60).json()
+            wrong |= {picture} if answer["top_class"] != person else set()
+            accepted += answer["identity"] == person
+    assert wrong == {mistake["picture"] for mistake in report["mistakes"]}
+    assert abs(accepted - report["figures"]["accepted_known"]["count"]) <= 1  # rounding differs between machines
+
+
+def test_its_command_still_makes_it(report: dict[str, Any]) -> None:
+    command = shlex.split(report["command"])
+    options = tyro.cli(Options, args=command[command.index("train.py") + 1 :])
+    assert options.recipe() == report["metadata"]["configuration"]

@@ -109,7 +109,7 @@ ONNX with its preprocessing, the averaging of two crops and calibration. Made on
 
     {self.command}
 
-on {self.machine}. Training the exported network took {self.training_seconds / 60:.0f} minutes of that
+on {self.machine}. Training the exported network took {self.training_seconds / 60:.0f} minutes
 ({self.training_images_per_second:.0f} images/s). This page and `report.json`, which holds the same figures for
 programs, are written by that command.
 

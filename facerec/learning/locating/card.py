@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from facerec.learning.locating.evaluate import PICTURES, LocatorFigures
+from facerec.learning.locating.evaluate import PICTURES, PORTRAITS, LocatorFigures
 from facerec.learning.locating.matching import SMALLEST
+from facerec.learning.metrics import Share
 from facerec.model_file import LocatorMetadata
 from facerec.serving.locator import LOW, SURE
 
@@ -17,11 +18,17 @@ def in_words(figures: LocatorFigures) -> dict[str, str]:
         "test images named rightly, framed by their centre": str(figures.centre),
         "test images named rightly, framed by the locator": str(figures.auto),
         "test images in larger composed pictures named rightly": str(figures.scenes),
+        f"the only face of a picture found, {PORTRAITS} of each: turned by": _listed(figures.turned, "degrees"),
+        f"the only face of a picture found, {PORTRAITS} of each: of": _listed(figures.sized, "pixels"),
         "off in place, 95th percentile": f"{figures.centre_error:.1%} of the face's size",
         "off in size, 95th percentile": f"{np.expm1(figures.size_error):.1%}",
         "off in angle, 95th percentile": f"{figures.angle_error:.1f} degrees",
         "time at 320 x 320 pixels, one thread": f"{figures.time_ratio:.2f} times that of one recognition",
     }
+
+
+def _listed(shares: dict[int, Share], unit: str) -> str:
+    return ", ".join(f"{number} {unit} {share.value:.0%}" for number, share in shares.items())
 
 
 def card(metadata: LocatorMetadata, words: dict[str, str], *, command: str, machine: str) -> str:
@@ -53,7 +60,9 @@ middle of its frames: eyebrows to chin, cheek to cheek.
 
 On strangers' frames and known people's test images that it never learned from. Mosaics are composed of frames at
 random place, size and angle, {PICTURES} of them, over backgrounds like those of training but for the pieces of faces;
-proportions have their counts and Wilson's 95 % interval.
+proportions have their counts and Wilson's 95 % interval. What is located in the surroundings of a pasted face, from
+three quarters of its size on, is neither right nor wrong, as a stranger in the background may be there whom nobody
+labelled: false finds on hair, hands and clothes are therefore missing from these figures.
 
 | figure | value |
 |---|---|
@@ -71,10 +80,10 @@ after a look at the figures of the other half.
 ## Limits of use
 
 - It knows faces as its training pictures show them, which in Labeled Faces in the Wild are those that a detector of
-  2004 found in press photographs: mostly frontal. Profiles, faces turned by more than
-  about 35 degrees in the picture's plane or upside down, masks and large sunglasses are found less often or not at all.
-- Once a photo is shrunk to {metadata.long_side}, faces of less than about 18 pixels are found less and less
-  often: in a photo of 4,000 pixels, those of less than about 140.
+  2004 found in press photographs: mostly frontal. Profiles, masks and large sunglasses are found less often or not at
+  all, nor are faces that are turned far or upside down: the figures say how often.
+- A photo is shrunk to {metadata.long_side} pixels on its long side. How small a face may be after that is among the
+  figures; in a photo of 4,000 pixels it measures {4000 / metadata.long_side:.0f} times that.
 - Mosaics are not photos: the figures above say how it does on them, not how it does on yours.
 - For groups that the data hardly holds (children, old people, dark skin) nobody has measured it.
 

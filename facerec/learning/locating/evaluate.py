@@ -15,7 +15,7 @@ from facerec.learning.errors import TrainingError
 from facerec.learning.locating.backgrounds import face_free
 from facerec.learning.locating.canvas import Mosaic
 from facerec.learning.locating.matching import MIN_OVERLAP, Scores, look_for_faces
-from facerec.learning.locating.mosaics import compose, scene
+from facerec.learning.locating.mosaics import compose, portrait, scene
 from facerec.learning.metrics import Share
 from facerec.learning.roles import Indices, Roles
 from facerec.serving.locator import Locator
@@ -23,6 +23,12 @@ from facerec.serving.recognizer import Recognizer
 
 PICTURES = 400
 """Mosaics, and pictures without a face, of each half of the strangers."""
+PORTRAITS = 100
+"""Pictures of one face for each turn and size of face."""
+TURNS = (0, 15, 30, 45, 60, 180)
+"""Degrees clockwise of a face of 100 pixels."""
+SIZES = (12, 16, 20, 28, 40, 160)
+"""Pixels of an upright face."""
 SIDES = (256, 384, 512)
 """Of the mosaics, in pixels."""
 RECALL = 0.9825
@@ -41,6 +47,8 @@ class LocatorFigures:
         centre: test images named rightly, framed by their centre.
         auto: the same images named rightly, framed by the locator.
         scenes: the same images in larger composed pictures named rightly.
+        turned: upright faces and turned ones, alone in a picture, that were found, by degrees.
+        sized: small and large faces, alone in a picture, that were found, by pixels.
         centre_error: distance of a located face from its true centre, as a share of its size: 95th percentile.
         size_error: of the size, in logarithm: 95th percentile.
         angle_error: of the angle, in degrees: 95th percentile.
@@ -53,14 +61,17 @@ class LocatorFigures:
     centre: Share
     auto: Share
     scenes: Share
+    turned: dict[int, Share]
+    sized: dict[int, Share]
     centre_error: float
     size_error: float
     angle_error: float
     time_ratio: float
 
     def values(self) -> dict[str, float]:
-        """Each figure as one number."""
-        return {name: value.value if isinstance(value, Share) else value for name, value in vars(self).items()}
+        """Each figure that is one number."""
+        numbers = {name: value.value if isinstance(value, Share) else value for name, value in vars(self).items()}
+        return {name: value for name, value in numbers.items() if isinstance(value, float)}
 
 
 def choose_threshold(locator: Locator, faces: FaceImages, images: Indices, *, seed: int) -> float:
@@ -119,6 +130,8 @@ def evaluate_locator(
         centre=Share.counted(np.array(frames) == labels),
         auto=Share.counted(np.array(located) == labels),
         scenes=Share.counted(np.array(places) == labels),
+        turned={turn: _found_alone(locator, faces, images, size=100, degrees=turn, seed=seed) for turn in TURNS},
+        sized={size: _found_alone(locator, faces, images, size=size, degrees=0, seed=seed) for size in SIZES},
         centre_error=float(np.percentile(errors[:, 0], 95)),
         size_error=float(np.percentile(errors[:, 1], 95)),
         angle_error=float(np.percentile(errors[:, 2], 95)),
@@ -142,6 +155,18 @@ def face_free_pictures(faces: FaceImages, images: Indices, *, seed: int) -> Iter
 def highest_scores(locator: Locator, pictures: Iterable[Image.Image]) -> Scores:
     """The score of the likeliest face of each picture, 0 where there is none at all."""
     return np.array([max((face.score for face in locator.candidates(picture)), default=0.0) for picture in pictures])
+
+
+def _found_alone(
+    locator: Locator, faces: FaceImages, images: Indices, *, size: float, degrees: float, seed: int
+) -> Share:
+    """How often the only face of a picture is located, at that size and so turned."""
+    hits = []
+    for number in tqdm(range(PORTRAITS), desc=f"Faces of {size} pixels at {degrees} degrees", unit=" pictures"):
+        random = np.random.default_rng([seed, 3, number])
+        picture, face = portrait(faces, images, size=size, degrees=degrees, random=random)
+        hits.append(any(found.overlap(face) >= MIN_OVERLAP for found in locator.locate(picture)))
+    return Share.counted(np.array(hits))
 
 
 def _name(locator: Locator, recognizer: Recognizer, picture: Image.Image, wanted: Face | None = None) -> int:

@@ -30,11 +30,7 @@ def compose(
         _fill(canvas, faces.frames[random.choice(images)], random)
     else:
         for face in _strewn(side, random) if layout < 0.7 else _crowd(side, random):
-            image = Image.fromarray(faces.frames[random.choice(images)])
-            frame = np.asarray(image.reduce(max(1, int(FACE_SIZE / face.size))))
-            frame = frame[:, ::-1] if random.random() < 0.5 else frame
-            slim = math.exp(random.normal(0, 0.06))
-            canvas.paste(_relit(frame, random), cut_out(frame, random), face, slim=slim)
+            _paste(canvas, faces.frames[random.choice(images)], face, random)
     mosaic = canvas.finished()
     return Mosaic(_photographed(mosaic.picture, random), mosaic.faces, mosaic.unsure)
 
@@ -72,6 +68,14 @@ def _fill(canvas: Canvas, frame: Pixels, random: np.random.Generator) -> None:
     canvas.paste(frame, np.ones(frame.shape[:2], np.float32), Face(x, y, size, random.normal(0, 0.12), 1))
 
 
+def _paste(canvas: Canvas, frame: Pixels, face: Face, random: np.random.Generator) -> None:
+    """Paste a frame, in light of its own, so that its face becomes `face`."""
+    frame = np.asarray(Image.fromarray(frame).reduce(max(1, int(FACE_SIZE / face.size))))
+    frame = frame[:, ::-1] if random.random() < 0.5 else frame
+    slim = math.exp(random.normal(0, 0.06))
+    canvas.paste(_relit(frame, random), cut_out(frame, random), face, slim=slim)
+
+
 def _relit(frame: Pixels, random: np.random.Generator) -> Pixels:
     """A frame in other light: each face of a mosaic has its own."""
     values = np.arange(256) / 255
@@ -104,6 +108,21 @@ def _photographed(picture: Pixels, random: np.random.Generator) -> Pixels:
         image.save(file, "JPEG", quality=int(random.integers(30, 96)))
         image = Image.open(file)
     return np.asarray(image)
+
+
+def portrait(
+    faces: FaceImages, images: Indices, *, size: float, degrees: float, random: np.random.Generator
+) -> tuple[Image.Image, Face]:
+    """A picture of 320 x 320 pixels with one face of `images`, of that size and turned clockwise, in its middle.
+
+    Returns:
+        The picture, and where the face is.
+    """
+    side = 320
+    canvas = Canvas(np.array(face_free(faces, images, side=side, random=random)))
+    face = Face(side / 2, side / 2, size, math.radians(degrees), 1)
+    _paste(canvas, faces.frames[random.choice(images)], face, random)
+    return Image.fromarray(canvas.picture), face
 
 
 def scene(faces: FaceImages, image: int, beside: Indices, *, random: np.random.Generator) -> tuple[Image.Image, Face]:

@@ -1,0 +1,91 @@
+"""What one answer is made of, on one thread: decoding, locating and recognising, against what else each could be.
+
+    uv run -m benchmarks.parts                          under a minute
+
+Leaves `benchmarks/results/parts.json` and the table in `benchmarks/README.md`.
+"""
+
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import onnxruntime as ort
+import tyro
+from PIL import Image
+from tqdm import tqdm
+
+from benchmarks.contenders import SHARED
+from benchmarks.pictures import frames, photo
+from benchmarks.processes import ROOT
+from benchmarks.results import installed, publish, table
+from facerec.framing import FRAME_SIZE, Frame, centre_frame
+from facerec.serving.decode import PictureFile
+from facerec.serving.locator import Locator
+from facerec.serving.recognizer import Recognizer
+
+
+@dataclass(frozen=True)
+class Options:
+    """Measure the parts of an answer."""
+
+    rounds: int = 60
+    """How often each part is done, by turns; the table has the medians."""
+
+
+def main(options: Options) -> None:
+    """Measure by turns, take medians, publish."""
+    recognizer = Recognizer.load(ROOT / "model/face_recognition.onnx", threads=1)
+    locator = Locator.load(ROOT / "model/face_locator.onnx", threads=1)
+    small, as_it_comes = frames(1)[0], plain_session()
+    large = photo(small, 4000, 3000)
+    frame = framed(small)[None]
+    picture = Image.fromarray(frame[0]).resize((320, 320))
+    reduced, full = "decode and frame a 12-megapixel JPEG", "the same, decoded at full size"
+    ours, theirs = "recognise one face", "the same, in a session with ONNX Runtime's own settings"
+    parts: dict[str, Callable[[], object]] = {
+        "decode and frame a JPEG of 250 pixels": lambda: framed(small),
+        reduced: lambda: framed(large),
+        full: lambda: framed(large, shrink=1),
+        "find the faces in 320 x 320 pixels": lambda: locator.locate(picture),
+        ours: lambda: recognizer.recognize(frame),
+        theirs: lambda: as_it_comes.run(None, {"images": frame}),
+    }
+    seconds: dict[str, list[float]] = defaultdict(list)
+    for _ in tqdm(range(options.rounds), desc="Rounds"):
+        for name, part in parts.items():
+            start = time.perf_counter()
+            part()
+            seconds[name].append(time.perf_counter() - start)
+    milliseconds = {name: 1000 * statistics.median(each) for name, each in seconds.items()}
+    answers = [recognizer.recognize(framed(large, shrink=shrink)[None]).probabilities[0] for shrink in (None, 1)]
+    same, apart = answers[0].argmax() == answers[1].argmax(), float(np.abs(answers[0] - answers[1]).max())
+    publish(
+        "parts",
+        {"ms": dict(milliseconds), "same_answer": bool(same), "probabilities_apart": apart},
+        f"{table(('part', 'ms'), list(milliseconds.items()))}\n\n"
+        f"The reduced scale takes {milliseconds[reduced] / milliseconds[full]:.0%} of the time of the full decode; the "
+        f"answer is {'the same' if same else 'ANOTHER'}, no probability differs by more than {apart:.3f}. The "
+        f"service's session takes {milliseconds[ours] / milliseconds[theirs]:.0%} of the time of one with ONNX "
+        "Runtime's own settings.",
+        packages=installed(*SHARED),
+    )
+
+
+def framed(file: bytes, *, shrink: int | None = None) -> Frame:
+    """The frame of a picture file, decoded `shrink` times smaller, or as small as the service decodes it."""
+    picture = PictureFile(file, max_bytes=len(file), max_pixels=25_000_000)
+    return centre_frame(picture.decode(shrink=shrink or min(picture.size) // FRAME_SIZE).image)
+
+
+def plain_session() -> ort.InferenceSession:
+    """Of one thread, and nothing else set."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    return ort.InferenceSession(ROOT / "model/face_recognition.onnx", options)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options, description=__doc__))
