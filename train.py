@@ -67,7 +67,9 @@ def main(options: Options) -> None:
             return
         fitted = [fit(framed, roles, options, fold=fold, device=device) for fold, roles in enumerate(folds)]
     if writes:
-        evaluations = [evaluate(one.network, framed, roles, options) for one, roles in zip(fitted, folds, strict=True)]
+        evaluations = [
+            evaluate(one.network, framed, faces, roles, options) for one, roles in zip(fitted, folds, strict=True)
+        ]
         figures = publish(fitted[0], framed, folds[0], evaluations, options, data=data, **origin)
         print_table("Test", figures)
         print(f"The model, its report and its card are in {options.output}/, the figures in {options.images}/.")

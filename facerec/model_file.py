@@ -1,9 +1,8 @@
 """What the ONNX files promise: their inputs, outputs and metadata. Written by learning, read by serving.
 
-One names faces, the other locates them. Preprocessing, the averaging of two crops, calibration and non-maximum
-suppression are part of the graphs; names, threshold, figures and licence are in the metadata. Only the locator's second
-look, with which its threshold was chosen, is code: `facerec.serving.locator`. Beside each, `FILE.sha256` holds the
-checksum.
+One names faces, the other locates them. Preprocessing, calibration and non-maximum suppression are part of the graphs;
+names, threshold, figures and licence are in the metadata. Only the locator's second look, with which its threshold was
+chosen, is code: `facerec.serving.locator`. Beside each, `FILE.sha256` holds the checksum.
 """
 
 import hashlib

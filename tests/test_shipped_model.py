@@ -48,6 +48,13 @@ def test_it_is_good_enough_to_ship(report: dict[str, Any]) -> None:
     assert MODEL.stat().st_size <= 14_000_000
 
 
+def test_locating_the_face_loses_nothing_where_the_centre_has_it(report: dict[str, Any]) -> None:
+    by_locator, by_centre = (
+        sum(fold[name]["count"] for fold in report["folds"]) for name in ("top_1", "top_1_centred")
+    )
+    assert by_locator >= by_centre - 0.003 * 3_023
+
+
 @needs_lfw
 def test_the_data_is_the_one_that_the_protocol_describes(lfw: FaceImages, lfw_roles: Roles) -> None:
     known = np.concatenate([lfw_roles.train, lfw_roles.validation, lfw_roles.test])

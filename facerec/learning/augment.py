@@ -27,7 +27,7 @@ def augment(frames: Tensor, *, generator: torch.Generator) -> Tensor:
         generator: source of all randomness, on the CPU.
 
     Returns:
-        float32 `[N, 3, 160, 160]`, normalised, in channels-last memory.
+        float32 `[N, 3, 224, 224]`, normalised, in channels-last memory.
     """
     images = _warp(frames, generator=generator)
     images = _blur(images, generator=generator)

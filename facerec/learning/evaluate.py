@@ -24,6 +24,7 @@ class Figures:
 
     Attributes:
         top_1: named rightly.
+        top_1_centred: named rightly where the picture's centre is the frame, whatever was found in it.
         top_5: among the five most probable.
         macro_recall: mean over people of the share of their images that were named rightly.
         macro_recall_low: lower end of its 95 % interval, by bootstrap over people.
@@ -38,6 +39,7 @@ class Figures:
     """
 
     top_1: Share
+    top_1_centred: Share
     top_5: Share
     macro_recall: float
     macro_recall_low: float
@@ -86,8 +88,13 @@ class Evaluation:
     strangers: Floats
 
 
-def evaluate(network: FaceNetwork, faces: FaceImages, roles: Roles, options: Options) -> Evaluation:
-    """Choose temperature and threshold on the images that are there to choose them, then measure on the others."""
+def evaluate(
+    network: FaceNetwork, faces: FaceImages, centred: FaceImages, roles: Roles, options: Options
+) -> Evaluation:
+    """Choose temperature and threshold on the images that are there to choose them, then measure on the others.
+
+    `centred` are the pictures of `faces`, framed by their centres.
+    """
     validation, test = (_similarities(network, faces, roles, images) for images in (roles.validation, roles.test))
     chosen, unseen = (
         _to_others(_similarities(network, faces, roles, images), roles.labels[images])
@@ -110,6 +117,7 @@ def evaluate(network: FaceNetwork, faces: FaceImages, roles: Roles, options: Opt
     right = similarities.argmax(axis=1) == labels
     figures = Figures(
         top_1=metrics.top_k(similarities, labels, 1),
+        top_1_centred=metrics.top_k(_similarities(network, centred, roles, roles.test).numpy(), labels, 1),
         top_5=metrics.top_k(similarities, labels, 5),
         macro_recall=float(shares.mean()),
         macro_recall_low=float(interval.low),

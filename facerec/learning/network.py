@@ -16,13 +16,10 @@ CROP_SIZE = 128
 """Side in pixels of the frame's centre that training shows, changed at random: the face, which in LFW measures about
 110 of the 250 pixels, and little of hair and background, by which pictures can be told apart instead of people."""
 
-CLOSE_CROP, WIDE_CROP = 116, 148
-"""The two crops of a frame whose embeddings are summed: what they agree on depends less on how it was framed."""
+INPUT_SIZE = 224
+"""Side in pixels that the crop is resized to: larger than it is, so that the last blocks see 7 x 7 places of it."""
 
-INPUT_SIZE = 160
-"""Side in pixels that a crop is resized to: larger than it is, so that the last blocks still see 5 x 5 places of it."""
-
-SHOWN = {"crop": CROP_SIZE, "close_crop": CLOSE_CROP, "wide_crop": WIDE_CROP, "input_size": INPUT_SIZE}
+SHOWN = {"crop": CROP_SIZE, "input_size": INPUT_SIZE}
 """What a network is shown of a frame: one that was trained with other numbers is another network."""
 
 # ImageNet's channel statistics, for which the pretrained features were made, on a scale of 0 to 255.
@@ -51,12 +48,9 @@ def _channel_statistics(device: torch.device) -> tuple[Tensor, Tensor]:
     return mean, std
 
 
-def preprocess(frames: Tensor, *, crop: int) -> Tensor:
-    """Frames uint8 `[N, 250, 250, 3]` as the network's input: float32 `[N, 3, 160, 160]`, the centre, normalised.
-
-    `crop` is the side of that centre in pixels, an even number.
-    """
-    start, stop = (FRAME_SIZE - crop) // 2, (FRAME_SIZE + crop) // 2
+def preprocess(frames: Tensor) -> Tensor:
+    """Frames uint8 `[N, 250, 250, 3]` as the network's input: float32 `[N, 3, 224, 224]`, the centre, normalised."""
+    start, stop = (FRAME_SIZE - CROP_SIZE) // 2, (FRAME_SIZE + CROP_SIZE) // 2
     centre = frames[:, start:stop, start:stop].permute(0, 3, 1, 2).float()
     size = (INPUT_SIZE, INPUT_SIZE)
     return normalise(functional.interpolate(centre, size=size, mode="bilinear", align_corners=False))
@@ -89,13 +83,8 @@ class FaceNetwork(nn.Module):
         return functional.normalize(self.head(self.features(images).mean(dim=(2, 3))))
 
     def embed_frames(self, frames: Tensor) -> Tensor:
-        """Embeddings `[N, D]` of frames uint8 `[N, 250, 250, 3]`: the normalised sum over a close and a wide crop.
-
-        The wide one is mirrored, as half of the training images are.
-        """
-        close, wide = (preprocess(frames, crop=crop) for crop in (CLOSE_CROP, WIDE_CROP))
-        embeddings = self.embed(torch.cat([close, wide.flip(3)]))
-        return functional.normalize(embeddings.view(2, -1, embeddings.shape[1]).sum(dim=0))
+        """Embeddings `[N, D]` of frames uint8 `[N, 250, 250, 3]`."""
+        return self.embed(preprocess(frames))
 
     def freeze(self, *, unfrozen_blocks: int) -> None:
         """Leave only the last `unfrozen_blocks` of the backbone's 17 blocks, and the head, to be trained."""

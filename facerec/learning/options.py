@@ -69,7 +69,7 @@ class Options:
     which find edges and spots, cost a third of the time and gain nothing."""
 
     # --- training ---
-    epochs: int = 14
+    epochs: int = 12
     """An epoch draws as many known images as there are to train on, and as many of other people."""
     min_epoch_images: int = 2000
     """How many known images an epoch draws where there are fewer."""

@@ -151,7 +151,7 @@ def similarity_histogram(evaluation: Evaluation) -> Figure:
         )
     axes.axvline(evaluation.threshold, color="black", linestyle="--", label=f"threshold {evaluation.threshold:.3f}")
     axes.set(xlabel="highest cosine similarity", ylabel="density", title="Known people against strangers")
-    axes.legend()
+    axes.legend(loc="upper center")
     return figure
 
 

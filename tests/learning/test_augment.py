@@ -3,7 +3,7 @@ import torch
 
 from facerec.learning import augment as module
 from facerec.learning.augment import augment
-from facerec.learning.network import CROP_SIZE, INPUT_SIZE, preprocess
+from facerec.learning.network import INPUT_SIZE, preprocess
 
 
 def frames() -> torch.Tensor:
@@ -33,7 +33,7 @@ def test_without_any_change_it_is_preprocessing(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(module, "_recolour", lambda images, **_: images)
     inner = (..., slice(1, -1), slice(1, -1))  # at its border preprocessing repeats pixels, a warp goes on
     images = augment(frames(), generator=torch.Generator().manual_seed(0))[inner]
-    straight = preprocess(frames(), crop=CROP_SIZE)[inner]
+    straight = preprocess(frames())[inner]
     for image, expected in zip(images, straight, strict=True):
         mirrored = expected.flip(2)
         assert min((image - expected).abs().max(), (image - mirrored).abs().max()) < 1e-3

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -11,12 +13,14 @@ from facerec.learning.roles import Indices, Roles
 
 # Six images: two of Ann, two of Bob, two strangers. Their similarities to Ann and Bob:
 SIMILARITIES = torch.tensor([[0.8, 0.1], [0.7, 0.2], [0.3, 0.9], [0.4, 0.3], [0.1, 0.5], [0.45, 0.0]])
+# The same where they are framed by their centres, which are white here:
+CENTRED = torch.tensor([[0.8, 0.1], [0.7, 0.2], [0.3, 0.9], [0.3, 0.4], [0.1, 0.5], [0.45, 0.0]])
 
 
 @pytest.fixture
 def faces(monkeypatch: pytest.MonkeyPatch) -> FaceImages:
-    def known_answers(people: int, _: FaceNetwork, __: FaceImages, images: Indices) -> torch.Tensor:
-        return SIMILARITIES[torch.from_numpy(images), :people]
+    def known_answers(people: int, _: FaceNetwork, faces: FaceImages, images: Indices) -> torch.Tensor:
+        return (CENTRED if faces.frames.any() else SIMILARITIES)[torch.from_numpy(images), :people]
 
     monkeypatch.setattr(module, "similarities_to", known_answers)
     paths = ["Ann/1", "Ann/2", "Bob/1", "Bob/2", "Cid/1", "Dee/1"]
@@ -42,10 +46,12 @@ def roles(*, chosen: list[int], test: list[int]) -> Roles:
 
 def test_figures_are_those_of_the_test_images(faces: FaceImages) -> None:
     network = FaceNetwork(embedding_size=128, classes=2)
-    evaluation = evaluate(network, faces, roles(chosen=[4], test=[5]), Options())
+    centred = dataclasses.replace(faces, frames=faces.frames + 255)
+    evaluation = evaluate(network, faces, centred, roles(chosen=[4], test=[5]), Options())
     assert evaluation.threshold == pytest.approx(0.5)
     assert evaluation.chosen_false_accept_rate == 0
     assert (evaluation.figures.top_1.count, evaluation.figures.top_1.of) == (1, 2)
+    assert evaluation.figures.top_1_centred.count == 2
     assert evaluation.figures.macro_recall == 0.5
     assert evaluation.figures.accepted_known.count == 1
     assert evaluation.figures.accepted_strangers.count == 0
@@ -56,7 +62,7 @@ def test_figures_are_those_of_the_test_images(faces: FaceImages) -> None:
 
 def test_known_people_who_play_strangers_are_not_compared_with_themselves(faces: FaceImages) -> None:
     network = FaceNetwork(embedding_size=128, classes=2)
-    evaluation = evaluate(network, faces, roles(chosen=[0, 2], test=[1, 3]), Options())
+    evaluation = evaluate(network, faces, faces, roles(chosen=[0, 2], test=[1, 3]), Options())
     assert evaluation.threshold == pytest.approx(0.3), "Bob's first image is Ann's nearest stranger"
     assert evaluation.strangers.max(axis=1).tolist() == pytest.approx([0.2, 0.4])
     assert evaluation.figures.accepted_strangers.count == 1

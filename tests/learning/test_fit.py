@@ -127,7 +127,7 @@ def test_resuming_needs_the_same_crop(
 ) -> None:
     fit(faces, roles, options, fold=0, device=CPU)
     monkeypatch.setitem(SHOWN, "input_size", 64)
-    with pytest.raises(CheckpointError, match=r"another version of this project, of input size 160 \(now 64\)"):
+    with pytest.raises(CheckpointError, match=r"another version of this project, of input size 224 \(now 64\)"):
         fit(faces, roles, dataclasses.replace(options, resume=True), fold=0, device=CPU)
 
 

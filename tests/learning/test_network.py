@@ -9,9 +9,8 @@ from facerec.learning.errors import DataError
 from facerec.learning.margin import CosineClassifier, cosine_margin_loss
 from facerec.learning.network import (
     BLOCKS,
-    CLOSE_CROP,
+    CROP_SIZE,
     INPUT_SIZE,
-    WIDE_CROP,
     FaceNetwork,
     describe_start,
     load_backbone,
@@ -25,18 +24,20 @@ def network() -> FaceNetwork:
     return FaceNetwork(embedding_size=128, classes=7).eval()
 
 
-def test_preprocess_cuts_the_centre_and_normalises() -> None:
+def test_preprocess_cuts_the_centre_enlarges_and_normalises_it() -> None:
     frames = torch.zeros(1, 250, 250, 3, dtype=torch.uint8)
-    start, stop = (250 - INPUT_SIZE) // 2, (250 + INPUT_SIZE) // 2
+    start, stop = (250 - CROP_SIZE) // 2, (250 + CROP_SIZE) // 2
     frames[0, start:stop, start:stop] = torch.tensor([255, 128, 0], dtype=torch.uint8)
-    images = preprocess(frames, crop=INPUT_SIZE)
+    images = preprocess(frames)
     assert images.shape == (1, 3, INPUT_SIZE, INPUT_SIZE)
     expected = torch.tensor([(1 - 0.485) / 0.229, (128 / 255 - 0.456) / 0.224, (0 - 0.406) / 0.225])
     assert torch.allclose(images, expected.view(1, 3, 1, 1).expand_as(images), atol=1e-4)
-    wider = preprocess(frames, crop=INPUT_SIZE + 2)
-    assert wider.shape == images.shape
-    assert (wider[0, 0, [0, -1]] < images[0, 0, 0, 0]).all(), "the black around it has come in"
-    assert torch.allclose(wider[0, :, 1:-1, 1:-1], images[0, :, 1:-1, 1:-1], atol=1e-4)
+    frames[0, start, start] = 0
+    images = preprocess(frames)
+    assert (images[0, 0, 0, 0] < expected[0]).all(), "the crop reaches to its corner"
+    assert torch.allclose(
+        images[0, :, 8:, 8:], expected.view(3, 1, 1).expand(3, INPUT_SIZE - 8, INPUT_SIZE - 8), atol=1e-4
+    )
 
 
 @torch.inference_mode()
@@ -46,16 +47,6 @@ def test_similarities_are_cosines_of_unit_embeddings(network: FaceNetwork) -> No
     assert embeddings.norm(dim=1).tolist() == pytest.approx([1, 1, 1], abs=1e-5)
     expected = functional.cosine_similarity(embeddings[:, None], network.classifier.weight[None], dim=2)
     assert torch.allclose(similarities, expected, atol=1e-5)
-
-
-@torch.inference_mode()
-def test_a_frame_is_embedded_by_a_close_and_a_mirrored_wide_crop(network: FaceNetwork) -> None:
-    frames = torch.randint(0, 256, (2, 250, 250, 3), dtype=torch.uint8)
-    embeddings = network.embed_frames(frames)
-    assert embeddings.norm(dim=1).tolist() == pytest.approx([1, 1], abs=1e-5)
-    close = network.embed(preprocess(frames, crop=CLOSE_CROP))
-    wide = network.embed(preprocess(frames.flip(2), crop=WIDE_CROP))
-    assert torch.allclose(embeddings, functional.normalize(close + wide), atol=1e-5)
 
 
 @pytest.mark.parametrize("unfrozen", [0, 3, BLOCKS])
