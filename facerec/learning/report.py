@@ -180,16 +180,16 @@ The network {metadata.licence}.
         """A table of the folds and their mean; empty where there is only one."""
         if len(self.folds) == 1:
             return ""
-        columns = (
-            "top_1",
-            "top_1_centred",
-            "macro_recall",
-            "dir_at_far_1",
-            "dir_at_far_10",
-            "accepted_strangers",
-            "ece",
-        )
-        rows = [[fold.values()[column] for column in columns] for fold in self.folds]
+        columns = {
+            "top-1": "top_1",
+            "framed by centres": "top_1_centred",
+            "macro recall": "macro_recall",
+            "DIR at FAR 1 %": "dir_at_far_1",
+            "DIR at FAR 10 %": "dir_at_far_10",
+            "strangers accepted": "accepted_strangers",
+            "ECE": "ece",
+        }
+        rows = [[fold.values()[figure] for figure in columns.values()] for fold in self.folds]
         table = "\n".join(
             f"| {name} | " + " | ".join(f"{value:.2%}" for value in row) + " |"
             for name, row in (*enumerate(rows), ("**mean**", np.mean(rows, axis=0)))
@@ -198,8 +198,8 @@ The network {metadata.licence}.
 Of {len(self.folds)} networks trained alike, each on another split; over five, every image of a known person is tested
 once. Fold 0 is the exported network.
 
-| fold | top-1 | framed by centres | macro recall | DIR at FAR 1 % | DIR at FAR 10 % | strangers accepted | ECE |
-|---|---|---|---|---|---|---|---|
+| fold | {" | ".join(columns)} |
+|---{"|---" * len(columns)}|
 {table}
 
 Over all their test images together: top-1 {Share.together([fold.top_1 for fold in self.folds])}, framed by the
