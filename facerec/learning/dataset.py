@@ -21,7 +21,7 @@ from facerec.model_file import ModelFileError
 from facerec.serving.locator import Locator
 
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
-CACHE_VERSION = 4
+CACHE_VERSION = 5
 """To be raised when the same pictures would be framed differently."""
 
 
@@ -36,7 +36,7 @@ class FaceImages:
         identities: int64 `[M]`, index into `names` of each picture.
         skipped: pictures that can't be read, and copies of others, each with the reason.
         faceless: pictures in which a locator found no face, so that their frames are their centres.
-        fingerprint: changes with any picture, and with the locator.
+        fingerprint: SHA-256 of paths and frames in hexadecimal, whichever files they came from.
     """
 
     frames: NDArray[np.uint8]
@@ -137,6 +137,7 @@ def _write_cache(cache: Path, root: Path, pictures: list[Path], locator: Locator
     paths: list[str] = []
     faceless: list[str] = []
     skipped: dict[str, str] = {}
+    digest = hashlib.sha256()
     try:
         # Written in sequence, not through a memory map: a full disk is then an error instead of a crash (SIGBUS).
         with unfinished.open("wb") as file:
@@ -150,12 +151,14 @@ def _write_cache(cache: Path, root: Path, pictures: list[Path], locator: Locator
                 frame, faced = framed
                 paths.append(name)
                 file.write(frame.data)
+                digest.update(name.encode() + b"\n")
+                digest.update(frame.data)
                 if not faced:
                     faceless.append(name)
             if skipped:
                 file.seek(0)
                 np.lib.format.write_array_header_1_0(file, header | {"shape": (len(paths), FRAME_SIZE, FRAME_SIZE, 3)})
-        listed = {"paths": paths, "skipped": skipped, "faceless": faceless}
+        listed = {"paths": paths, "skipped": skipped, "faceless": faceless, "fingerprint": digest.hexdigest()}
         cache.with_suffix(".json").write_text(json.dumps(listed))
         unfinished.replace(cache)
     except OSError as error:
@@ -197,6 +200,7 @@ def _read_cache(cache: Path) -> FaceImages:
         listed = json.loads(cache.with_suffix(".json").read_text())
         frames = np.load(cache, mmap_mode="r")
         paths: list[str] = listed["paths"]
+        fingerprint: str = listed["fingerprint"]
         if len(frames) != len(paths):
             raise ValueError(f"{len(frames)} frames, {len(paths)} paths")
     except (OSError, ValueError, KeyError) as error:
@@ -204,4 +208,4 @@ def _read_cache(cache: Path) -> FaceImages:
     if not paths:
         raise DataError(f"not one picture could be read, for example {next(iter(listed['skipped'].items()))}.")
     names, identities = np.unique([path.split("/")[0] for path in paths], return_inverse=True)
-    return FaceImages(frames, paths, names.tolist(), identities, listed["skipped"], listed["faceless"], cache.stem)
+    return FaceImages(frames, paths, names.tolist(), identities, listed["skipped"], listed["faceless"], fingerprint)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 
@@ -14,6 +15,7 @@ from facerec.framing import Frame, centre_frame, cut_frame
 from facerec.learning import dataset
 from facerec.learning.dataset import load_faces, load_locator
 from facerec.learning.errors import DataError
+from facerec.model_file import LocatorMetadata, write_checksum
 from facerec.serving.locator import Locator
 from tests.drawn_people import draw_people
 from tests.toy_model import write_toy_locator
@@ -87,11 +89,34 @@ def test_a_locator_frames_the_most_prominent_face(tmp_path: Path, toy_locator: L
 
 def test_frames_of_centres_and_of_faces_are_kept_apart(tmp_path: Path, toy_locator: Locator) -> None:
     folder = draw_people(tmp_path / "people", [2, 2])
+    picture = Image.new("RGB", (320, 256), "grey")
+    picture.paste((255, 0, 255), (32, 32, 64, 64))
+    picture.save(folder / "Person_00" / "0000.png")
     centres = load_faces(folder, data_dir=tmp_path / "data")
     framed = load_faces(folder, data_dir=tmp_path / "data", locator=toy_locator)
     assert centres.faceless == []
     assert framed.paths == centres.paths
     assert framed.fingerprint != centres.fingerprint
+
+
+def test_the_same_frames_are_the_same_data(tmp_path: Path) -> None:
+    """So a run goes on after its locator was measured again, which writes its file anew, or pictures were copied."""
+    folder, path = draw_people(tmp_path / "people", [2, 2]), tmp_path / "locator.onnx"
+    write_toy_locator(path)
+    before = load_faces(folder, data_dir=tmp_path / "data", locator=load_locator(path))
+
+    proto = onnx.load(path)
+    metadata = LocatorMetadata.from_properties({entry.key: entry.value for entry in proto.metadata_props})
+    onnx.helper.set_model_props(proto, metadata.model_copy(update={"figures": {"recall": 1.0}}).to_properties())
+    onnx.save(proto, path)
+    write_checksum(path)
+    copied = Path(shutil.copytree(folder, tmp_path / "copied", copy_function=shutil.copy))
+    after = load_faces(copied, data_dir=tmp_path / "data", locator=load_locator(path))
+    assert len(list((tmp_path / "data" / "cache").glob("*.npy"))) == 2
+    assert after.fingerprint == before.fingerprint
+
+    Image.new("RGB", (250, 250)).save(copied / "Person_00" / "0001.jpg")
+    assert load_faces(copied, data_dir=tmp_path / "data", locator=load_locator(path)).fingerprint != before.fingerprint
 
 
 def test_a_locator_that_cannot_be_used(tmp_path: Path) -> None:
