@@ -43,8 +43,7 @@ def _options(threads: int) -> ort.SessionOptions:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _FATAL
-    # Pictures come in many sizes: memory kept or planned for one size is not what the next one needs.
-    options.enable_cpu_mem_arena = False
+    # Pictures come in many sizes: memory planned for each one would be kept for each one.
     options.enable_mem_pattern = False
     # Threads that spin while they wait take the CPU from decoding and from the event loop.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

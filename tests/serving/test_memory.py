@@ -1,9 +1,12 @@
 import platform
+import subprocess
+import sys
 
 import psutil
 import pytest
 
 from facerec.serving.memory import give_back_freed_memory
+from tests.serving.harness import ROOT
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to")
@@ -13,3 +16,35 @@ def test_memory_that_was_freed_is_given_back() -> None:
     before = psutil.Process().memory_info().rss
     give_back_freed_memory()
     assert before - psutil.Process().memory_info().rss > 50e6
+
+
+def test_what_a_crowd_of_faces_took_is_given_back() -> None:
+    """Nothing else of this process may have left memory to take it from: hence a process of its own."""
+    measured = subprocess.run(
+        [sys.executable, "-c", CROWD, str(ROOT / "model/face_recognition.onnx")],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    alone, at_peak, after = map(float, measured.stdout.split())
+    assert at_peak - alone > 60e6
+    assert after - alone < 30e6
+
+
+CROWD = """
+import resource, sys
+from pathlib import Path
+import numpy as np, psutil
+from facerec.framing import FRAME_SIZE
+from facerec.serving.recognizer import Recognizer
+
+recognizer, process = Recognizer.load(Path(sys.argv[1]), threads=1), psutil.Process()
+crowd = np.zeros((20, FRAME_SIZE, FRAME_SIZE, 3), np.uint8)
+recognizer.recognize(crowd[:1])
+print(process.memory_info().rss)
+recognizer.recognize(crowd)
+recognizer.recognize(crowd[:1])
+print(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(process.memory_info().rss)
+"""
