@@ -43,7 +43,9 @@ class Locator:
         Raises:
             ModelFileError: the file is missing, altered, or not a locator that this version understands.
         """
-        session, checksum = open_session(path, threads=threads, inputs=[LOCATOR_INPUT], outputs=LOCATOR_OUTPUTS)
+        session, checksum = open_session(
+            path, threads=threads, one_size=False, inputs=[LOCATOR_INPUT], outputs=LOCATOR_OUTPUTS
+        )
         try:
             metadata = LocatorMetadata.from_properties(session.get_modelmeta().custom_metadata_map)
             locator = cls(session, metadata, checksum)

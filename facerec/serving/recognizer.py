@@ -12,10 +12,6 @@ from facerec.model_file import INPUT, OUTPUTS, ModelFileError, ModelMetadata
 from facerec.serving.errors import InvalidOutput
 from facerec.serving.session import open_session
 
-_GIVE_BACK = ort.RunOptions()
-"""The session keeps its memory from run to run, but not what a crowd of faces took: 5 MB each."""
-_GIVE_BACK.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-
 
 class Recognition(NamedTuple):
     """What the model says of N frames; float32, columns in the order of `ModelMetadata.people`."""
@@ -46,7 +42,7 @@ class Recognizer:
         Raises:
             ModelFileError: the file is missing, altered, or not a model that this version understands.
         """
-        session, checksum = open_session(path, threads=threads, inputs=[INPUT], outputs=OUTPUTS)
+        session, checksum = open_session(path, threads=threads, one_size=True, inputs=[INPUT], outputs=OUTPUTS)
         try:
             metadata = ModelMetadata.from_properties(session.get_modelmeta().custom_metadata_map)
             recognizer = cls(session, metadata, checksum)
@@ -58,13 +54,15 @@ class Recognizer:
         return recognizer
 
     def recognize(self, frames: NDArray[np.uint8]) -> Recognition:
-        """Recognise the person in each of `frames`, uint8 `[N, 250, 250, 3]`, RGB as `facerec.framing` makes them.
+        """Recognise the person in each of `frames`, uint8 `[N, 250, 250, 3]`, from `facerec.framing`, N > 0.
 
         Raises:
             InvalidOutput: an output is NaN or infinite.
         """
-        options = _GIVE_BACK if len(frames) > 1 else None
-        outputs = self._session.run([output.name for output in OUTPUTS], {INPUT.name: frames}, options)
+        # One after the other: on a CPU a batch is no faster, and the session would keep the memory of the largest.
+        names = [output.name for output in OUTPUTS]
+        runs = [self._session.run(names, {INPUT.name: frame[None]}) for frame in frames]
+        outputs = [np.concatenate(rows) for rows in zip(*runs, strict=True)]
         if not all(np.isfinite(output).all() for output in outputs):
             raise InvalidOutput
         return Recognition(*outputs)

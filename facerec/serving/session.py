@@ -11,13 +11,14 @@ _FATAL = 4  # ONNX Runtime's severity of log lines; what goes wrong arrives as a
 
 
 def open_session(
-    path: Path, *, threads: int, inputs: Sequence[Tensor], outputs: Sequence[Tensor]
+    path: Path, *, threads: int, one_size: bool, inputs: Sequence[Tensor], outputs: Sequence[Tensor]
 ) -> tuple[ort.InferenceSession, str]:
     """The session of the file at `path` and the file's SHA-256, once both are what they should be.
 
     Args:
         path: of the file; its checksum stands beside it.
         threads: that one run may use.
+        one_size: whether all runs have inputs of the same size.
         inputs: what the graph must take.
         outputs: what it must give.
 
@@ -26,7 +27,7 @@ def open_session(
     """
     checksum = verify_checksum(path)
     try:
-        session = ort.InferenceSession(path, _options(threads), providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(path, _options(threads, one_size=one_size), providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's exceptions have no common base
         raise ModelFileError(f"{path} is not an ONNX model that can be loaded: {error}") from None
     try:
@@ -37,14 +38,15 @@ def open_session(
     return session, checksum
 
 
-def _options(threads: int) -> ort.SessionOptions:
+def _options(threads: int, *, one_size: bool) -> ort.SessionOptions:
     """Every knob of ONNX Runtime that this project turns."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _FATAL
-    # Pictures come in many sizes: memory planned for each one would be kept for each one.
-    options.enable_mem_pattern = False
+    # Memory that is planned for one size and kept is not what another size needs.
+    options.enable_cpu_mem_arena = one_size
+    options.enable_mem_pattern = one_size
     # Threads that spin while they wait take the CPU from decoding and from the event loop.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options

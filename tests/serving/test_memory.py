@@ -18,8 +18,8 @@ def test_memory_that_was_freed_is_given_back() -> None:
     assert before - psutil.Process().memory_info().rss > 50e6
 
 
-def test_what_a_crowd_of_faces_took_is_given_back() -> None:
-    """Nothing else of this process may have left memory to take it from: hence a process of its own."""
+def test_a_crowd_of_faces_takes_no_more_memory_than_one() -> None:
+    """In a process of its own, as others may have left memory to take it from."""
     measured = subprocess.run(
         [sys.executable, "-c", CROWD, str(ROOT / "model/face_recognition.onnx")],
         cwd=ROOT,
@@ -27,24 +27,20 @@ def test_what_a_crowd_of_faces_took_is_given_back() -> None:
         check=True,
         text=True,
     )
-    alone, at_peak, after = map(float, measured.stdout.split())
-    assert at_peak - alone > 60e6
-    assert after - alone < 30e6
+    alone, crowd = map(float, measured.stdout.split())
+    assert crowd - alone < 20e6
 
 
 CROWD = """
 import resource, sys
 from pathlib import Path
-import numpy as np, psutil
+import numpy as np
 from facerec.framing import FRAME_SIZE
 from facerec.serving.recognizer import Recognizer
 
-recognizer, process = Recognizer.load(Path(sys.argv[1]), threads=1), psutil.Process()
+recognizer = Recognizer.load(Path(sys.argv[1]), threads=1)
 crowd = np.zeros((20, FRAME_SIZE, FRAME_SIZE, 3), np.uint8)
-recognizer.recognize(crowd[:1])
-print(process.memory_info().rss)
-recognizer.recognize(crowd)
-recognizer.recognize(crowd[:1])
-print(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-print(process.memory_info().rss)
+for frames in (crowd[:1], crowd):
+    recognizer.recognize(frames)
+    print(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
