@@ -113,20 +113,20 @@ def test_locating_is_a_stage_between_decoding_and_recognising(service: str) -> N
     assert 'stage="locate"' in requests.get(f"{service}/metrics", timeout=9).text
 
 
-def test_of_a_hundred_faces_the_most_prominent_are_recognised_in_one_batch(
+def test_of_a_hundred_faces_the_most_prominent_are_recognised(
     serve: Service, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = serve(Settings(model=model, framing="auto", max_faces=7))
-    batches = []
+    recognised = []
     recognize = Recognizer.recognize
 
     def counting(recognizer: Recognizer, frames: np.ndarray) -> Recognition:
-        batches.append(len(frames))
+        recognised.append(len(frames))
         return recognize(recognizer, frames)
 
     monkeypatch.setattr(Recognizer, "recognize", counting)
     found = faces(service, picture("magenta", size=(320, 320)))
-    assert batches == [len(found)] == [7]
+    assert recognised == [len(found)] == [7]
     assert found[0]["box"] == [112, 112, 64, 64]  # of the four in the middle
 
 
