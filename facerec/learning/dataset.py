@@ -22,7 +22,7 @@ from facerec.serving.locator import Locator
 
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 CACHE_VERSION = 5
-"""To be raised when the same pictures would be framed differently."""
+"""To be raised when the same pictures would be framed differently, or something else be kept beside their frames."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 from PIL import Image
 
@@ -15,10 +14,9 @@ from facerec.framing import Frame, centre_frame, cut_frame
 from facerec.learning import dataset
 from facerec.learning.dataset import load_faces, load_locator
 from facerec.learning.errors import DataError
-from facerec.model_file import LocatorMetadata, write_checksum
 from facerec.serving.locator import Locator
 from tests.drawn_people import draw_people
-from tests.toy_model import write_toy_locator
+from tests.toy_model import toy_locator_graph, toy_locator_metadata, write_model, write_toy_locator
 
 
 def test_frames_in_the_order_of_their_paths(tmp_path: Path) -> None:
@@ -99,17 +97,12 @@ def test_frames_of_centres_and_of_faces_are_kept_apart(tmp_path: Path, toy_locat
     assert framed.fingerprint != centres.fingerprint
 
 
-def test_the_same_frames_are_the_same_data(tmp_path: Path) -> None:
+def test_the_same_frames_are_the_same_data(tmp_path: Path, toy_locator: Locator) -> None:
     """So a run goes on after its locator was measured again, which writes its file anew, or pictures were copied."""
     folder, path = draw_people(tmp_path / "people", [2, 2]), tmp_path / "locator.onnx"
-    write_toy_locator(path)
-    before = load_faces(folder, data_dir=tmp_path / "data", locator=load_locator(path))
+    before = load_faces(folder, data_dir=tmp_path / "data", locator=toy_locator)
 
-    proto = onnx.load(path)
-    metadata = LocatorMetadata.from_properties({entry.key: entry.value for entry in proto.metadata_props})
-    onnx.helper.set_model_props(proto, metadata.model_copy(update={"figures": {"recall": 1.0}}).to_properties())
-    onnx.save(proto, path)
-    write_checksum(path)
+    write_model(path, toy_locator_graph(), toy_locator_metadata().model_copy(update={"figures": {"recall": 1.0}}))
     copied = Path(shutil.copytree(folder, tmp_path / "copied", copy_function=shutil.copy))
     after = load_faces(copied, data_dir=tmp_path / "data", locator=load_locator(path))
     assert len(list((tmp_path / "data" / "cache").glob("*.npy"))) == 2
