@@ -74,7 +74,7 @@ class Run:
         network.freeze(unfrozen_blocks=self.training.unfrozen_blocks)
         network.to(self._device).to(memory_format=torch.channels_last)
         self._average = copy.deepcopy(network)
-        self._optimizer = adamw(network, self.training)
+        self._optimizer = adamw(network, self.training, backbone_rate=self.training.backbone_rate)
         self._schedule = LambdaLR(self._optimizer, warmup_and_cosine(1000))
         self._model = DistributedDataParallel(network) if world_size() > 1 else network
         self._batches = own_share(epoch_batches(self._roles, self.training, epoch=0))
@@ -93,7 +93,6 @@ class Run:
             self._schedule,
             margin=self.training.margin,
             scale=self.training.scale,
-            ema_decay=self.training.ema_decay,
             generator=torch.Generator().manual_seed(0),
         )
 

@@ -131,7 +131,7 @@ class _Run:
         load_backbone(network, options.weights)
         network.freeze(unfrozen_blocks=options.unfrozen_blocks)
         network.to(device).to(memory_format=torch.channels_last)
-        optimizer = adamw(network, options)
+        optimizer = adamw(network, options, backbone_rate=options.backbone_rate)
         steps = len(epoch_batches(roles, options, epoch=0)) * options.epochs
         return cls(network, copy.deepcopy(network), optimizer, LambdaLR(optimizer, warmup_and_cosine(steps)), [])
 
@@ -172,7 +172,6 @@ def _train_and_validate(
         run.schedule,
         margin=options.margin,
         scale=options.scale,
-        ema_decay=options.ema_decay,
         generator=torch.Generator().manual_seed((options.seed * 10_000 + epoch) * 1_000 + rank()),
     )
     similarities = similarities_to(len(roles.people), run.average, faces, roles.validation)

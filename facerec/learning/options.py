@@ -27,11 +27,11 @@ LIMITS: dict[str, tuple[float, float]] = {
     "min_epoch_images": (1, math.inf),
     "batch_size": (2, math.inf),
     "learning_rate": (0, math.inf),
+    "backbone_rate": (0, math.inf),
     "weight_decay": (0, math.inf),
     "margin": (0, 1),
     "scale": (1, math.inf),
     "balance": (0, 1),
-    "ema_decay": (0, 1),
     "false_accept_rate": (0, 1),
     "locator_steps": (1, math.inf),
 }
@@ -77,6 +77,8 @@ class Options:
     """Images per step, half of them of known people."""
     learning_rate: float = 1e-3
     """AdamW's, after a warm-up and before a cosine decay to zero."""
+    backbone_rate: float = 2.0
+    """The backbone's learning rate, as a multiple of that of the head."""
     weight_decay: float = 0.05
     """AdamW's, on matrices and convolutions only."""
     margin: float = 0.35
@@ -85,8 +87,6 @@ class Options:
     """CosFace's scale: inverse temperature of the training softmax."""
     balance: float = 0.5
     """How known people are drawn: 0 each image equally often, 1 each person equally often."""
-    ema_decay: float = 0.998
-    """Per step, of the average of the weights that is evaluated and exported."""
 
     # --- open set ---
     false_accept_rate: float = 0.01

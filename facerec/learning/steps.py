@@ -30,7 +30,6 @@ def train_one_epoch(
     *,
     margin: float,
     scale: float,
-    ema_decay: float,
     generator: torch.Generator,
 ) -> tuple[float, float]:
     """One optimisation step per batch of frames uint8 `[N, 250, 250, 3]` and labels int64 `[N]`.
@@ -65,7 +64,7 @@ def train_one_epoch(
         except torch.OutOfMemoryError as error:
             raise TrainingError(f"the device's memory is too small: lower --batch-size. ({error})") from error
         schedule.step()
-        update_average(average, network, decay=ema_decay, steps=schedule.last_epoch)
+        update_average(average, network, steps=schedule.last_epoch)
         correct += int((similarities.argmax(1) == labels).sum())
         total += len(labels)
     loss_mean, accuracy = mean_over_processes(float(np.mean(losses)), correct / total)

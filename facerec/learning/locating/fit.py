@@ -30,7 +30,6 @@ SIDE = 320
 BATCH_SIZE = 16
 FROZEN_BLOCKS = 4
 """Their weights stay as they came; the statistics of their BatchNorm follow the mosaics."""
-EMA_DECAY = 0.998
 STEPS_BETWEEN_CHECKPOINTS = 100
 FORKS = sys.platform == "linux"
 """Whether workers can share the frames; elsewhere each would get a copy of them."""
@@ -81,7 +80,7 @@ def fit_locator(faces: FaceImages, images: Indices, options: Options, *, device:
     network.features[:FROZEN_BLOCKS].requires_grad_(False)
     network.to(device).to(memory_format=torch.channels_last)
     average = copy.deepcopy(network)
-    optimizer = adamw(network, options)
+    optimizer = adamw(network, options, backbone_rate=1)
     schedule = LambdaLR(optimizer, warmup_and_cosine(options.locator_steps))
     parts: dict[str, Any] = {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule}
 
@@ -115,7 +114,7 @@ def fit_locator(faces: FaceImages, images: Indices, options: Options, *, device:
                 )
             optimizer.step()
             schedule.step()
-            update_average(average, network, decay=EMA_DECAY, steps=schedule.last_epoch)
+            update_average(average, network, steps=schedule.last_epoch)
             bar.set_postfix(loss=f"{loss.item():.3f}")
             if schedule.last_epoch % STEPS_BETWEEN_CHECKPOINTS == 0 or schedule.last_epoch == options.locator_steps:
                 save_checkpoint({"recipe": recipe, **{name: part.state_dict() for name, part in parts.items()}}, last)
