@@ -70,7 +70,7 @@ def main(options: Options) -> None:
         evaluations = [
             evaluate(one.network, framed, faces, roles, options) for one, roles in zip(fitted, folds, strict=True)
         ]
-        figures = publish(fitted[0], framed, folds[0], evaluations, options, data=data, **origin)
+        figures = publish(fitted, framed, folds[0], evaluations, options, data=data, **origin)
         print_table("Test", figures)
         print(f"The model, its report and its card are in {options.output}/, the figures in {options.images}/.")
 

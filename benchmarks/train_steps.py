@@ -109,7 +109,7 @@ class Run:
                 similarities.float(), labels, margin=self.training.margin, scale=self.training.scale
             )
             self._optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             self._optimizer.step()
         loss.item()  # waits for a GPU to finish
 

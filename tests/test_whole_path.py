@@ -128,10 +128,13 @@ def test_two_people_with_five_pictures_each_are_enough(small_options: Options, t
     card = (tmp_path / "output" / "README.md").read_text()
     assert "known people, each compared with everybody but themselves" in card
     assert "Of 2 networks trained alike" in card
+    assert "Together they took 0 minutes" in card
     assert "Labeled Faces in the Wild" not in card
 
     train.main(dataclasses.replace(options, folds=3, resume=True))
-    assert len(json.loads((tmp_path / "output" / "report.json").read_text())["folds"]) == 3
+    resumed = json.loads((tmp_path / "output" / "report.json").read_text())
+    assert len(resumed["folds"]) == len(resumed["training_seconds"]) == 3
+    assert resumed["training_seconds"][:2] == report["training_seconds"]
 
 
 def test_the_service_answers_test_py(run: Options, drawn_people: Path) -> None:

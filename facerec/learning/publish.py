@@ -18,7 +18,7 @@ from facerec.model_file import ModelMetadata
 
 
 def publish(
-    fitted: Fitted,
+    fitted: list[Fitted],
     faces: FaceImages,
     roles: Roles,
     evaluations: list[Evaluation],
@@ -30,13 +30,15 @@ def publish(
 ) -> dict[str, str]:
     """Export the network of the first fold; write the report, the model card and the figures of the run.
 
+    `fitted` and `evaluations` are those of each fold, `roles` are the first one's.
+
     Returns:
         The test figures in words.
 
     Raises:
         ExportError: ONNX Runtime doesn't answer like PyTorch. Files that were in place before are left as they are.
     """
-    evaluation = evaluations[0]
+    exported, evaluation = fitted[0], evaluations[0]
     metadata = ModelMetadata(
         version=__version__,
         created=datetime.now(UTC).replace(microsecond=0),
@@ -50,14 +52,14 @@ def publish(
         licence=describe_start(options.weights, licence=options.weights_licence),
     )
     parity = export(
-        fitted.network, metadata, options.output, faces=faces, test=roles.test, probabilities=evaluation.probabilities
+        exported.network, metadata, options.output, faces=faces, test=roles.test, probabilities=evaluation.probabilities
     )
-    seconds = sum(epoch.seconds for epoch in fitted.history)
+    seconds = [sum(epoch.seconds for epoch in each.history) for each in fitted]
     report = Report(
         command=command,
         machine=machine,
         training_seconds=seconds,
-        training_images_per_second=sum(epoch.images for epoch in fitted.history) / seconds,
+        training_images_per_second=sum(epoch.images for epoch in exported.history) / seconds[0],
         lfw=faces.is_lfw(),
         data=data | {"frames": describe_frames(faces, options)},
         strangers=roles.strangers,
@@ -66,11 +68,11 @@ def publish(
         folds=[each.figures for each in evaluations],
         mistakes=evaluation.mistakes,
         parity=parity,
-        best_epoch=fitted.best_epoch,
-        history=fitted.history,
+        best_epoch=exported.best_epoch,
+        history=exported.history,
     )
     report.write(options.output)
-    figures = draw_run(faces, roles, history=fitted.history, best_epoch=fitted.best_epoch, evaluation=evaluation)
+    figures = draw_run(faces, roles, history=exported.history, best_epoch=exported.best_epoch, evaluation=evaluation)
     save_figures(figures, options.images)
     return dict(report.summary())
 

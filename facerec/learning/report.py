@@ -36,9 +36,10 @@ class Report:
 
     command: str
     machine: str
-    training_seconds: float
-    """Of the exported network's epochs with their validation, over all sessions of a resumed run."""
+    training_seconds: list[float]
+    """Of each fold's epochs with their validation, over all sessions of a resumed run."""
     training_images_per_second: float
+    """Of the exported network, the first fold's."""
     lfw: bool
     """Whether the data set is Labeled Faces in the Wild."""
     data: dict[str, JsonValue]
@@ -110,7 +111,7 @@ ONNX with its preprocessing and calibration. Made on {metadata.created:%Y-%m-%d}
 
     {self.command}
 
-on {self.machine}. Training the exported network took {self.training_seconds / 60:.0f} minutes
+on {self.machine}. Training the exported network took {self.training_seconds[0] / 60:.0f} minutes
 ({self.training_images_per_second:.0f} images/s). This page and `report.json`, which holds the same figures for
 programs, are written by that command.
 
@@ -196,7 +197,7 @@ The network {metadata.licence}.
         )
         return f"""\
 Of {len(self.folds)} networks trained alike, each on another split; over five, every image of a known person is tested
-once. Fold 0 is the exported network.
+once. Fold 0 is the exported network. Together they took {sum(self.training_seconds) / 60:.0f} minutes to train.
 
 | fold | {" | ".join(columns)} |
 |---{"|---" * len(columns)}|

@@ -59,7 +59,7 @@ def train_one_epoch(
                     "epoch is unchanged; start anew with a lower --learning-rate."
                 )
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
         except torch.OutOfMemoryError as error:
             raise TrainingError(f"the device's memory is too small: lower --batch-size. ({error})") from error

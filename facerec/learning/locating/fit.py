@@ -126,5 +126,5 @@ def _step(network: LocatorNetwork, pictures: Tensor, target: Target) -> Tensor:
     network.zero_grad()
     images = normalise(pictures.permute(0, 3, 1, 2).float()).contiguous(memory_format=torch.channels_last)
     loss = locating_loss(network(images), target)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     return loss.detach()
