@@ -1,10 +1,10 @@
 """Checkpoints: weights, configuration and figures of a run, written so that a crash never leaves half a file."""
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -15,7 +15,19 @@ from facerec.learning.options import Options
 OPTIONS = {field.name for field in fields(Options)}
 
 Checkpoint = dict[str, Any]
-"""`recipe` (the options that made it), `epoch` (finished ones), weights and what else the writer needs."""
+"""`recipe` (the options that made it), the states of its parts, and what else the writer needs."""
+
+
+class Stateful(Protocol):
+    """A part of a run that a checkpoint can hold: a network, an optimiser, a schedule."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that changes in training."""
+        ...
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> object:
+        """Go on from there."""
+        ...
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
@@ -46,6 +58,25 @@ def load_checkpoint(path: Path, *, recipe: dict[str, Any]) -> Checkpoint:
     return checkpoint
 
 
+def restore(parts: Mapping[str, Stateful], checkpoint: Checkpoint, path: Path) -> None:
+    """Give each part the state that `checkpoint`, read from `path`, holds of it.
+
+    Raises:
+        CheckpointError: another version of this project wrote it, with other parts.
+    """
+    try:
+        for name, part in parts.items():
+            part.load_state_dict(checkpoint[name])
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise _of_another_version(path, error) from error
+
+
+def _of_another_version(path: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(
+        f"{path} is of another version of this project ({error!r}): delete or rename that folder and start anew."
+    )
+
+
 def _difference(name: str, before: object, now: object) -> str:
     """In words that say what to change."""
     if name == "data":
@@ -59,9 +90,15 @@ def refuse_to_overwrite(path: Path, *, finished: Callable[[Checkpoint], bool]) -
     """Make sure that no unfinished run would be lost.
 
     Raises:
-        CheckpointError: `path` holds a run that isn't finished, or is damaged.
+        CheckpointError: `path` holds a run that isn't finished, or is damaged or of another version.
     """
-    if path.exists() and not finished(read_checkpoint(path)):
+    if not path.exists():
+        return
+    try:
+        over = finished(read_checkpoint(path))
+    except KeyError as error:
+        raise _of_another_version(path, error) from error
+    if not over:
         raise CheckpointError(
             f"{path.parent} holds an unfinished run: go on with it (--resume), or delete or rename that folder."
         )

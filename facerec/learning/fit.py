@@ -16,7 +16,14 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
 
-from facerec.learning.checkpoint import Checkpoint, load_checkpoint, refuse_to_overwrite, save_checkpoint
+from facerec.learning.checkpoint import (
+    Checkpoint,
+    Stateful,
+    load_checkpoint,
+    refuse_to_overwrite,
+    restore,
+    save_checkpoint,
+)
 from facerec.learning.dataset import FaceImages
 from facerec.learning.distributed import own_share, rank, world_size
 from facerec.learning.errors import OptionError
@@ -71,27 +78,23 @@ def fit(faces: FaceImages, roles: Roles, options: Options, *, fold: int, device:
         raise OptionError(
             f"--batch-size is {options.batch_size} and must be at least {2 * world_size()}: two images a process."
         )
-    folder = options.checkpoints / f"fold-{fold}"
+    last = options.checkpoints / f"fold-{fold}" / "last.pt"
     recipe = recipe_of(faces, options)
-    last, best = folder / "last.pt", folder / "best.pt"
     run = _Run.start(roles, options, device=device)
     if options.resume and (fold == 0 or last.exists()):
-        run.restore(load_checkpoint(last, recipe=recipe))
+        run.restore(load_checkpoint(last, recipe=recipe), last)
     elif rank() == 0 and fold == 0:
         _make_room(options.checkpoints)
     model = DistributedDataParallel(run.network) if world_size() > 1 else run.network
 
     for epoch in range(len(run.history), options.epochs):
         run.history.append(_train_and_validate(model, run, faces, roles, options, epoch=epoch))
+        if best_epoch(run.history) == len(run.history):
+            run.best.load_state_dict(run.average.state_dict())
         if rank() == 0:
             tqdm.write(_line(epoch, run.history[-1]))
-            if best_epoch(run.history) == len(run.history):
-                save_checkpoint({"recipe": recipe, "average": run.average.state_dict()}, best)
             save_checkpoint({"recipe": recipe, "folds": options.folds, **run.state()}, last)
-
-    if rank() == 0:
-        run.average.load_state_dict(load_checkpoint(best, recipe=recipe)["average"])
-    return Fitted(run.average.eval(), best_epoch(run.history), run.history)
+    return Fitted(run.best.eval(), best_epoch(run.history), run.history)
 
 
 def _make_room(checkpoints: Path) -> None:
@@ -120,6 +123,8 @@ class _Run:
 
     network: FaceNetwork
     average: FaceNetwork
+    best: FaceNetwork
+    """The average after the best epoch."""
     optimizer: AdamW
     schedule: LambdaLR
     history: list[Epoch]
@@ -133,16 +138,19 @@ class _Run:
         network.to(device).to(memory_format=torch.channels_last)
         optimizer = adamw(network, options, backbone_rate=options.backbone_rate)
         steps = len(epoch_batches(roles, options, epoch=0)) * options.epochs
-        return cls(network, copy.deepcopy(network), optimizer, LambdaLR(optimizer, warmup_and_cosine(steps)), [])
+        average, best = copy.deepcopy(network), copy.deepcopy(network)
+        return cls(network, average, best, optimizer, LambdaLR(optimizer, warmup_and_cosine(steps)), [])
 
     def state(self) -> Checkpoint:
-        parts = {name: getattr(self, name).state_dict() for name in ("network", "average", "optimizer", "schedule")}
+        parts = {name: part.state_dict() for name, part in self._parts().items()}
         return parts | {"history": [asdict(epoch) for epoch in self.history]}
 
-    def restore(self, state: Checkpoint) -> None:
-        for name in ("network", "average", "optimizer", "schedule"):
-            getattr(self, name).load_state_dict(state[name])
+    def restore(self, state: Checkpoint, path: Path) -> None:
+        restore(self._parts(), state, path)
         self.history.extend(Epoch(**epoch) for epoch in state["history"])
+
+    def _parts(self) -> dict[str, Stateful]:
+        return {name: part for name, part in vars(self).items() if name != "history"}
 
 
 def _train_and_validate(
@@ -191,10 +199,13 @@ def best_epoch(history: list[Epoch]) -> int:
     """The epoch, from 1, to export: by validation accuracy, and the latest of those that it can't tell apart.
 
     On a few hundred images one more right answer means nothing, while later epochs have averaged more weights at lower
-    learning rates: hence the latest within one standard error of the highest accuracy (Breiman et al., 1984).
+    learning rates: hence the latest within one standard error of the highest accuracy (Breiman et al., 1984). The error
+    is Agresti and Coull's (1998), with two right and two wrong images more: the plain one vanishes near 100 %.
     """
+    images = history[0].validation_images
     highest = max(epoch.validation_accuracy for epoch in history)
-    error = math.sqrt(highest * (1 - highest) / history[0].validation_images)
+    share = (highest * images + 2) / (images + 4)
+    error = math.sqrt(share * (1 - share) / (images + 4))
     return max(n for n, epoch in enumerate(history, start=1) if epoch.validation_accuracy >= highest - error)
 
 

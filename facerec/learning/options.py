@@ -104,7 +104,7 @@ class Options:
     images: Path = Path("images")
     """Where the figures go."""
     checkpoints: Path = Path("checkpoints")
-    """Where the run keeps its state: last.pt to go on from, best.pt to export."""
+    """Where a run keeps its state to go on from: fold-N/, locator/, and tuning.db of the search."""
     explore: bool = False
     """Describe the data, draw its figures and stop."""
     tune: bool = False

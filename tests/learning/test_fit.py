@@ -49,11 +49,11 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, name: str, *, call: int) -> None:
     monkeypatch.setattr(module, name, interrupted)
 
 
-@pytest.mark.parametrize(("name", "call"), [("train_one_epoch", 2), ("save_checkpoint", 4)])
+@pytest.mark.parametrize(("name", "call"), [("train_one_epoch", 2), ("save_checkpoint", 2)])
 def test_a_stopped_run_goes_on_to_the_same_result(
     name: str, call: int, faces: FaceImages, roles: Roles, options: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Stopped within the second epoch, or between its two checkpoints."""
+    """Stopped within the second epoch, or between it and its checkpoint."""
     whole = fit(
         faces, roles, dataclasses.replace(options, checkpoints=options.checkpoints / "whole"), fold=0, device=CPU
     )
@@ -145,6 +145,18 @@ def test_resuming_needs_the_same_pictures(faces: FaceImages, roles: Roles, optio
         fit(others, roles, dataclasses.replace(options, resume=True), fold=0, device=CPU)
 
 
+def test_a_run_of_another_version_is_not_gone_on_with(faces: FaceImages, roles: Roles, options: Options) -> None:
+    fit(faces, roles, options, fold=0, device=CPU)
+    last = options.checkpoints / "fold-0" / "last.pt"
+    state = torch.load(last, weights_only=True)
+    older = {name: state[name] for name in state.keys() - {"best", "folds"}}
+    torch.save(older, last)
+    for again in (options, dataclasses.replace(options, resume=True)):
+        with pytest.raises(CheckpointError, match=r"last.pt is of another version of this project"):
+            fit(faces, roles, again, fold=0, device=CPU)
+    assert torch.load(last, weights_only=True).keys() == older.keys()
+
+
 def test_resuming_needs_a_run(faces: FaceImages, roles: Roles, options: Options) -> None:
     with pytest.raises(CheckpointError, match=r"there is no run to go on with"):
         fit(faces, roles, dataclasses.replace(options, resume=True), fold=0, device=CPU)
@@ -175,9 +187,16 @@ def test_out_of_memory_names_the_batch_size(
 
 @pytest.mark.parametrize(
     ("accuracies", "chosen"),
-    [([0.5, 0.9, 0.7], 2), ([0.9, 0.9, 0.9], 3), ([0.9, 0.98, 0.97], 3), ([0.9, 0.98, 0.96], 2), ([1.0, 0.999], 1)],
+    [
+        ([0.5, 0.9, 0.7], 2),
+        ([0.9, 0.9, 0.9], 3),
+        ([0.9, 0.98, 0.97], 3),
+        ([0.9, 0.98, 0.96], 2),
+        ([1.0, 0.99], 2),
+        ([1.0, 0.98], 1),
+    ],
 )
 def test_the_latest_of_the_epochs_that_validation_can_not_tell_apart(accuracies: list[float], chosen: int) -> None:
-    """With 100 images, the standard error of 98 % is 1.4 points."""
+    """With 100 images, the standard error of 98 % is 1.9 points, and that of 100 % 1.3."""
     history = [Epoch(0, 0, 0, 0, 0, accuracy, validation_images=100) for accuracy in accuracies]
     assert best_epoch(history) == chosen

@@ -4,7 +4,6 @@ import copy
 import os
 import sys
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm import tqdm
 
-from facerec.learning.checkpoint import load_checkpoint, refuse_to_overwrite, save_checkpoint
+from facerec.learning.checkpoint import Stateful, load_checkpoint, refuse_to_overwrite, restore, save_checkpoint
 from facerec.learning.dataset import FaceImages
 from facerec.learning.distributed import world_size
 from facerec.learning.errors import DataError, OptionError, TrainingError
@@ -82,18 +81,17 @@ def fit_locator(faces: FaceImages, images: Indices, options: Options, *, device:
     average = copy.deepcopy(network)
     optimizer = adamw(network, options, backbone_rate=1)
     schedule = LambdaLR(optimizer, warmup_and_cosine(options.locator_steps))
-    parts: dict[str, Any] = {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule}
+    parts: dict[str, Stateful] = {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule}
 
     last = options.checkpoints / "locator" / "last.pt"
     recipe = options.locator_recipe() | {"data": faces.fingerprint}
     if options.resume:
-        state = load_checkpoint(last, recipe=recipe)
-        for name, part in parts.items():
-            part.load_state_dict(state[name])
+        restore(parts, load_checkpoint(last, recipe=recipe), last)
     else:
         refuse_to_overwrite(
             last, finished=lambda state: state["schedule"]["last_epoch"] == state["recipe"]["locator_steps"]
         )
+        last.unlink(missing_ok=True)
 
     start = schedule.last_epoch
     mosaics = Mosaics(faces, images, options.seed, options.locator_steps * BATCH_SIZE)
@@ -109,8 +107,8 @@ def fit_locator(faces: FaceImages, images: Indices, options: Options, *, device:
             loss = _step(network, pictures.to(device), Target(*(part.to(device) for part in target)))
             if not np.isfinite(loss.item()):
                 raise TrainingError(
-                    f"the loss is {loss.item()} at step {schedule.last_epoch + 1}. {last} still holds the run of up to "
-                    f"{STEPS_BETWEEN_CHECKPOINTS} steps before; start anew with a lower --learning-rate."
+                    f"the loss is {loss.item()} at step {schedule.last_epoch + 1}. The checkpoint of at most "
+                    f"{STEPS_BETWEEN_CHECKPOINTS} steps before is unchanged; start anew with a lower --learning-rate."
                 )
             optimizer.step()
             schedule.step()

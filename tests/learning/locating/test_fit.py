@@ -83,3 +83,14 @@ def test_other_options_are_refused(faces: FaceImages, roles: Roles, options: Opt
     fit.fit_locator(faces, roles.others, options, device=CPU)
     with pytest.raises(CheckpointError, match="--seed 0"):
         fit.fit_locator(faces, roles.others, dataclasses.replace(options, seed=1, resume=True), device=CPU)
+
+
+def test_a_finished_run_is_not_taken_for_the_one_that_followed_it(
+    faces: FaceImages, roles: Roles, options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit.fit_locator(faces, roles.others, options, device=CPU)
+    monkeypatch.setattr(fit, "_step", _stopping_at(1, fit._step))
+    with pytest.raises(KeyboardInterrupt):
+        fit.fit_locator(faces, roles.others, options, device=CPU)
+    with pytest.raises(CheckpointError, match="there is no run to go on with"):
+        fit.fit_locator(faces, roles.others, dataclasses.replace(options, resume=True), device=CPU)
