@@ -14,6 +14,8 @@ from facerec.serving.errors import PictureTooLarge, ServiceError, TooManyPixels,
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 """What people plainly send; every other decoder is only a larger target."""
 
+_MAX_SIDE = 65_535
+"""Pixels, as in a JPEG. Pillow keeps a pointer for each row, which in a sliver takes more memory than its pixels."""
 _SCALES = (8, 4, 2, 1)
 """How many times smaller than it is libjpeg can decode a JPEG."""
 _TURNED = frozenset({5, 6, 7, 8})
@@ -57,7 +59,7 @@ class PictureFile:
 
         Raises:
             PictureTooLarge: more than `max_bytes`.
-            TooManyPixels: more than `max_pixels`.
+            TooManyPixels: more than `max_pixels`, or than a JPEG could have along a side.
             UnsupportedPicture: another format, or broken.
         """
         if len(data) > max_bytes:
@@ -69,6 +71,10 @@ class PictureFile:
             """Width and height in pixels as the header has them, before turning upright."""
             if picture.width * picture.height > max_pixels:
                 raise TooManyPixels.over(max_pixels)
+            if max(picture.size) > _MAX_SIDE:
+                raise TooManyPixels(
+                    f"A side of the picture has more than {_MAX_SIDE} pixels, the most that is decoded."
+                )
             if picture.format in {"JPEG", "MPO"} and _scans(data) > _MAX_SCANS:
                 raise UnsupportedPicture
 

@@ -12,6 +12,8 @@ _HEAD_SECONDS = 10
 _HEAD_BYTES = 64 * 1024
 _FRAMING_BYTES = 2**20
 """Of a request apart from its body: head, lengths of chunks and trailers, which no application sees."""
+_MAX_HEADERS = 100
+"""Of a request, trailers included: a short one takes twenty times its bytes of memory."""
 _STALL_SECONDS = 10
 """How long a caller may take nothing of an answer that waits for it."""
 
@@ -62,6 +64,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._framing_bytes = 0
         if not self._patience:  # a further request on a kept connection
             self._await_head()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if len(self.headers) < _MAX_HEADERS:
+            super().on_header(name, value)
+        else:
+            self.transport.abort()
 
     def on_headers_complete(self) -> None:
         self._head_arrived()

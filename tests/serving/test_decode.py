@@ -113,6 +113,15 @@ def test_pixel_bombs_are_refused_by_their_header(width: int, height: int, monkey
         opened(png_header(width, height))
 
 
+@pytest.mark.parametrize(("width", "height"), [(1, 65_536), (65_536, 1)])
+def test_slivers_are_refused_by_their_header(width: int, height: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow's pointers to 25 million rows of one pixel, and to their copies, take 800 MB."""
+    assert opened(png_header(width - width // 2, height - height // 2))
+    monkeypatch.setattr(ImageFile.ImageFile, "load", pytest.fail)
+    with pytest.raises(TooManyPixels, match="side"):
+        opened(png_header(width, height))
+
+
 def test_pillows_own_warning_is_an_error_to_the_service_too() -> None:
     # In a process of its own: under pytest every warning is an error.
     check = (
@@ -175,6 +184,30 @@ def test_text_and_profile_bombs_are_refused() -> None:
     ):
         with pytest.raises(UnsupportedPicture):
             decoded(data)
+
+
+def test_an_exif_bomb_takes_little_memory() -> None:
+    """Of 2,000 tags each points at the same megabyte. Measured in a process of its own."""
+    tags, room = 2000, 10**6
+    start = 8 + 2 + 12 * tags + 4
+    entries = b"".join(struct.pack("<HHII", 0x9000 + tag, 7, room, start) for tag in range(tags))
+    exif = b"II*\0\x08\0\0\0" + struct.pack("<H", tags) + entries + bytes(4 + room)
+    data = saved(Image.new("RGB", (9, 9)), "PNG", exif=exif)
+    check = """
+import sys, psutil
+from facerec.serving.decode import PictureFile
+from facerec.serving.errors import ServiceError
+data = sys.stdin.buffer.read()
+before = psutil.Process().memory_info().rss
+try:
+    picture = PictureFile(data, max_bytes=2**24, max_pixels=99).decode()
+except ServiceError:
+    pass
+print(psutil.Process().memory_info().rss - before)
+"""
+    command = [sys.executable, "-c", check]
+    run = subprocess.run(command, cwd=ROOT, input=data, capture_output=True, check=True)
+    assert int(run.stdout) < 50e6
 
 
 @pytest.mark.parametrize("file_format", ["GIF", "WEBP", "PNG"])

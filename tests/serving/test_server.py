@@ -137,6 +137,14 @@ def closed(connection: socket.socket) -> bool:
         return True
 
 
+def ended(connection: socket.socket) -> bool:
+    """Whether the service closes the connection, be it after an answer."""
+    with contextlib.suppress(ConnectionResetError):
+        while connection.recv(10_000):
+            pass
+    return True
+
+
 @pytest.mark.parametrize(
     "start", [b"", b"GET /healthz HT", b"GET /healthz HTTP/1.1\r\nX: y\r\n"], ids=["silence", "line", "headers"]
 )
@@ -169,9 +177,25 @@ def test_endless_trailers_close_the_connection(serve: Service, model: Path) -> N
         connection.settimeout(5)  # less than the time that a slow head may take
         with contextlib.suppress(OSError):
             connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n")
-            connection.sendall(b"ab: cd\r\n" * 200_000)
-        connection.recv(10_000)
-        assert closed(connection)
+            connection.sendall(b"ab: " + b"x" * 1_400_000)
+        assert ended(connection)
+
+
+@pytest.mark.parametrize(
+    "chunked", ["", "Transfer-Encoding: chunked\r\n\r\n0\r\n"], ids=["in the head", "in the trailers"]
+)
+def test_many_short_headers_close_the_connection(serve: Service, model: Path, chunked: str) -> None:
+    """Before they make the bytes that are too many: kept, each takes twenty times its bytes."""
+    service = serve(Settings(model=model))
+    for count, passes in ((90, True), (101, False)):
+        with connect(service) as connection:
+            connection.settimeout(4)  # uvicorn closes idle connections after 5 s
+            connection.sendall(f"GET /healthz HTTP/1.1\r\nHost: x\r\n{chunked}".encode() + b"a:b\r\n" * count)
+            connection.sendall(b"\r\n")
+            if passes:
+                assert b"200 OK" in connection.recv(10_000)
+            else:
+                assert ended(connection)
 
 
 def test_a_body_in_many_chunks_is_not_taken_for_trailers(serve: Service, model: Path) -> None:
