@@ -154,6 +154,33 @@ def test_a_picture_can_be_dropped_anywhere(visit: Visit) -> None:
     expect(visit.cards("Rosa Red")).to_contain_text("dropped.png")
 
 
+def test_what_is_dropped_without_a_file_is_left_to_the_browser(visit: Visit) -> None:
+    taken = visit.page.evaluate(
+        """() => ["dragover", "drop"].map((name) => {
+            const dataTransfer = new DataTransfer();
+            dataTransfer.setData("text/uri-list", "https://example.org/picture.jpg");
+            const event = new DragEvent(name, { dataTransfer, bubbles: true, cancelable: true });
+            document.querySelector("#url").dispatchEvent(event);
+            return event.defaultPrevented;
+        })"""
+    )
+    assert taken == [False, False]
+    visit.cards()
+
+
+def test_an_address_with_spaces_is_quoted(open_page: Open, model: Path) -> None:
+    with HostileServer({"/a%20b.png": lambda connection: connection.respond(picture("red"))}) as server:
+        visit = open_page(Settings(model=model, allowed_networks=LOOPBACK, allowed_ports=frozenset({server.port})))
+        visit.ask(server.url("/a b.png"))
+        visit.cards("Rosa Red")
+
+
+def test_an_answer_of_something_in_between_is_told_in_words(visit: Visit) -> None:
+    visit.page.route("**/predict", lambda route: route.fulfill(status=429, json={"message": "slow down"}))
+    visit.ask("http://example.org/picture.jpg")
+    expect(visit.cards("No answer")).to_contain_text("I can't reach the service.")
+
+
 def test_a_picture_can_be_pasted(visit: Visit) -> None:
     visit.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     visit.page.evaluate(
@@ -230,9 +257,13 @@ def test_a_key_is_asked_for_only_by_a_service_that_has_one(open_page: Open, mode
     visit = open_page(Settings(model=model, api_key=SecretStr("sesame")))
     key = visit.page.get_by_label("API key")
     expect(key).to_be_hidden()
-    visit.choose(file("red"), file("blue"))
-    expect(visit.cards("No answer", "No answer").first).to_contain_text("asks for its API key")
+    expect(visit.page.get_by_role("link")).to_have_text(["Whom it knows", "How good it is", "API"])
+    visit.choose(file("blue"))
+    expect(visit.cards("No answer")).to_contain_text("asks for its API key")
     expect(key).to_be_focused()
+    expect(visit.page.get_by_role("link")).to_have_text(["API"])
+    visit.choose(file("red"))
+    visit.cards("No answer", "No answer")
     for given in ("wrong", "sesame"):
         key.fill(given)
         with visit.page.expect_response("**/predict/upload"):
@@ -245,13 +276,12 @@ def test_a_key_is_asked_for_only_by_a_service_that_has_one(open_page: Open, mode
 
 
 def test_the_key_can_be_entered_while_one_picture_waits_for_it(open_page: Open, model: Path) -> None:
-    visit = open_page(Settings(model=model, api_key=SecretStr("sesame"), max_bytes=10_000))
+    visit = open_page(Settings(model=model, api_key=SecretStr("sesame")))
     visit.choose(file("red"))
-    expect(visit.cards("No answer").first).to_contain_text("asks for its API key")
-    visit.choose(
-        {"name": "large.png", "mimeType": "image/png", "buffer": bytes(100_000)}
-    )  # refused for its size, before the key is looked at
-    expect(visit.cards("No answer", "No answer").first).to_be_visible()
+    expect(visit.cards("No answer")).to_contain_text("asks for its API key")
+    visit.page.route("**/predict", lambda route: route.abort())
+    visit.ask("http://example.org/picture.jpg")
+    expect(visit.cards("No answer", "No answer").first).to_contain_text("I can't reach the service.")
     expect(visit.page.get_by_label("API key")).to_be_visible()
 
 
