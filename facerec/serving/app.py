@@ -69,7 +69,14 @@ def create_app(
             fetches.close()
             compute.close()
 
-    app = FastAPI(title="Face recognition", version=__version__, description=_DESCRIPTION, lifespan=lifespan)
+    app = FastAPI(
+        title="Face recognition",
+        version=__version__,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        redoc_url=None,
+        redirect_slashes=False,  # to the host that the caller names, and to http behind a proxy that speaks https
+    )
     app.add_exception_handler(RequestValidationError, raise_invalid_request)
     app.add_exception_handler(HTTPException, raise_service_error)
     app.add_middleware(

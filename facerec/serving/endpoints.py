@@ -118,12 +118,14 @@ async def metrics(pipeline: Pipelined) -> PlainTextResponse:
     return PlainTextResponse(pipeline.metrics.exposition(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
+@health.head("/healthz", include_in_schema=False)
 @health.get("/healthz")
 async def healthz() -> Health:
     """The process is alive."""
     return Health(status="ok")
 
 
+@health.head("/readyz", include_in_schema=False)
 @health.get("/readyz")
 async def readyz(pipeline: Pipelined) -> Readiness:
     """The models are verified and warmed up."""

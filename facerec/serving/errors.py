@@ -95,7 +95,10 @@ class UrlError(ServiceError):
 class UrlNotAllowed(UrlError):
     status = HTTPStatus.BAD_REQUEST
     code = "url_not_allowed"
-    message = "The URL is not one that this service fetches: use http or https, a public host and a usual port."
+    message = (
+        "The URL is not one that this service fetches: it must have http or https, a public host and a usual port, no "
+        "user name, no spaces, and at most 8192 characters."
+    )
 
 
 class InvalidDataUrl(UrlError):

@@ -173,6 +173,8 @@ class _Transfer:
             self._handle = connection.dup()
 
     def _redirected(self, request: requests.PreparedRequest, location: str) -> requests.PreparedRequest:
+        # Headers are read as Latin-1, while servers write UTF-8, and spaces, into this one.
+        location = location.encode("latin-1").decode(errors="replace").replace(" ", "%20")
         try:
             return self.prepare(urljoin(str(request.url), location))
         except (UrlNotAllowed, ValueError):  # what the caller wrote was fine; and a refused address looks unreachable

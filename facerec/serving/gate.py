@@ -49,7 +49,8 @@ class Gate:
 
         try:
             future = self._threads.submit(start)
-        except RuntimeError:  # no thread can be started
+        except RuntimeError:  # no thread can be started, yet the executor has put the call in line
+            call.clear()
             self._leave()
             raise
         future.add_done_callback(end)

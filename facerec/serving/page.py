@@ -37,6 +37,7 @@ _HEADERS = {
 page = APIRouter(include_in_schema=False)
 
 
+@page.head("/")
 @page.get("/")
 async def index() -> HTMLResponse:
     """Try the service in a browser."""

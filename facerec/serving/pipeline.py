@@ -1,5 +1,6 @@
 """From a URL or bytes to a recognition: fetch, then decode, locate and recognise, each behind its own limit."""
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -119,6 +120,9 @@ def _outcome(record: PictureRecord) -> Iterator[None]:
     """Let `record` learn how what is inside went wrong."""
     try:
         yield
+    except asyncio.CancelledError:
+        record.outcome = "cancelled"
+        raise
     except Exception as error:
         record.outcome = (error if isinstance(error, ServiceError) else InternalError()).code
         raise

@@ -84,4 +84,6 @@ def _sentence(problem: dict[str, Any]) -> str:
         return "there is a field that this endpoint does not know"
     if problem["type"] == "json_invalid":
         return "the body is not JSON"
+    if problem["type"] == "model_attributes_type":
+        return "the body is not a JSON object, or was sent without Content-Type: application/json"
     return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"

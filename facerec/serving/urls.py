@@ -76,11 +76,11 @@ def literal_address(host: str) -> Address | None:
 
 
 def host_of(url: str) -> str | None:
-    """The host of `url`, for the log; None where there is none that can be fetched from."""
+    """The host of `url` as it is looked up, for the log; None where there is none that can be fetched from."""
     try:
-        host = urlsplit(url[:_MAX_LENGTH]).hostname or ""
+        host = urlsplit(requests.Request("GET", url[:_MAX_LENGTH]).prepare().url or "").hostname or ""
         literal_address(host)
-    except (ValueError, UrlNotAllowed):
+    except (ValueError, requests.RequestException, UrlNotAllowed):
         return None
     return host
 

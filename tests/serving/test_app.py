@@ -267,6 +267,26 @@ def test_with_a_key_only_its_holders_pass(serve: Service, model: Path) -> None:
         assert requests.get(service + path, timeout=9).status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz"])
+def test_monitors_may_ask_with_head(service: str, path: str) -> None:
+    answer = requests.head(service + path, timeout=9)
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+@pytest.mark.parametrize("path", ["/predict/", "/healthz/", "/redoc"])
+def test_other_spellings_are_not_found_rather_than_redirected(service: str, path: str) -> None:
+    answer = requests.post(service + path, headers={"Host": "elsewhere.test"}, allow_redirects=False, timeout=9)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+def test_json_that_is_not_announced_is_told_apart_from_a_wrong_body(service: str) -> None:
+    answer = requests.post(f"{service}/predict", data='{"url": "https://example.org/"}', timeout=9)
+    assert answer.status_code == 422
+    assert (
+        answer.json()["detail"] == "the body is not a JSON object, or was sent without Content-Type: application/json"
+    )
+
+
 def test_without_the_key_nobody_takes_the_room_of_bodies(serve: Service, model: Path) -> None:
     service = serve(Settings.model_validate({"model": model, "api_key": "right", "max_fetches": 1, "max_waiting": 1}))
     host, port = service.removeprefix("http://").split(":")

@@ -158,6 +158,17 @@ def test_redirects_are_followed(status: str, serve_scripts: Callable[..., Hostil
 
 
 @pytest.mark.parametrize(
+    ("location", "path"), [("bär.jpg", "/b%C3%A4r.jpg"), ("größe.jpg", "/gr%C3%B6%C3%9Fe.jpg"), ("a b", "/a%20b")]
+)
+def test_redirects_that_are_not_quoted_are_followed(
+    location: str, path: str, serve_scripts: Callable[..., HostileServer]
+) -> None:
+    in_utf_8 = location.encode().decode("latin-1")
+    server = serve_scripts({"/": redirect(in_utf_8), path: lambda connection: connection.respond(b"picture")})
+    assert fetch(server.url("/"), port=server.port) == b"picture"
+
+
+@pytest.mark.parametrize(
     "target",
     [
         "http://10.0.0.1/",

@@ -103,12 +103,14 @@ def test_a_thread_that_can_not_be_started_takes_no_place(monkeypatch: pytest.Mon
         raise RuntimeError("can't start new thread")
 
     async def scenario() -> None:
-        gate = Gate("test", threads=1)
+        gate, called = Gate("test", threads=1), threading.Event()
         with monkeypatch.context() as patch:
             patch.setattr(threading.Thread, "start", refuse)
             with pytest.raises(RuntimeError):
-                await gate.run(int)
+                await gate.run(called.set)
         assert gate.held == 0
+        await gate.run(int)  # the executor has kept the call before it in line
+        assert not called.is_set()
         gate.close()
 
     asyncio.run(scenario())

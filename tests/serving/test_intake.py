@@ -112,6 +112,8 @@ def test_a_client_that_goes_away_gives_its_places_back(
         assert requests.post(f"{service}/predict", json={"url": silent.url("/")}, timeout=9).status_code == 503
     wait_until(lambda: silent.open == 0)
     wait_until(lambda: any('"client_gone"' in line for line in log))
+    (line,) = [json.loads(line) for line in log if '"client_gone"' in line]
+    assert line["pictures"][0]["outcome"] == "cancelled"
     with pytest.raises(requests.ReadTimeout):  # it waits for the picture: the place is free again
         requests.post(f"{service}/predict", json={"url": silent.url("/")}, timeout=0.5)
 

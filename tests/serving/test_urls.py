@@ -110,6 +110,7 @@ def test_any_text_passes_or_is_refused(url: str) -> None:
 def test_host_of_names_no_more_than_the_host() -> None:
     assert host_of("https://example.com:8080/secret?token=secret") == "example.com"
     assert host_of("https://user:secret@example.com/") == "example.com"
+    assert host_of("https://bücher.example/") == "xn--bcher-kva.example"
     assert host_of("https://[::1/") is None
     assert host_of("not a url") is None
 
