@@ -10,7 +10,8 @@
     uv run torchrun --nproc-per-node=2 train.py        train in two processes, one per GPU
 
 It leaves model/face_recognition.onnx with its checksum, model/report.json, the model card model/README.md and the
-figures in images/; with --locator, model/face_locator.onnx with its checksum, report and card, and images/photo.png.
+figures in images/; with --locator, model/face_locator.onnx with its checksum, report and card, and images/photo.png;
+with --tune, model/tuning.csv and images/tuning.png.
 """
 
 import shlex

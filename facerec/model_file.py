@@ -60,9 +60,9 @@ class Person(BaseModel):
 
     name: Annotated[str, Field(min_length=1)]
     training_images: Annotated[int, Field(ge=1)]
-    test_images: Annotated[int, Field(ge=0)]
-    test_recall: Proportion | None
-    """Share of this person's test images that were named rightly; None without test images."""
+    test_images: Annotated[int, Field(ge=1)]
+    test_recall: Proportion
+    """Share of this person's test images that were named rightly."""
 
 
 class _Metadata(BaseModel):
@@ -75,7 +75,7 @@ class _Metadata(BaseModel):
     """Version of the project that made the file."""
     created: AwareDatetime
     figures: dict[str, float]
-    """Test figures as shares of 1, under the names that the report in `model/` gives them."""
+    """Those of the report in `model/` that are one number, under its names and in its units."""
     configuration: dict[str, JsonValue]
     """The options of the training run."""
     licence: str

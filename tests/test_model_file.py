@@ -20,7 +20,7 @@ METADATA = ModelMetadata(
     created=datetime(2025, 1, 1, tzinfo=UTC),
     people=(
         Person(name="Ann", training_images=14, test_images=4, test_recall=0.75),
-        Person(name="Bjørn", training_images=3, test_images=0, test_recall=None),
+        Person(name="Bjørn", training_images=3, test_images=1, test_recall=0),
     ),
     embedding_size=256,
     threshold=0.43,

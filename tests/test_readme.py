@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 import shlex
 import statistics
@@ -77,7 +78,13 @@ def test_training_commands_run_one_after_the_other(tmp_path: Path, drawn_people:
         words = given.replace("uv run train.py", f"{sys.executable} {ROOT / 'train.py'}")
         words = words.replace("uv run torchrun", f"{sys.executable} -m torch.distributed.run --standalone")
         result = subprocess.run(
-            [*shlex.split(words), *added], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
+            [*shlex.split(words), *added],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+            env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},  # two processes would want two GPUs
         )
         if "--locator" in command:  # which sees no face yet after one step, and says so
             assert result.stderr.splitlines()[-1].endswith("train it for longer (--locator-steps).")

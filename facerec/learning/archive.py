@@ -101,7 +101,9 @@ def extract(archive: Path, into: Path) -> Path:
                 tar.extract(member, people, filter="data")
             return people.replace(folder)
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError) as error:
-        raise DataError(f"{archive} is damaged or not a safe tar archive: {error}. Get it again.") from error
+        raise DataError(
+            f"{archive} is damaged or not a safe tar archive: {error}. --data takes a folder, or what tar made of one."
+        ) from error
     except OSError as error:
         raise DataError(
             f"can't extract {archive} to {into}: {error}. Free some space, or name another --data-dir."

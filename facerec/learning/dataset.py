@@ -1,6 +1,5 @@
 """A folder of people becomes an array of frames, made once and kept in a cache."""
 
-import contextlib
 import hashlib
 import json
 import os
@@ -123,10 +122,15 @@ def _copies(pictures: list[Path]) -> dict[Path, Path]:
     first: dict[bytes, Path] = {}
     copies: dict[Path, Path] = {}
     for picture in pictures:
-        with contextlib.suppress(OSError):  # said where it is decoded
-            original = first.setdefault(hashlib.sha256(picture.read_bytes()).digest(), picture)
-            if original != picture:
-                copies[picture] = original
+        try:
+            content = picture.read_bytes()
+        except OSError as error:  # not a picture that is broken, which a later run could skip as well
+            raise DataError(
+                f"can't read {picture}: {error}. Make it readable, or take it out of the folder."
+            ) from error
+        original = first.setdefault(hashlib.sha256(content).digest(), picture)
+        if original != picture:
+            copies[picture] = original
     return copies
 
 
@@ -163,7 +167,10 @@ def _write_cache(cache: Path, root: Path, pictures: list[Path], locator: Locator
         unfinished.replace(cache)
     except OSError as error:
         needed = len(pictures) * FRAME_SIZE * FRAME_SIZE * 3 / 1e9
-        raise DataError(f"can't write the decoded pictures ({needed:.1f} GB) to {cache.parent}: {error}.") from error
+        raise DataError(
+            f"can't write the decoded pictures ({needed:.1f} GB) to {cache.parent}: {error}. "
+            "Free some space; files there that are older can go."
+        ) from error
     finally:
         unfinished.unlink(missing_ok=True)
 

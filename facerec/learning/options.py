@@ -43,8 +43,8 @@ class Options:
 
     # --- data ---
     data: Path | None = None
-    """Archive or folder of people (NAME/*.jpg|png|webp), each the most prominent one of their pictures; without it, LFW
-    is downloaded once."""
+    """Folder of people (NAME/*.jpg|png|webp), each the most prominent one of their pictures, or a tar archive of such a
+    folder; without it, LFW is downloaded once."""
     data_dir: Path = Path("data")
     """Where downloads, extracted archives and frames are kept."""
     framing: Literal["centre"] | Path = Path("model/face_locator.onnx")
@@ -100,7 +100,7 @@ class Options:
 
     # --- run ---
     output: Path = Path("model")
-    """Where the ONNX model, its checksum, the report and the model card go."""
+    """Where the ONNX model, its checksum, the report and the model card go, or the table of the search."""
     images: Path = Path("images")
     """Where the figures go."""
     checkpoints: Path = Path("checkpoints")

@@ -19,7 +19,7 @@ from facerec.learning.network import denormalise
 from facerec.learning.roles import Roles
 
 sns.set_theme(style="whitegrid", palette="deep")
-mpl.rcParams |= {"figure.dpi": 110, "figure.constrained_layout.use": True, "svg.hashsalt": "facerec"}
+mpl.rcParams |= {"figure.dpi": 110, "figure.constrained_layout.use": True}
 
 
 def draw_run(

@@ -96,8 +96,7 @@ class Report:
         figures = "\n".join(f"| {name} | {value} |" for name, value in self.summary())
         data = "\n".join(f"| {name} | {value} |" for name, value in self.data.items())
         people = "\n".join(
-            f"| {person.name} | {person.training_images} | {person.test_images} | "
-            f"{'' if person.test_recall is None else format(person.test_recall, '.1%')} |"
+            f"| {person.name} | {person.training_images} | {person.test_images} | {person.test_recall:.1%} |"
             for person in metadata.people
         )
         mistakes = "\n".join(f"| {m['picture']} | {m['answer']} |" for m in self.mistakes) or "| none | |"

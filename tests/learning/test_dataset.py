@@ -128,6 +128,17 @@ def test_unreadable_pictures_are_named_and_skipped(tmp_path: Path) -> None:
     assert len(faces.frames) == 3
 
 
+def test_a_picture_that_can_not_be_read_now_is_not_skipped_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = draw_people(tmp_path / "people", [3, 2])
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", lambda _: os.read(-1, 1))
+        with pytest.raises(DataError, match=r"can't read .*Person_00/0000.jpg.*Bad file descriptor"):
+            load_faces(folder, data_dir=tmp_path / "data")
+    assert len(load_faces(folder, data_dir=tmp_path / "data").paths) == 5
+
+
 def test_copies_are_named_and_skipped(tmp_path: Path) -> None:
     folder = draw_people(tmp_path / "people", [2, 2])
     for copy in ("Person_00/copy.png", "Person_01/0000.png"):

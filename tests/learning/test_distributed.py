@@ -19,6 +19,8 @@ from facerec.learning.roles import assign_roles
 from facerec.learning.sampling import epoch_batches
 
 ROOT = Path(__file__).parents[2]
+ON_CPU = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
+"""Two processes would want two GPUs."""
 
 
 @pytest.mark.parametrize("processes", [2, 3])
@@ -47,7 +49,9 @@ def test_two_processes_train_one_model(small_options: Options, tmp_path: Path) -
         *("--min-epoch-images", "1", "--embedding-size", "128"),
         *("--output", tmp_path / "model", "--images", tmp_path / "images", "--checkpoints", tmp_path / "checkpoints"),
     ]
-    result = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+    result = subprocess.run(
+        list(map(str, command)), cwd=ROOT, capture_output=True, text=True, timeout=600, check=False, env=ON_CPU
+    )
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("known people:") == 1, "one process writes"
     report = json.loads((tmp_path / "model" / "report.json").read_text())
@@ -84,7 +88,7 @@ with process_group():
 """
     )
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = ON_CPU | {"PYTHONPATH": str(ROOT)}
     result = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False, env=environment
     )

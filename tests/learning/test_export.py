@@ -18,9 +18,7 @@ from facerec.serving.recognizer import Recognizer
 METADATA = ModelMetadata(
     version="0",
     created=datetime(2025, 1, 1, tzinfo=UTC),
-    people=tuple(
-        Person(name=name, training_images=3, test_images=0, test_recall=None) for name in ("Ann", "Bob", "Çid")
-    ),
+    people=tuple(Person(name=name, training_images=3, test_images=1, test_recall=1) for name in ("Ann", "Bob", "Çid")),
     embedding_size=128,
     threshold=0.4,
     false_accept_rate=0.01,

@@ -85,7 +85,7 @@ def choose_threshold(locator: Locator, faces: FaceImages, images: Indices, *, se
     threshold = math.floor(1e4 * lowest) / 1e4  # rounded up it would lose that face
     if not threshold:  # the score of a face that was not found
         raise TrainingError(
-            f"the locator finds {np.mean(found.hits > 0):.1%} of the faces in mosaics, and {RECALL:.0%} are needed: "
+            f"the locator finds {np.mean(found.hits > 0):.1%} of the faces in mosaics, and {RECALL:.2%} are needed: "
             "train it for longer (--locator-steps)."
         )
     return threshold

@@ -54,8 +54,8 @@ class Parity:
     """How far the ONNX file agrees with the PyTorch network.
 
     Attributes:
-        faces: number of faces that either finds.
-        paired: number of them that the other finds, too.
+        faces: number of faces that the one finds, and of those that the other finds.
+        paired: number of them that both find.
         largest_difference: of their coordinates, in pixels.
     """
 

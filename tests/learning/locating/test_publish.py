@@ -2,6 +2,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -44,6 +45,21 @@ def options(small_options: Options, tmp_path_factory: pytest.TempPathFactory) ->
     )
     train.main(options)
     return options
+
+
+def test_networks_with_other_weights_do_not_find_the_same(options: Options, tmp_path: Path) -> None:
+    train.main(dataclasses.replace(options, locator=True))
+    locator = Locator.load(options.output / "face_locator.onnx", threads=1)
+    last = torch.load(options.checkpoints / "locator" / "last.pt", weights_only=True)
+    same, other = LocatorNetwork(), LocatorNetwork()
+    same.load_state_dict(last["average"])
+    other.load_state_dict(last["network"])
+    generator = np.random.default_rng(0)
+    pictures = [Image.fromarray(generator.integers(0, 255, (64, 96, 3), np.uint8)) for _ in range(3)]
+    agreed, differed = (publish.compare(locator, network, pictures) for network in (same, other))
+    assert agreed.faces == agreed.paired > 0
+    assert agreed.largest_difference < publish.LARGEST_DIFFERENCE
+    assert differed.paired < differed.faces
 
 
 def test_train_py_leaves_a_locator_with_report_card_and_figure(options: Options) -> None:
