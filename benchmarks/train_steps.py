@@ -5,7 +5,6 @@
 Prints them as JSON, and leaves what `train.py` leaves in the data folder. `benchmarks.train` runs it by turns.
 """
 
-import copy
 import itertools
 import json
 import time
@@ -16,14 +15,13 @@ from pathlib import Path
 import torch
 import tyro
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim.lr_scheduler import LambdaLR
 
 from facerec.learning.dataset import load_faces
 from facerec.learning.device import keep_freed_memory, pick_device
 from facerec.learning.distributed import first_process_first, own_share, process_group, rank, world_size
+from facerec.learning.fit import Run
 from facerec.learning.margin import cosine_margin_loss
-from facerec.learning.network import INPUT_SIZE, FaceNetwork
-from facerec.learning.optimisation import adamw, warmup_and_cosine
+from facerec.learning.network import INPUT_SIZE
 from facerec.learning.options import Options as TrainingOptions
 from facerec.learning.roles import assign_roles
 from facerec.learning.sampling import epoch_batches
@@ -51,66 +49,57 @@ def main(options: Options) -> None:
     """Measure, print."""
     keep_freed_memory()
     with process_group():
-        run = Run(options)
-        speeds = {
-            "bare": images_per_second(run.bare_steps, options),
-            "real": images_per_second(run.real_steps, options),
-        }
+        steps = Steps(options)
+        speeds = {"bare": images_per_second(steps.bare, options), "real": images_per_second(steps.real, options)}
         if rank() == 0:
             print(json.dumps(speeds))
 
 
-class Run:
-    """A run as `facerec.learning.fit` starts it, but for the weights, on which the speed does not depend."""
+class Steps:
+    """Those of a run as `train.py` starts it, but for the weights, on which the speed does not depend."""
 
     def __init__(self, options: Options) -> None:
         with first_process_first():
             self._faces = load_faces(options.data, data_dir=options.data_dir)
-        self.training = TrainingOptions(weights="none", min_images=options.min_images, batch_size=options.batch_size)
-        self._roles = assign_roles(self._faces, min_images=options.min_images, seed=self.training.seed, fold=0)
+        self._training = TrainingOptions(weights="none", min_images=options.min_images, batch_size=options.batch_size)
+        self._roles = assign_roles(self._faces, min_images=options.min_images, seed=self._training.seed, fold=0)
         self._device = pick_device()
-        classes = len(self._roles.people) + self._roles.other_people
-        network = FaceNetwork(embedding_size=self.training.embedding_size, classes=classes)
-        network.freeze(unfrozen_blocks=self.training.unfrozen_blocks)
-        network.to(self._device).to(memory_format=torch.channels_last)
-        self._average = copy.deepcopy(network)
-        self._optimizer = adamw(network, self.training, backbone_rate=self.training.backbone_rate)
-        self._schedule = LambdaLR(self._optimizer, warmup_and_cosine(1000))
-        self._model = DistributedDataParallel(network) if world_size() > 1 else network
-        self._batches = own_share(epoch_batches(self._roles, self.training, epoch=0))
+        self._run = Run.start(self._roles, self._training, device=self._device)
+        self._model = DistributedDataParallel(self._run.network) if world_size() > 1 else self._run.network
+        self._batches = own_share(epoch_batches(self._roles, self._training, epoch=0))
 
-    def real_steps(self, steps: int) -> None:
+    def real(self, count: int) -> None:
         """The training loop: frames from the memory map, changed at random, and the average of the weights."""
-        shares = itertools.islice(itertools.cycle(self._batches), steps)
+        shares = itertools.islice(itertools.cycle(self._batches), count)
         train_one_epoch(
             self._model,
-            self._average,
+            self._run.average,
             (
                 (torch.from_numpy(self._faces.frames[each]), torch.from_numpy(self._roles.labels[each]))
                 for each in shares
             ),
-            self._optimizer,
-            self._schedule,
-            margin=self.training.margin,
-            scale=self.training.scale,
+            self._run.optimizer,
+            self._run.schedule,
+            margin=self._training.margin,
+            scale=self._training.scale,
             generator=torch.Generator().manual_seed(0),
         )
 
-    def bare_steps(self, steps: int) -> None:
+    def bare(self, count: int) -> None:
         """Forward, backward and optimiser on one tensor that is there already."""
         images = torch.randn(self._batches.shape[1], 3, INPUT_SIZE, INPUT_SIZE, device=self._device)
         images = images.contiguous(memory_format=torch.channels_last)
         labels = torch.from_numpy(self._roles.labels[self._batches[0]]).to(self._device)
         self._model.train()
-        for _ in range(steps):
+        for _ in range(count):
             with torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type == "cuda"):
                 similarities = self._model(images)
             loss = cosine_margin_loss(
-                similarities.float(), labels, margin=self.training.margin, scale=self.training.scale
+                similarities.float(), labels, margin=self._training.margin, scale=self._training.scale
             )
-            self._optimizer.zero_grad()
+            self._run.optimizer.zero_grad()
             loss.backward()
-            self._optimizer.step()
+            self._run.optimizer.step()
         loss.item()  # waits for a GPU to finish
 
 

@@ -80,7 +80,7 @@ def fit(faces: FaceImages, roles: Roles, options: Options, *, fold: int, device:
         )
     last = options.checkpoints / f"fold-{fold}" / "last.pt"
     recipe = recipe_of(faces, options)
-    run = _Run.start(roles, options, device=device)
+    run = Run.start(roles, options, device=device)
     if options.resume and (fold == 0 or last.exists()):
         run.restore(load_checkpoint(last, recipe=recipe), last)
     elif rank() == 0 and fold == 0:
@@ -118,7 +118,7 @@ def recipe_of(faces: FaceImages, options: Options) -> dict[str, JsonValue]:
 
 
 @dataclass(frozen=True)
-class _Run:
+class Run:
     """All that changes while a network is trained."""
 
     network: FaceNetwork
@@ -131,6 +131,7 @@ class _Run:
 
     @classmethod
     def start(cls, roles: Roles, options: Options, *, device: torch.device) -> Self:
+        """Before its first step."""
         torch.manual_seed(options.seed)
         network = FaceNetwork(embedding_size=options.embedding_size, classes=len(roles.people) + roles.other_people)
         load_backbone(network, options.weights)
@@ -142,10 +143,12 @@ class _Run:
         return cls(network, average, best, optimizer, LambdaLR(optimizer, warmup_and_cosine(steps)), [])
 
     def state(self) -> Checkpoint:
+        """What a checkpoint keeps of it."""
         parts = {name: part.state_dict() for name, part in self._parts().items()}
         return parts | {"history": [asdict(epoch) for epoch in self.history]}
 
     def restore(self, state: Checkpoint, path: Path) -> None:
+        """Go on from `state`, which was read from `path`."""
         restore(self._parts(), state, path)
         self.history.extend(Epoch(**epoch) for epoch in state["history"])
 
@@ -155,7 +158,7 @@ class _Run:
 
 def _train_and_validate(
     model: FaceNetwork | DistributedDataParallel,
-    run: _Run,
+    run: Run,
     faces: FaceImages,
     roles: Roles,
     options: Options,
