@@ -1,7 +1,6 @@
 """Training: epochs of steps, an average of the weights, and the best checkpoint by validation accuracy."""
 
 import copy
-import math
 import shutil
 import time
 from dataclasses import asdict, dataclass
@@ -27,6 +26,7 @@ from facerec.learning.checkpoint import (
 from facerec.learning.dataset import FaceImages
 from facerec.learning.distributed import own_share, rank, world_size
 from facerec.learning.errors import OptionError
+from facerec.learning.metrics import Share
 from facerec.learning.network import SHOWN, FaceNetwork, load_backbone
 from facerec.learning.optimisation import adamw, warmup_and_cosine
 from facerec.learning.options import Options
@@ -199,17 +199,15 @@ def _train_and_validate(
 
 
 def best_epoch(history: list[Epoch]) -> int:
-    """The epoch, from 1, to export: by validation accuracy, and the latest of those that it can't tell apart.
+    """The epoch, from 1, to export: the latest whose validation accuracy lies in the 95 % interval of the highest.
 
-    On a few hundred images one more right answer means nothing, while later epochs have averaged more weights at lower
-    learning rates: hence the latest within one standard error of the highest accuracy (Breiman et al., 1984). The error
-    is Agresti and Coull's (1998), with two right and two wrong images more: the plain one vanishes near 100 %.
+    On a few hundred images some right answers more mean nothing, while later epochs have averaged weights at lower
+    learning rates.
     """
     images = history[0].validation_images
     highest = max(epoch.validation_accuracy for epoch in history)
-    share = (highest * images + 2) / (images + 4)
-    error = math.sqrt(share * (1 - share) / (images + 4))
-    return max(n for n, epoch in enumerate(history, start=1) if epoch.validation_accuracy >= highest - error)
+    lowest = Share.out_of(round(highest * images), images).low
+    return max(n for n, epoch in enumerate(history, start=1) if epoch.validation_accuracy >= lowest)
 
 
 def _line(epoch: int, entry: Epoch) -> str:

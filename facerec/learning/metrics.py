@@ -29,15 +29,15 @@ class Share:
     @classmethod
     def counted(cls, hits: NDArray[np.bool_]) -> Self:
         """The share of true values in a bool array `[N]`."""
-        return cls._with_interval(int(hits.sum()), len(hits))
+        return cls.out_of(int(hits.sum()), len(hits))
 
     @classmethod
     def together(cls, shares: Sequence[Self]) -> Self:
         """The share over all that several shares are of."""
-        return cls._with_interval(sum(share.count for share in shares), sum(share.of for share in shares))
+        return cls.out_of(sum(share.count for share in shares), sum(share.of for share in shares))
 
     @classmethod
-    def _with_interval(cls, count: int, of: int) -> Self:
+    def out_of(cls, count: int, of: int) -> Self:
         """`count` of `of`; of none it is 0, and could be anything."""
         if not of:
             return cls(0, 0, 0, 0, 1)

@@ -145,7 +145,7 @@ Proportions have their counts and Wilson's 95 % interval.
 Known people's images are split per person into train (70 %), validation (10 %: chooses the epoch and the temperature)
 and test (20 %) by a seed. Other people are trained on as further classes, which the exported file leaves out. The
 threshold is chosen on other images of strangers than it is tested on. Exported is epoch {self.best_epoch} of
-{len(self.history)}: the latest within one standard error of the highest validation accuracy.
+{len(self.history)}: the latest whose validation accuracy lies in the 95 % interval of the highest.
 
 ## Limits of use
 

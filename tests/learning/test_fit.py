@@ -187,16 +187,9 @@ def test_out_of_memory_names_the_batch_size(
 
 @pytest.mark.parametrize(
     ("accuracies", "chosen"),
-    [
-        ([0.5, 0.9, 0.7], 2),
-        ([0.9, 0.9, 0.9], 3),
-        ([0.9, 0.98, 0.97], 3),
-        ([0.9, 0.98, 0.96], 2),
-        ([1.0, 0.99], 2),
-        ([1.0, 0.98], 1),
-    ],
+    [([0.5, 0.9, 0.7], 2), ([0.9, 0.9, 0.9], 3), ([0.9, 0.98, 0.94], 3), ([0.9, 0.98, 0.92], 2), ([1.0, 0.97], 2)],
 )
 def test_the_latest_of_the_epochs_that_validation_can_not_tell_apart(accuracies: list[float], chosen: int) -> None:
-    """With 100 images, the standard error of 98 % is 1.9 points, and that of 100 % 1.3."""
+    """With 100 images, Wilson's 95 % interval of 98 % begins at 93.0 %, and that of 100 % at 96.3 %."""
     history = [Epoch(0, 0, 0, 0, 0, accuracy, validation_images=100) for accuracy in accuracies]
     assert best_epoch(history) == chosen
