@@ -102,7 +102,7 @@ def extract(archive: Path, into: Path) -> Path:
             return people.replace(folder)
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError) as error:
         raise DataError(
-            f"{archive} is damaged or not a safe tar archive: {error}. --data takes a folder, or what tar made of one."
+            f"{archive} is damaged or not a safe tar archive: {error}. Get it again, or extract it and name the folder."
         ) from error
     except OSError as error:
         raise DataError(
