@@ -58,17 +58,19 @@ def load_checkpoint(path: Path, *, recipe: dict[str, Any]) -> Checkpoint:
     return checkpoint
 
 
-def restore(parts: Mapping[str, Stateful], checkpoint: Checkpoint, path: Path) -> None:
-    """Give each part the state that `checkpoint`, read from `path`, holds of it.
+def restore(parts: Mapping[str, Stateful], path: Path, *, recipe: dict[str, Any]) -> Checkpoint:
+    """Give each part the state that the checkpoint at `path` holds of it; returns the checkpoint.
 
     Raises:
-        CheckpointError: another version of this project wrote it, with other parts.
+        CheckpointError: as `load_checkpoint` does, or another version of this project wrote it, with other parts.
     """
+    checkpoint = load_checkpoint(path, recipe=recipe)
     try:
         for name, part in parts.items():
             part.load_state_dict(checkpoint[name])
     except (KeyError, ValueError, RuntimeError) as error:
         raise _of_another_version(path, error) from error
+    return checkpoint
 
 
 def _of_another_version(path: Path, error: Exception) -> CheckpointError:

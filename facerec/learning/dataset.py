@@ -124,7 +124,7 @@ def _copies(pictures: list[Path]) -> dict[Path, Path]:
     for picture in pictures:
         try:
             content = picture.read_bytes()
-        except OSError as error:  # not a picture that is broken, which a later run could skip as well
+        except OSError as error:  # which may have passed by the next run, while a broken picture stays one
             raise DataError(
                 f"can't read {picture}: {error}. Make it readable, or take it out of the folder."
             ) from error

@@ -36,8 +36,9 @@ def keep_freed_memory() -> None:
 def describe_machine(device: torch.device) -> str:
     """The machine in words, for the report."""
     if device.type == "cuda":
-        return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
-    if device.type == "mps":
-        return f"{platform.machine()} GPU (MPS), torch {torch.__version__}"
-    threads, cores = torch.get_num_threads(), os.cpu_count()
-    return f"{platform.machine()} CPU, {threads} threads on {cores} cores, torch {torch.__version__}"
+        name = torch.cuda.get_device_name(device)
+    elif device.type == "mps":
+        name = f"{platform.machine()} GPU (MPS)"
+    else:
+        name = f"{platform.machine()} CPU, {torch.get_num_threads()} threads on {os.cpu_count()} cores"
+    return f"{name}, torch {torch.__version__}"

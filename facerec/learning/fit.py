@@ -18,7 +18,6 @@ from tqdm import tqdm
 from facerec.learning.checkpoint import (
     Checkpoint,
     Stateful,
-    load_checkpoint,
     refuse_to_overwrite,
     restore,
     save_checkpoint,
@@ -82,7 +81,7 @@ def fit(faces: FaceImages, roles: Roles, options: Options, *, fold: int, device:
     recipe = recipe_of(faces, options)
     run = Run.start(roles, options, device=device)
     if options.resume and (fold == 0 or last.exists()):
-        run.restore(load_checkpoint(last, recipe=recipe), last)
+        run.restore(last, recipe=recipe)
     elif rank() == 0 and fold == 0:
         _make_room(options.checkpoints)
     model = DistributedDataParallel(run.network) if world_size() > 1 else run.network
@@ -147,9 +146,9 @@ class Run:
         parts = {name: part.state_dict() for name, part in self._parts().items()}
         return parts | {"history": [asdict(epoch) for epoch in self.history]}
 
-    def restore(self, state: Checkpoint, path: Path) -> None:
-        """Go on from `state`, which was read from `path`."""
-        restore(self._parts(), state, path)
+    def restore(self, path: Path, *, recipe: dict[str, JsonValue]) -> None:
+        """Go on from the checkpoint at `path`, of a run with the options `recipe`."""
+        state = restore(self._parts(), path, recipe=recipe)
         self.history.extend(Epoch(**epoch) for epoch in state["history"])
 
     def _parts(self) -> dict[str, Stateful]:

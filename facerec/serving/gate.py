@@ -43,15 +43,14 @@ class Gate:
         def start() -> T:
             return call.pop()()
 
-        def end(_: Future[T]) -> None:
+        def end(_: Future[T] | None = None) -> None:
             call.clear()  # a cancelled call stays in the executor's queue: the picture that it holds must not
             self._leave()
 
         try:
             future = self._threads.submit(start)
         except RuntimeError:  # no thread can be started, yet the executor has put the call in line
-            call.clear()
-            self._leave()
+            end()
             raise
         future.add_done_callback(end)
         return await asyncio.wrap_future(future)

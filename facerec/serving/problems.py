@@ -14,6 +14,12 @@ from starlette.exceptions import HTTPException
 from facerec.serving.errors import InvalidRequest, MethodNotAllowed, NotFound, ServiceError, leaves
 
 MEDIA_TYPE = "application/problem+json"
+_SENTENCES = {
+    "extra_forbidden": "there is a field that this endpoint does not know",
+    "json_invalid": "the body is not JSON",
+    "model_attributes_type": "the body is not a JSON object, or was sent without Content-Type: application/json",
+}
+"""What is wrong with a request, by pydantic's type of error, where its words would repeat the caller's or mislead."""
 
 
 class Problem(BaseModel):
@@ -80,10 +86,4 @@ async def raise_service_error(_: Request, error: Exception) -> NoReturn:
 
 def _sentence(problem: dict[str, Any]) -> str:
     """`problem` without anything that the caller wrote: the name of an unknown field is the caller's."""
-    if problem["type"] == "extra_forbidden":
-        return "there is a field that this endpoint does not know"
-    if problem["type"] == "json_invalid":
-        return "the body is not JSON"
-    if problem["type"] == "model_attributes_type":
-        return "the body is not a JSON object, or was sent without Content-Type: application/json"
-    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+    return _SENTENCES.get(problem["type"]) or f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"

@@ -78,7 +78,9 @@ def literal_address(host: str) -> Address | None:
 def host_of(url: str) -> str | None:
     """The host of `url` as it is looked up, for the log; None where there is none that can be fetched from."""
     try:
-        host = urlsplit(requests.Request("GET", url[:_MAX_LENGTH]).prepare().url or "").hostname or ""
+        request = requests.PreparedRequest()
+        request.prepare_url(url[:_MAX_LENGTH], None)
+        host = urlsplit(request.url or "").hostname or ""
         literal_address(host)
     except (ValueError, requests.RequestException, UrlNotAllowed):
         return None

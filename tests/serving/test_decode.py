@@ -200,7 +200,7 @@ from facerec.serving.errors import ServiceError
 data = sys.stdin.buffer.read()
 before = psutil.Process().memory_info().rss
 try:
-    picture = PictureFile(data, max_bytes=2**24, max_pixels=99).decode()
+    PictureFile(data, max_bytes=2**24, max_pixels=99).decode()
 except ServiceError:
     pass
 print(psutil.Process().memory_info().rss - before)

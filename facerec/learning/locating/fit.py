@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm import tqdm
 
-from facerec.learning.checkpoint import Stateful, load_checkpoint, refuse_to_overwrite, restore, save_checkpoint
+from facerec.learning.checkpoint import Stateful, refuse_to_overwrite, restore, save_checkpoint
 from facerec.learning.dataset import FaceImages
 from facerec.learning.distributed import world_size
 from facerec.learning.errors import DataError, OptionError, TrainingError
@@ -86,7 +86,7 @@ def fit_locator(faces: FaceImages, images: Indices, options: Options, *, device:
     last = options.checkpoints / "locator" / "last.pt"
     recipe = options.locator_recipe() | {"data": faces.fingerprint}
     if options.resume:
-        restore(parts, load_checkpoint(last, recipe=recipe), last)
+        restore(parts, last, recipe=recipe)
     else:
         refuse_to_overwrite(
             last, finished=lambda state: state["schedule"]["last_epoch"] == state["recipe"]["locator_steps"]
