@@ -113,4 +113,4 @@ if __name__ == "__main__":
     except LearningError as error:
         sys.exit(f"train.py: {error}")
     except KeyboardInterrupt:
-        sys.exit("\ntrain.py: stopped. The same command with --resume goes on from its last epoch; --tune needs none.")
+        sys.exit("\ntrain.py: stopped. The same command with --resume goes on from its checkpoint; --tune needs none.")

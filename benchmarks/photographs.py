@@ -46,7 +46,7 @@ class Counts:
     large_boxes: int = 0
     """Of 40 pixels and more once the long side has 512."""
     faces: int = 0
-    """So large, counted by eye."""
+    """So large, counted by eye: in groups only."""
 
 
 def main(options: Options) -> None:
@@ -66,11 +66,14 @@ def main(options: Options) -> None:
             counts.boxes += len(sizes)
             counts.large_boxes += sum(size >= SMALLEST for size in sizes)
             counts.faces += int(listed[path]["faces"] or 0)
-    columns = ("kind", "photographs", "with a box", "boxes", f"boxes of {SMALLEST} px and more", "such faces, by eye")
+    columns = ("kind", "photographs", "with a box", "boxes", f"boxes of {SMALLEST} px and more", "such faces in groups")
     publish(
         "photographs",
         {"counts": {kind: asdict(counts) for kind, counts in kinds.items()}, "listed": len(rows)},
-        table(columns, [[kind, *asdict(counts).values()] for kind, counts in sorted(kinds.items())]),
+        table(
+            columns,
+            [[kind, *(asdict(one) | {"faces": one.faces or None}).values()] for kind, one in sorted(kinds.items())],
+        ),
         packages=installed("onnxruntime", "numpy", "pillow"),
     )
 

@@ -34,7 +34,7 @@ def photo(frame: bytes, width: int, height: int, file_format: str = "JPEG") -> b
     """A photo with `frame` as its central square, in front of smooth colours.
 
     A sensor's noise lies over all of it, without which the file would be a fraction of what cameras write: as a JPEG,
-    12 megapixels make 4 MB.
+    12 megapixels make 3.6 MB.
     """
     random = np.random.default_rng(0)
     background = Image.fromarray(random.integers(60, 200, (6, 8, 3), dtype=np.uint8))

@@ -1,4 +1,4 @@
-"""The speed of training, against the bare step that it can't be faster than, and of the preparation of the data.
+"""The speed of training, against the bare step that it is made around, and of the preparation of the data.
 
     uv run -m benchmarks.train                          about 6 minutes on two CPU cores
     uv run -m benchmarks.train --data my_people/ --min-images 5

@@ -14,7 +14,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, Val
 from facerec.framing import FRAME_SIZE
 
 METADATA_KEY = "facerec"
-"""The one entry of the ONNX file's metadata; its value is `ModelMetadata` as JSON."""
+"""The one entry of the ONNX file's metadata; its value is `ModelMetadata` or `LocatorMetadata` as JSON."""
 
 
 class Tensor(NamedTuple):

@@ -1,4 +1,4 @@
-"""Training: epochs of steps, an average of the weights, and the best checkpoint by validation accuracy."""
+"""Training: epochs of steps, an average of the weights, and the best epoch by validation accuracy."""
 
 import copy
 import shutil
@@ -49,7 +49,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained network, the best of its run.
+    """A trained network, of the epoch that `best_epoch` says.
 
     Attributes:
         network: in evaluation mode.

@@ -112,7 +112,8 @@ class Options:
     tuning_storage: str | None = None
     """Database of the search, an SQLAlchemy URL that several machines may share; by default CHECKPOINTS/tuning.db."""
     resume: bool = False
-    """Go on with a run that was stopped, from the end of its last finished epoch."""
+    """Go on with a run that was stopped, from its last checkpoint: one after each epoch, or each 100 steps of the
+    locator."""
 
     def __post_init__(self) -> None:
         """Check the numbers.

@@ -69,7 +69,7 @@ class Identification(BaseModel):
         examples=["Serena_Williams"],
     )
     similarity: float = Field(description="Cosine similarity to `top_class`, -1 to 1.", examples=[0.71])
-    threshold: float = Field(description="The similarity under which a face is a stranger's.", examples=[0.48])
+    threshold: float = Field(description="The similarity under which a face is a stranger's.", examples=[0.47])
     top_class: str = Field(description="The most probable of the known people.", examples=["Serena_Williams"])
     top_score: float = Field(
         description="The probability of `top_class` if it is one of the known people.", examples=[0.97]

@@ -96,7 +96,7 @@ async def predict_batch(body: BatchRequest, request: Request, pipeline: Pipeline
 
 @model.get("/people")
 async def people(pipeline: Pipelined) -> People:
-    """The people whom the model knows, with how many images it learned each from and how many it recognised."""
+    """The people whom the model knows, with the number of images it learned each from and its recall on test images."""
     return People(people=list(pipeline.recognizer.metadata.people))
 
 
