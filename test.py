@@ -113,7 +113,9 @@ def ask(service: str, url: str, framing: str | None) -> dict[str, Any]:
         raise CheckError(f"{service} answered with {response.status_code} and no JSON: is this the service?") from error
     except requests.Timeout as error:
         raise CheckError(f"{service} didn't answer within a minute: it may be waking up, try again") from error
-    except (requests.exceptions.SSLError, requests.exceptions.InvalidSchema) as error:
+    except (requests.exceptions.InvalidHeader, UnicodeError) as error:
+        raise CheckError("API_KEY can't be sent: a header takes one line of ASCII characters") from error
+    except (requests.exceptions.SSLError, requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
         raise CheckError(f"--service {service} can't be asked: {error}") from error
     except requests.RequestException as error:
         raise CheckError(

@@ -158,6 +158,22 @@ def test_test_py_without_a_service_says_so_in_one_line() -> None:
     assert result.stderr == f"test.py: no service at http://127.0.0.1:9: {start}\n"
 
 
+@pytest.mark.parametrize("key", ["key\n", "ключ"])
+def test_test_py_says_that_a_key_can_not_be_sent(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_KEY", key)
+    result = command("test.py", "--service", "http://127.0.0.1:9")
+    assert (result.returncode, result.stderr) == (
+        1,
+        "test.py: API_KEY can't be sent: a header takes one line of ASCII characters\n",
+    )
+
+
+def test_test_py_says_that_an_address_is_none() -> None:
+    result = command("test.py", "--service", "http://")
+    assert result.returncode == 1
+    assert result.stderr.startswith("test.py: --service http:// can't be asked: ")
+
+
 FACE = {
     "identity": None, "similarity": 0.1, "threshold": 0.4, "top_class": "Ada", "top_score": 0.6,
     "predictions": {"Ada": 0.6, "Bea": 0.4}, "box": [1, 2, 3, 4], "angle": 5, "score": 0.9,

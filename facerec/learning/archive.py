@@ -37,10 +37,10 @@ def download(url: str, target: Path, *, sha256: str, pause: float = 2.0) -> Path
     """
     if target.exists():
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
     for attempt in range(ATTEMPTS):
         try:
+            target.parent.mkdir(parents=True, exist_ok=True)
             _download_rest(url, part)
             break
         except requests.RequestException as error:
@@ -99,6 +99,7 @@ def extract(archive: Path, into: Path) -> Path:
             people.mkdir()
             for member in tqdm(tar, desc=f"Extracting {archive.name}", unit=" files"):
                 tar.extract(member, people, filter="data")
+            _check_end(tar)
             return people.replace(folder)
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError) as error:
         raise DataError(
@@ -108,6 +109,16 @@ def extract(archive: Path, into: Path) -> Path:
         raise DataError(
             f"can't extract {archive} to {into}: {error}. Free some space, or name another --data-dir."
         ) from error
+
+
+def _check_end(tar: tarfile.TarFile) -> None:
+    """Raise unless `tar`, read to its last member, ends there: `tarfile` takes a damaged header for the end."""
+    assert tar.fileobj
+    tar.fileobj.seek(tar.offset)
+    if tar.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise tarfile.ReadError("a member's header is broken")
+    while tar.fileobj.read(CHUNK):  # at its end a compressed file has a checksum
+        pass
 
 
 def _size(path: Path) -> int:

@@ -113,8 +113,8 @@ def _cache_key(root: Path, pictures: list[Path], locator: Locator | None) -> str
 
 
 def _name(picture: Path, root: Path) -> str:
-    """`NAME/FILE`; bytes that are not UTF-8, which file systems allow, are replaced."""
-    return os.fsencode(picture.relative_to(root).as_posix()).decode(errors="replace")
+    """`NAME/FILE`; bytes that are not UTF-8, which file systems allow, are written in hexadecimal."""
+    return os.fsencode(picture.relative_to(root).as_posix()).decode(errors="backslashreplace")
 
 
 def _copies(pictures: list[Path]) -> dict[Path, Path]:

@@ -37,6 +37,10 @@ LIMITS: dict[str, tuple[float, float]] = {
 }
 
 
+FOLDERS = ("data_dir", "output", "images", "checkpoints")
+"""They are made where there is none."""
+
+
 @dataclass(frozen=True)
 class Options:
     """Train, evaluate and export a network that recognises known people."""
@@ -116,15 +120,20 @@ class Options:
     locator."""
 
     def __post_init__(self) -> None:
-        """Check the numbers.
+        """Check the numbers, and that folders can be made where they are wanted.
 
         Raises:
-            OptionError: one is out of its limits.
+            OptionError: a number is out of its limits, or a file is in a folder's place.
         """
         for name, (low, high) in LIMITS.items():
             value = getattr(self, name)
             if not low <= value <= high:
                 raise OptionError(f"--{name.replace('_', '-')} is {value} and must be between {low} and {high}.")
+        for name in FOLDERS:
+            folder: Path = getattr(self, name)
+            there = next(path for path in (folder, *folder.parents) if path.exists())
+            if not there.is_dir():
+                raise OptionError(f"--{name.replace('_', '-')} is {folder}, but {there} is a file: name a folder.")
 
     def recipe(self) -> dict[str, JsonValue]:
         """The options that decide what the exported model becomes, as plain values."""

@@ -14,11 +14,12 @@ import seaborn as sns
 import torch
 from matplotlib.figure import Figure
 from optuna.trial import TrialState
+from sqlalchemy.exc import SQLAlchemyError
 from tqdm import tqdm
 
 from facerec.learning.dataset import FaceImages
 from facerec.learning.distributed import world_size
-from facerec.learning.errors import TrainingError
+from facerec.learning.errors import OptionError, TrainingError
 from facerec.learning.fit import fit, recipe_of
 from facerec.learning.options import Options
 from facerec.learning.plots import save_figures
@@ -43,18 +44,25 @@ def tune(faces: FaceImages, roles: Roles, options: Options, *, device: torch.dev
 
     Raises:
         TrainingError: started in several processes.
+        OptionError: the database can't be used.
     """
     if world_size() > 1:
         raise TrainingError("--tune runs in one process; several machines share a search through --tuning-storage.")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     options.checkpoints.mkdir(parents=True, exist_ok=True)
-    study = optuna.create_study(
-        study_name=_study_name(faces, options),
-        storage=options.tuning_storage or f"sqlite:///{options.checkpoints / 'tuning.db'}",
-        sampler=optuna.samplers.GridSampler(GRID, seed=options.seed),
-        direction="maximize",
-        load_if_exists=True,
-    )
+    try:
+        study = optuna.create_study(
+            study_name=_study_name(faces, options),
+            storage=options.tuning_storage or f"sqlite:///{options.checkpoints / 'tuning.db'}",
+            sampler=optuna.samplers.GridSampler(GRID, seed=options.seed),
+            direction="maximize",
+            load_if_exists=True,
+        )
+    except (SQLAlchemyError, ImportError) as error:
+        raise OptionError(
+            f"can't use the database: {str(error).splitlines()[0]}. --tuning-storage takes an SQLAlchemy URL "
+            "(sqlite:///FILE, postgresql://USER:PASSWORD@HOST/NAME), and the package of its driver has to be installed."
+        ) from error
 
     def validation_accuracy(trial: optuna.Trial) -> float:
         choice = {name: trial.suggest_categorical(name, values) for name, values in GRID.items()}

@@ -52,8 +52,8 @@ class Pipeline:
         self.metrics = metrics
         self.names = [person.name for person in recognizer.metadata.people]
         self.threshold = recognizer.metadata.threshold if settings.threshold is None else settings.threshold
-        self.batch_width = max(1, settings.max_fetches // 2)
-        """Pictures of one batch that are worked on at once: it leaves places for other callers."""
+        self.batch_width = max(1, min(settings.max_fetches, settings.max_recognitions + settings.max_waiting) // 2)
+        """Pictures of one batch that are worked on at once: it finds its places, and leaves some to other callers."""
         self._settings = settings
         self._fetcher = fetcher
         self._compute = compute

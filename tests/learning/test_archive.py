@@ -1,9 +1,12 @@
+import bz2
+import gzip
 import hashlib
 import io
 import lzma
+import random
 import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -131,6 +134,29 @@ def test_refuses_members_that_leave_the_folder(tmp_path: Path) -> None:
         extract(archive, tmp_path / "data")
     assert not (tmp_path / "outside.jpg").exists()
     assert not list((tmp_path / "data").iterdir())
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, bz2.compress, lzma.compress])
+@pytest.mark.parametrize("place", [0.3, 0.5, 0.7, 0.9])
+def test_an_archive_damaged_in_the_middle_is_not_taken_for_a_smaller_one(
+    compress: Callable[[bytes], bytes], place: float, tmp_path: Path
+) -> None:
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w") as tar:
+        for number in range(40):
+            member = tarfile.TarInfo(f"people/Ann/{number}.jpg")
+            member.size = 5_000
+            tar.addfile(member, io.BytesIO(random.Random(number).randbytes(member.size)))
+        header = tar.getmembers()[int(40 * place)].offset
+    whole = compress(plain.getvalue())
+    hole = header if compress is bytes else int(len(whole) * place)
+    for number, damaged in enumerate((whole[:hole] + bytes(range(40)) + whole[hole + 40 :], whole[:hole])):
+        archive = tmp_path / f"{number}.tar"
+        archive.write_bytes(damaged)
+        with pytest.raises(DataError, match="is damaged"):
+            extract(archive, tmp_path / "data")
+    (tmp_path / "whole.tar").write_bytes(whole)
+    assert len(list(extract(tmp_path / "whole.tar", tmp_path / "data").rglob("*.jpg"))) == 40
 
 
 @pytest.mark.parametrize("keep", [0, 10, 60])

@@ -57,22 +57,39 @@ def test_two_processes_train_one_model(small_options: Options, tmp_path: Path) -
     report = json.loads((tmp_path / "model" / "report.json").read_text())
     roles = assign_roles(load_faces(small_options.data, data_dir=small_options.data_dir), min_images=5, seed=0, fold=0)
     expected = epoch_batches(roles, small_options, epoch=0).size
-    assert [epoch["images"] for epoch in report["history"]] == [expected] * 2, "the same images as in one process"
+    assert [epoch["images"] for epoch in report["history"]] == [expected] * 2
     assert report["parity"]["same_top_1"] == report["parity"]["images"]
 
 
-def test_all_processes_come_to_the_same_weights(small_options: Options, tmp_path: Path) -> None:
+def test_processes_share_the_images_and_come_to_the_same_weights(small_options: Options, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
         f"""
+import time
 import torch
 from pathlib import Path
+from facerec.learning import fit as module
 from facerec.learning.dataset import load_faces
-from facerec.learning.distributed import process_group
+from facerec.learning.distributed import first_process_first, process_group, rank
 from facerec.learning.fit import fit
 from facerec.learning.options import Options
 from facerec.learning.roles import assign_roles
+from facerec.learning.sampling import epoch_batches
 
+seen = []
+train = module.train_one_epoch
+
+def recording(model, average, batches, *arguments, **named):
+    batches = list(batches)
+    seen.extend(label for _, labels in batches for label in labels.tolist())
+    return train(model, average, batches, *arguments, **named)
+
+def of_both(mine):
+    both = [None, None]
+    torch.distributed.all_gather_object(both, mine)
+    return both
+
+module.train_one_epoch = recording
 options = Options(
     data=Path({str(small_options.data)!r}), data_dir=Path({str(small_options.data_dir)!r}), weights="none",
     epochs=1, batch_size=12, min_images=5, min_epoch_images=1, checkpoints=Path({str(tmp_path)!r}),
@@ -80,11 +97,19 @@ options = Options(
 with process_group():
     faces = load_faces(options.data, data_dir=options.data_dir)
     roles = assign_roles(faces, min_images=5, seed=0, fold=0)
-    network = fit(faces, roles, options, fold=0, device=torch.device("cpu")).network
-    mine = torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
-    theirs = [torch.empty_like(mine) for _ in range(2)]
-    torch.distributed.all_gather(theirs, mine)
-    assert torch.equal(*theirs)
+    marker = options.checkpoints / "marker"
+    with first_process_first():
+        if rank() == 0:
+            time.sleep(1)
+            marker.touch()
+        assert marker.exists(), "the first process was not first"
+    fitted = fit(faces, roles, options, fold=0, device=torch.device("cpu"))
+    assert torch.equal(*of_both(torch.cat([weights.detach().flatten() for weights in fitted.network.parameters()])))
+    first, second = of_both(seen)
+    drawn = roles.labels[epoch_batches(roles, options, epoch=0)].ravel().tolist()
+    assert sorted(first + second) == sorted(drawn), "each image is one process's"
+    first, second = of_both(fitted.history[0].train_loss)
+    assert first == second, "the mean over both"
 """
     )
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]

@@ -5,8 +5,10 @@ import pytest
 import torch
 
 from facerec.learning import evaluate as module
+from facerec.learning.calibrate import fit_temperature
 from facerec.learning.dataset import FaceImages
 from facerec.learning.evaluate import evaluate
+from facerec.learning.metrics import expected_calibration_error
 from facerec.learning.network import FaceNetwork
 from facerec.learning.options import Options
 from facerec.learning.roles import Indices, Roles
@@ -56,6 +58,11 @@ def test_figures_are_those_of_the_test_images(faces: FaceImages) -> None:
     assert evaluation.figures.accepted_known.count == 1
     assert evaluation.figures.accepted_strangers.count == 0
     assert evaluation.figures.dir_at_far_1.count == 1
+    temperature = fit_temperature(SIMILARITIES[[0, 2]], torch.tensor([0, 1]), lowest=1 / Options().scale)
+    assert evaluation.temperature == pytest.approx(temperature)
+    for ece, scale in ((evaluation.figures.ece, 1 / temperature), (evaluation.figures.ece_uncalibrated, 32)):
+        probabilities = torch.softmax(scale * SIMILARITIES[[1, 3]], dim=1).numpy()
+        assert ece == pytest.approx(expected_calibration_error(probabilities, np.array([0, 1])), abs=1e-5)
     assert evaluation.mistakes == [{"picture": "Bob/2", "answer": "Ann"}]
     assert [(person.name, person.test_recall) for person in evaluation.people] == [("Ann", 1), ("Bob", 0)]
 

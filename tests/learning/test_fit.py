@@ -1,5 +1,6 @@
 import dataclasses
 import math
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,14 @@ import torch
 
 from facerec.learning import fit as module
 from facerec.learning import steps
-from facerec.learning.checkpoint import load_checkpoint
+from facerec.learning.checkpoint import load_checkpoint, save_checkpoint
 from facerec.learning.dataset import FaceImages
 from facerec.learning.errors import CheckpointError, TrainingError
 from facerec.learning.fit import Epoch, Fitted, best_epoch, fit
 from facerec.learning.network import SHOWN
 from facerec.learning.options import Options
 from facerec.learning.roles import Roles
+from facerec.learning.steps import similarities_to
 
 CPU = torch.device("cpu")
 
@@ -69,6 +71,21 @@ def test_a_stopped_run_goes_on_to_the_same_result(
 def test_it_learns(faces: FaceImages, roles: Roles, options: Options) -> None:
     fitted = fit(faces, roles, dataclasses.replace(options, epochs=20), fold=0, device=CPU)
     assert fitted.history[-1].train_loss < 0.6 * fitted.history[0].train_loss
+
+
+def test_it_gives_the_network_of_the_best_epoch_by_the_validation_images(
+    faces: FaceImages, roles: Roles, options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "best_epoch", lambda history: min(len(history), 2))
+    fitted = fit(faces, roles, options, fold=0, device=CPU)
+    assert fitted.best_epoch == 2
+    losses = [epoch.validation_loss for epoch in fitted.history]
+    similarities = similarities_to(len(roles.people), fitted.network, faces, roles.validation)
+    labels = torch.from_numpy(roles.labels[roles.validation])
+    loss = torch.nn.functional.cross_entropy(options.scale * similarities, labels).item()
+    assert loss == pytest.approx(losses[1], rel=1e-4)
+    assert loss != pytest.approx(losses[2], rel=1e-3)
+    assert fitted.history[1].validation_images == len(roles.validation)
 
 
 def test_an_unfinished_run_is_not_overwritten_and_a_finished_one_is(
@@ -167,6 +184,20 @@ def test_damaged_checkpoint(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "last.pt").write_bytes(content)
     with pytest.raises(CheckpointError, match=r"is damaged"):
         load_checkpoint(tmp_path / "last.pt", recipe={})
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path) -> None:
+    save_checkpoint({"recipe": {}, "weights": torch.zeros(10)}, tmp_path / "last.pt")
+    before = (tmp_path / "last.pt").read_bytes()
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, unlimited[1]))
+    try:
+        with pytest.raises(CheckpointError, match=r"can't write .*last.pt: .* The checkpoint before it is unchanged"):
+            save_checkpoint({"recipe": {}, "weights": torch.zeros(100_000)}, tmp_path / "last.pt")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
+    assert (tmp_path / "last.pt").read_bytes() == before
 
 
 def test_a_loss_that_is_no_number_stops_the_run(faces: FaceImages, roles: Roles, options: Options) -> None:

@@ -1,11 +1,12 @@
 import dataclasses
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from facerec.learning.errors import OptionError
 from facerec.learning.network import BLOCKS
-from facerec.learning.options import LIMITS, Options
+from facerec.learning.options import FOLDERS, LIMITS, Options
 
 
 @pytest.mark.parametrize("name", LIMITS)
@@ -14,6 +15,15 @@ def test_numbers_out_of_their_limits_are_refused(name: str) -> None:
     for value in (low - 1, high + 1 if high < 10**9 else float("nan")):
         with pytest.raises(OptionError, match=f"--{name.replace('_', '-')} is .* and must be between"):
             dataclasses.replace(Options(), **cast(dict[str, Any], {name: value}))
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_file_in_a_folder_s_place_is_refused(name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(OptionError, match=f"--{name.replace('_', '-')} is .* but .*file is a file: name a folder"):
+            dataclasses.replace(Options(), **cast(dict[str, Any], {name: path}))
+    dataclasses.replace(Options(), **cast(dict[str, Any], {name: tmp_path / "new" / "below"}))
 
 
 def test_limits_are_those_of_the_network() -> None:

@@ -27,6 +27,11 @@ def test_balance_weighs_people(balance: float, roles: Roles, small_options: Opti
     assert shares == pytest.approx(expected / expected.sum(), abs=0.01)
 
 
+def test_an_epoch_draws_at_least_so_many_known_images(roles: Roles, small_options: Options) -> None:
+    options = dataclasses.replace(small_options, min_epoch_images=1000)
+    assert epoch_batches(roles, options, epoch=0).shape == (math.ceil(1000 / 6), 12)
+
+
 def test_without_others_a_batch_is_all_known(roles: Roles, small_options: Options) -> None:
     alone = dataclasses.replace(roles, others=roles.others[:0])
     assert np.isin(epoch_batches(alone, small_options, epoch=0), roles.train).all()

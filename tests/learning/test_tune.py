@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from facerec.learning import tune as module
-from facerec.learning.dataset import load_faces
+from facerec.learning.dataset import FaceImages, load_faces
+from facerec.learning.errors import OptionError
 from facerec.learning.fit import fit
 from facerec.learning.options import Options
-from facerec.learning.roles import assign_roles
+from facerec.learning.roles import Roles, assign_roles
 from facerec.learning.tune import save_trials, tune
 
 
@@ -63,6 +64,15 @@ def test_a_combination_that_two_machines_trained_counts_once(
     again = optuna.load_study(study_name=study.study_name, storage=f"sqlite:///{tmp_path / 'tuning.db'}")
     again.add_trial(again.trials[0])
     assert len(tune(faces, roles, options, device=torch.device("cpu"))) == 2
+
+
+@pytest.mark.parametrize("url", ["nonsense", "sqlite:////nowhere/at/all.db", "oracle+oracledb://host/name"])
+def test_a_database_that_can_not_be_used_says_what_is_wanted(
+    url: str, faces: FaceImages, roles: Roles, small_options: Options, tmp_path: Path
+) -> None:
+    options = dataclasses.replace(small_options, checkpoints=tmp_path, tuning_storage=url)
+    with pytest.raises(OptionError, match=r"can't use the database: .*--tuning-storage takes an SQLAlchemy URL"):
+        tune(faces, roles, options, device=torch.device("cpu"))
 
 
 def test_a_combination_that_can_not_be_trained_is_the_worst(

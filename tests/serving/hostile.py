@@ -60,7 +60,9 @@ def _not_found(connection: Connection) -> None:
 class HostileServer:
     """Answers each path by the script given for it, 404 without one."""
 
-    def __init__(self, scripts: dict[str, Script], *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, scripts: dict[str, Script], *, tls: ssl.SSLContext | None = None, address: str = "127.0.0.1"
+    ) -> None:
         self.scripts = scripts
         self.heads: list[str] = []
         """Request heads, in the order of arrival."""
@@ -70,7 +72,8 @@ class HostileServer:
         self.bytes_sent = 0
         self.closing = threading.Event()
         self._tls = tls
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self._listener = socket.create_server((address, 0), family=family)
         self.port: int = self._listener.getsockname()[1]
         self._threads = [threading.Thread(target=self._accept)]
 

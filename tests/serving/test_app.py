@@ -1,5 +1,6 @@
 import contextlib
 import json
+import random
 import socket
 import statistics
 import threading
@@ -124,6 +125,24 @@ def test_a_full_batch_finds_its_places_in_a_small_service(serve: Service, model:
         )
         results = post(f"{serve(settings)}/predict/batch", {"urls": [server.url("/")] * MAX_BATCH}).json()["results"]
     assert [result.get("identity", result.get("code")) for result in results] == [ROSA] * MAX_BATCH
+
+
+def test_a_full_batch_of_data_urls_finds_its_places_in_a_small_service(serve: Service, model: Path) -> None:
+    settings = Settings(model=model, framing="centre", max_recognitions=1, max_waiting=1)
+    urls = [data_url(picture("red"))] * MAX_BATCH
+    results = post(f"{serve(settings)}/predict/batch", {"urls": urls}).json()["results"]
+    assert [result.get("identity", result.get("code")) for result in results] == [ROSA] * MAX_BATCH
+
+
+def test_pictures_over_the_limits_of_the_service_are_refused(serve: Service, model: Path) -> None:
+    service = serve(Settings(model=model, max_bytes=20_000, max_pixels=10_000))
+    for content, expected in (
+        (random.Random(0).randbytes(20_001), (413, "picture_too_large")),
+        (picture("red", size=(101, 100)), (422, "too_many_pixels")),
+        (picture("red", size=(100, 100)), (200, None)),
+    ):
+        answer = requests.post(f"{service}/predict/upload", files={"file": content}, timeout=9)
+        assert (answer.status_code, answer.json().get("code")) == expected
 
 
 def test_people_and_model_say_what_is_loaded(service: str, model: Path, finder: Locator) -> None:
@@ -326,7 +345,7 @@ def test_every_error_of_an_endpoint_is_documented(service: str) -> None:
     assert example["fetch_timeout"]["value"]["status"] == 504
 
 
-def test_two_services_share_nothing(model: Path) -> None:
+def test_two_services_count_apart(model: Path) -> None:
     settings = Settings(model=model)
     with running(settings, write_log=print) as one, running(settings, write_log=print) as other:
         requests.get(f"{one}/people", timeout=9)

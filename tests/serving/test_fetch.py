@@ -117,6 +117,15 @@ def test_a_name_is_looked_up_once_and_the_judged_address_dialled(serve_scripts: 
     assert next(answers) == ["127.0.0.2"]
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+def test_a_picture_is_fetched_over_ipv6(serve_scripts: Callable[..., HostileServer]) -> None:
+    server = serve_scripts({"/": lambda connection: connection.respond(b"picture")}, address="::1")
+    loopback = {ip_network("::1/128")}
+    for host, resolver in (("[::1]", resolve), ("x.test", lambda *_: ["::1"])):
+        url = server.url("/", host=host)
+        assert fetch(url, port=server.port, resolve=resolver, allowed_networks=loopback) == b"picture"
+
+
 @pytest.mark.parametrize(("name", "resolver"), [("nowhere.test", resolve), ("a" * 64 + ".test", look_up)])
 def test_a_name_that_does_not_resolve_is_unreachable(name: str, resolver: Resolve) -> None:
     with pytest.raises(Unreachable):

@@ -94,8 +94,9 @@ def silent() -> Iterator[HostileServer]:
         yield server
 
 
+@pytest.mark.parametrize("path", ["/predict", "/predict/batch"])
 def test_a_client_that_goes_away_gives_its_places_back(
-    serve: Service, model: Path, silent: HostileServer, log: list[str]
+    path: str, serve: Service, model: Path, silent: HostileServer, log: list[str]
 ) -> None:
     settings = Settings(
         model=model,
@@ -105,9 +106,9 @@ def test_a_client_that_goes_away_gives_its_places_back(
         allowed_ports=frozenset({silent.port}),
     )
     service = serve(settings)
-    body = json.dumps({"url": silent.url("/")}).encode()
+    body = json.dumps({"url": silent.url("/")} if path == "/predict" else {"urls": [silent.url("/")]}).encode()
     with connect(service) as connection:
-        connection.sendall(post("/predict", f"Content-Length: {len(body)}") + body)
+        connection.sendall(post(path, f"Content-Length: {len(body)}") + body)
         wait_until(lambda: silent.open == 1)
         assert requests.post(f"{service}/predict", json={"url": silent.url("/")}, timeout=9).status_code == 503
     wait_until(lambda: silent.open == 0)

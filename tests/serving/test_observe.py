@@ -13,7 +13,8 @@ from facerec.serving.metrics import Metrics
 from facerec.serving.recognizer import Recognition, Recognizer
 from facerec.serving.settings import Settings
 from tests.serving.conftest import Service
-from tests.serving.harness import connect, data_url, picture, wait_until
+from tests.serving.harness import LOOPBACK, connect, data_url, picture, wait_until
+from tests.serving.hostile import Connection, HostileServer
 
 
 def test_each_request_has_one_line_of_json(serve: Service, model: Path, log: list[str]) -> None:
@@ -131,7 +132,7 @@ def metrics(service: str) -> dict[tuple[str, frozenset[str]], float]:
     }
 
 
-def test_metrics_tell_outcomes_stages_and_what_is_in_flight(serve: Service, model: Path) -> None:
+def test_metrics_tell_outcomes_and_stages(serve: Service, model: Path) -> None:
     service = serve(Settings(model=model))
     requests.post(f"{service}/predict/upload", files={"file": picture()}, timeout=9)
     requests.post(f"{service}/predict", json={"url": "http://127.0.0.1/"}, timeout=9)
@@ -140,9 +141,27 @@ def test_metrics_tell_outcomes_stages_and_what_is_in_flight(serve: Service, mode
     assert seen["facerec_requests_total", frozenset({"/predict", "url_not_allowed"})] == 1
     for stage in ("fetch", "decode", "infer"):
         assert seen["facerec_stage_seconds_count", frozenset({stage})] == 1
-    assert seen["facerec_in_flight", frozenset({"fetch"})] == 0
     assert seen["facerec_in_flight", frozenset({"compute"})] == 0
     assert seen["facerec_rejected_total", frozenset()] == 0
+
+
+def test_metrics_tell_what_is_in_flight_and_what_was_refused(serve: Service, model: Path) -> None:
+    with HostileServer({"/": Connection.stall}) as server:
+        ports = frozenset({server.port})
+        settings = Settings(model=model, deadline=60, max_fetches=1, allowed_networks=LOOPBACK, allowed_ports=ports)
+        service = serve(settings)
+        body = json.dumps({"url": server.url("/")})
+        with connect(service) as connection:
+            connection.sendall(
+                f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n{body}".encode()
+            )
+            wait_until(lambda: server.open == 1)
+            assert requests.post(f"{service}/predict", json={"url": server.url("/")}, timeout=9).status_code == 503
+            seen = metrics(service)
+            assert seen["facerec_in_flight", frozenset({"fetch"})] == 1
+            assert seen["facerec_rejected_total", frozenset()] == 1
+        wait_until(lambda: metrics(service)["facerec_in_flight", frozenset({"fetch"})] == 0)
 
 
 def test_no_label_is_made_from_input(serve: Service, model: Path) -> None:

@@ -45,7 +45,7 @@ LARGEST_DIFFERENCE = 0.05
 """Of a coordinate in pixels between ONNX Runtime and PyTorch, for two faces to be the same."""
 LARGEST_SHARE = 0.01
 """Of the faces that only one of them finds: rounding decides between two that overlap."""
-SURE = 0.3
+COMPARED_FROM = 0.3
 """Score from which a face is compared."""
 
 
@@ -174,7 +174,7 @@ def compare(locator: Locator, network: LocatorNetwork, pictures: Iterable[Image.
         with torch.inference_mode():
             ours = graph(torch.from_numpy(image.copy())).numpy()
         for some, others in ((ours, theirs), (theirs, ours)):
-            sure = some[some[:, 4] >= SURE]
+            sure = some[some[:, 4] >= COMPARED_FROM]
             faces += len(sure)
             if len(sure) and len(others):
                 differences = np.abs(sure[:, None] - others[None]).max(axis=2).min(axis=1)
