@@ -58,13 +58,20 @@ def test_figures_are_those_of_the_test_images(faces: FaceImages) -> None:
     assert evaluation.figures.accepted_known.count == 1
     assert evaluation.figures.accepted_strangers.count == 0
     assert evaluation.figures.dir_at_far_1.count == 1
-    temperature = fit_temperature(SIMILARITIES[[0, 2]], torch.tensor([0, 1]), lowest=1 / Options().scale)
+    assert evaluation.mistakes == [{"picture": "Bob/2", "answer": "Ann"}]
+    assert [(person.name, person.test_recall) for person in evaluation.people] == [("Ann", 1), ("Bob", 0)]
+
+
+def test_probabilities_are_calibrated_on_the_validation_images(faces: FaceImages) -> None:
+    network = FaceNetwork(embedding_size=128, classes=2)
+    mistaken = dataclasses.replace(roles(chosen=[4], test=[5]), validation=np.array([0, 2, 3]))
+    evaluation = evaluate(network, faces, faces, mistaken, Options(scale=32))
+    temperature = fit_temperature(SIMILARITIES[[0, 2, 3]], torch.tensor([0, 1, 1]), lowest=1 / 32)
     assert evaluation.temperature == pytest.approx(temperature)
+    assert temperature > 1.5 / 32
     for ece, scale in ((evaluation.figures.ece, 1 / temperature), (evaluation.figures.ece_uncalibrated, 32)):
         probabilities = torch.softmax(scale * SIMILARITIES[[1, 3]], dim=1).numpy()
         assert ece == pytest.approx(expected_calibration_error(probabilities, np.array([0, 1])), abs=1e-5)
-    assert evaluation.mistakes == [{"picture": "Bob/2", "answer": "Ann"}]
-    assert [(person.name, person.test_recall) for person in evaluation.people] == [("Ann", 1), ("Bob", 0)]
 
 
 def test_known_people_who_play_strangers_are_not_compared_with_themselves(faces: FaceImages) -> None:
