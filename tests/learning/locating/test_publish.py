@@ -15,6 +15,7 @@ from facerec.learning.locating.network import LocatorNetwork
 from facerec.learning.options import Options
 from facerec.learning.roles import Roles
 from facerec.model_file import verify_checksum
+from facerec.serving import locator as serving_locator
 from facerec.serving.locator import Locator
 from facerec.serving.recognizer import Recognizer
 
@@ -27,6 +28,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluate, "PORTRAITS", 4)
     monkeypatch.setattr(network, "PRIOR", 0.0)  # two steps teach nothing: it then finds faces everywhere, all alike,
     monkeypatch.setattr(matching, "MIN_OVERLAP", 0.1)  # and hits half of the true ones so
+    monkeypatch.setattr(serving_locator, "SURE", 0.0)  # a second look at each would take minutes
     monkeypatch.setattr(evaluate, "RECALL", 0.2)
     monkeypatch.setattr(publish, "LARGEST_SHARE", 1.0)  # which of two that overlap stays is up to rounding
 
