@@ -46,7 +46,8 @@ def create_app(
     """
     key = Key(settings.api_key)
     metrics = Metrics()
-    MultiPartParser.spool_max_size = settings.max_body_bytes  # bodies are in memory: no file needs to be written
+    # Bodies are in memory: no file needs to be written. It counts for all apps of the process.
+    MultiPartParser.spool_max_size = settings.max_body_bytes
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
