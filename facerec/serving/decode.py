@@ -25,8 +25,11 @@ _MAX_SCANS = 64
 (libjpeg-turbo, "Two Issues with the JPEG Standard")."""
 _MAX_SEGMENTS = 2_000
 """Of a JPEG, its scans included; a large colour profile takes 255."""
+_MAX_FILL = 1_000
+"""Bytes before a segment of a JPEG: none are usual, any number is allowed, and Pillow reads them one by one."""
 _MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")
 """The start of a segment of a JPEG, its end, or that of the picture; within a scan it is none of the pixels' bytes."""
+_JPEG = b"\xff\xd8\xff"
 _START, _END, _SCAN = b"\xd8", b"\xd9", b"\xda"
 
 Image.preinit()  # registers the other formats now; the first picture need not wait for it
@@ -64,6 +67,8 @@ class PictureFile:
         """
         if len(data) > max_bytes:
             raise PictureTooLarge.over(max_bytes)
+        if data.startswith(_JPEG) and _scans(data) > _MAX_SCANS:
+            raise UnsupportedPicture
         self._data = data
         self._max_pixels = max_pixels
         with self._open() as picture:
@@ -75,8 +80,6 @@ class PictureFile:
                 raise TooManyPixels(
                     f"A side of the picture has more than {_MAX_SIDE} pixels, the most that is decoded."
                 )
-            if picture.format in {"JPEG", "MPO"} and _scans(data) > _MAX_SCANS:
-                raise UnsupportedPicture
 
     def decode(self, *, shrink: int = 1) -> Picture:
         """The picture, up to `shrink` times smaller where that spares work: in a JPEG.
@@ -112,11 +115,13 @@ def _scans(jpeg: bytes) -> int:
     """How many scans a JPEG has up to its end, behind which a phone may have put a film (ITU-T T.81, annex B).
 
     Raises:
-        UnsupportedPicture: it has more segments than any camera writes.
+        UnsupportedPicture: it has more segments, or more fill bytes before one, than any camera writes.
     """
     scans = place = 0
     for _ in range(_MAX_SEGMENTS):
         marker = _MARKER.search(jpeg, place)
+        if not scans and (marker.start() if marker else len(jpeg)) - place > _MAX_FILL:
+            break
         if not marker or marker[1] == _END:
             return scans
         scans += marker[1] == _SCAN

@@ -135,11 +135,11 @@ def test_a_full_batch_of_data_urls_finds_its_places_in_a_small_service(serve: Se
 
 
 def test_pictures_over_the_limits_of_the_service_are_refused(serve: Service, model: Path) -> None:
-    service = serve(Settings(model=model, max_bytes=20_000, max_pixels=10_000))
+    service = serve(Settings(model=model, max_bytes=20_000, max_pixels=250 * 250))
     for content, expected in (
         (random.Random(0).randbytes(20_001), (413, "picture_too_large")),
-        (picture("red", size=(101, 100)), (422, "too_many_pixels")),
-        (picture("red", size=(100, 100)), (200, None)),
+        (picture("red", size=(251, 250)), (422, "too_many_pixels")),
+        (picture("red", size=(250, 250)), (200, None)),
     ):
         answer = requests.post(f"{service}/predict/upload", files={"file": content}, timeout=9)
         assert (answer.status_code, answer.json().get("code")) == expected

@@ -150,13 +150,15 @@ def test_what_follows_the_end_of_a_jpeg_is_not_looked_at() -> None:
     assert opened(data + b"\xff\xda" * 1000).size == (64, 64)
 
 
-@pytest.mark.parametrize("inside", [b"\xff\xfe\0\2" * 2_000, b"\xff" * 5_000_000, b"\xff\xfe\0\0" * 2_000])
+@pytest.mark.parametrize(
+    "inside", [b"\xff\xfe\0\2" * 2_000, b"\xff" * 5_000_000, b"\xff\xfe\0\0" * 2_000, b"\xff" * 5_000_000 + b"\0"]
+)
 def test_a_jpeg_of_endless_segments_is_judged_at_once(inside: bytes) -> None:
     data = saved(Image.new("RGB", (64, 64)), "JPEG")
     start = time.monotonic()
     with contextlib.suppress(UnsupportedPicture):
         opened(data[:2] + inside + data[2:])
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 1
 
 
 def test_what_pillow_finds_odd_is_neither_printed_nor_kept() -> None:
