@@ -1,5 +1,4 @@
 import os
-import resource
 import shutil
 import struct
 import sys
@@ -16,6 +15,7 @@ from facerec.learning.dataset import load_faces, load_locator
 from facerec.learning.errors import DataError
 from facerec.serving.locator import Locator
 from tests.drawn_people import draw_people
+from tests.learning.small_disk import no_file_larger_than
 from tests.toy_model import toy_locator_graph, toy_locator_metadata, write_model, write_toy_locator
 
 
@@ -215,13 +215,11 @@ def test_not_one_readable_picture(tmp_path: Path) -> None:
 
 def test_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
     folder = draw_people(tmp_path / "people", [2, 2])
-    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, unlimited[1]))  # the second frame doesn't fit
-    try:
-        with pytest.raises(DataError, match=r"can't write the decoded pictures \(0.0 GB\)"):
-            load_faces(folder, data_dir=tmp_path / "data")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    with (
+        no_file_larger_than(300_000),  # the second frame doesn't fit
+        pytest.raises(DataError, match=r"can't write the decoded pictures \(0.0 GB\)"),
+    ):
+        load_faces(folder, data_dir=tmp_path / "data")
     assert not list((tmp_path / "data" / "cache").iterdir())
     assert len(load_faces(folder, data_dir=tmp_path / "data").frames) == 4
 

@@ -1,6 +1,5 @@
 import dataclasses
 import math
-import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from facerec.learning.network import SHOWN
 from facerec.learning.options import Options
 from facerec.learning.roles import Roles
 from facerec.learning.steps import similarities_to
+from tests.learning.small_disk import no_file_larger_than
 
 CPU = torch.device("cpu")
 
@@ -189,13 +189,11 @@ def test_damaged_checkpoint(tmp_path: Path, content: bytes) -> None:
 def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path) -> None:
     save_checkpoint({"recipe": {}, "weights": torch.zeros(10)}, tmp_path / "last.pt")
     before = (tmp_path / "last.pt").read_bytes()
-    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, unlimited[1]))
-    try:
-        with pytest.raises(CheckpointError, match=r"can't write .*last.pt: .* The checkpoint before it is unchanged"):
-            save_checkpoint({"recipe": {}, "weights": torch.zeros(100_000)}, tmp_path / "last.pt")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    with (
+        no_file_larger_than(100_000),
+        pytest.raises(CheckpointError, match=r"can't write .*last.pt: .* The checkpoint before it is unchanged"),
+    ):
+        save_checkpoint({"recipe": {}, "weights": torch.zeros(100_000)}, tmp_path / "last.pt")
     assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
     assert (tmp_path / "last.pt").read_bytes() == before
 

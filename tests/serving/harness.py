@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import os
 import socket
 import subprocess
@@ -90,6 +91,18 @@ def running(settings: Settings, **seams: Any) -> Iterator[str]:
 def connect(service: str) -> socket.socket:
     """A bare connection to the service, for what no HTTP library would send."""
     return socket.create_connection(("127.0.0.1", urlsplit(service).port or 0), timeout=20)
+
+
+def post_head(path: str, *headers: str) -> bytes:
+    """The head of a POST of JSON, for a bare connection."""
+    lines = [f"POST {path} HTTP/1.1", "Host: x", "Content-Type: application/json", *headers, "", ""]
+    return "\r\n".join(lines).encode()
+
+
+def post_json(path: str, value: object) -> bytes:
+    """The whole of it."""
+    body = json.dumps(value).encode()
+    return post_head(path, f"Content-Length: {len(body)}") + body
 
 
 def free_port() -> int:

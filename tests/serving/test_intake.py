@@ -14,13 +14,8 @@ from PIL import Image
 
 from facerec.serving.settings import Settings
 from tests.serving.conftest import Service
-from tests.serving.harness import LOOPBACK, connect, picture, wait_until
+from tests.serving.harness import LOOPBACK, connect, picture, post_head, post_json, wait_until
 from tests.serving.hostile import Connection, HostileServer
-
-
-def post(path: str, *headers: str) -> bytes:
-    lines = [f"POST {path} HTTP/1.1", "Host: x", "Content-Type: application/json", *headers, "", ""]
-    return "\r\n".join(lines).encode()
 
 
 def answer(connection: socket.socket) -> tuple[int, str]:
@@ -35,14 +30,14 @@ def answer(connection: socket.socket) -> tuple[int, str]:
 def test_a_body_over_the_cap_is_refused_before_it_is_read(serve: Service, model: Path) -> None:
     service = serve(Settings(model=model, max_bytes=1024))
     with connect(service) as connection:
-        connection.sendall(post("/predict", "Content-Length: 100000000000"))
+        connection.sendall(post_head("/predict", "Content-Length: 100000000000"))
         assert answer(connection) == (413, "request_too_large")
 
 
 def test_a_body_over_the_cap_is_refused_while_it_is_read(serve: Service, model: Path) -> None:
     service = serve(Settings(model=model, max_bytes=1024))
     with connect(service) as connection:
-        connection.sendall(post("/predict", "Transfer-Encoding: chunked"))
+        connection.sendall(post_head("/predict", "Transfer-Encoding: chunked"))
         for _ in range(100):
             connection.sendall(b"400\r\n" + bytes(1024) + b"\r\n")
         assert answer(connection) == (413, "request_too_large")
@@ -62,7 +57,7 @@ def test_an_ordinary_client_gets_to_see_the_refusal(serve: Service, model: Path,
 def test_a_slow_body_is_given_up(serve: Service, model: Path) -> None:
     service = serve(Settings(model=model, body_seconds=0.3))
     with connect(service) as connection:
-        connection.sendall(post("/predict", "Content-Length: 1000"))
+        connection.sendall(post_head("/predict", "Content-Length: 1000"))
         start = time.monotonic()
         connection.sendall(b"{")
         assert answer(connection) == (408, "request_timeout")
@@ -74,7 +69,7 @@ def test_bodies_in_memory_are_limited_and_their_room_comes_back(serve: Service, 
     service = serve(settings)
     slow = [connect(service) for _ in range(2)]
     for connection in slow:
-        connection.sendall(post("/predict", f"Content-Length: {settings.max_body_bytes}"))
+        connection.sendall(post_head("/predict", f"Content-Length: {settings.max_body_bytes}"))
     upload = {"file": picture()}
 
     def status() -> int:
@@ -106,9 +101,9 @@ def test_a_client_that_goes_away_gives_its_places_back(
         allowed_ports=frozenset({silent.port}),
     )
     service = serve(settings)
-    body = json.dumps({"url": silent.url("/")} if path == "/predict" else {"urls": [silent.url("/")]}).encode()
+    body = {"url": silent.url("/")} if path == "/predict" else {"urls": [silent.url("/")]}
     with connect(service) as connection:
-        connection.sendall(post(path, f"Content-Length: {len(body)}") + body)
+        connection.sendall(post_json(path, body))
         wait_until(lambda: silent.open == 1)
         assert requests.post(f"{service}/predict", json={"url": silent.url("/")}, timeout=9).status_code == 503
     wait_until(lambda: silent.open == 0)

@@ -13,7 +13,7 @@ from facerec.serving.metrics import Metrics
 from facerec.serving.recognizer import Recognition, Recognizer
 from facerec.serving.settings import Settings
 from tests.serving.conftest import Service
-from tests.serving.harness import LOOPBACK, connect, data_url, picture, wait_until
+from tests.serving.harness import LOOPBACK, connect, data_url, picture, post_json, wait_until
 from tests.serving.hostile import Connection, HostileServer
 
 
@@ -150,12 +150,8 @@ def test_metrics_tell_what_is_in_flight_and_what_was_refused(serve: Service, mod
         ports = frozenset({server.port})
         settings = Settings(model=model, deadline=60, max_fetches=1, allowed_networks=LOOPBACK, allowed_ports=ports)
         service = serve(settings)
-        body = json.dumps({"url": server.url("/")})
         with connect(service) as connection:
-            connection.sendall(
-                f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-                f"Content-Length: {len(body)}\r\n\r\n{body}".encode()
-            )
+            connection.sendall(post_json("/predict", {"url": server.url("/")}))
             wait_until(lambda: server.open == 1)
             assert requests.post(f"{service}/predict", json={"url": server.url("/")}, timeout=9).status_code == 503
             seen = metrics(service)

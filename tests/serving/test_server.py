@@ -16,7 +16,7 @@ from facerec.model_file import checksum_path
 from facerec.serving import server as server_module
 from facerec.serving.settings import Settings
 from tests.serving.conftest import Service
-from tests.serving.harness import connect, free_port, picture, process, ready, wait_until
+from tests.serving.harness import connect, free_port, picture, post_json, process, ready, wait_until
 from tests.serving.hostile import Connection, HostileServer, head
 from tests.toy_model import write_toy_model
 
@@ -76,12 +76,8 @@ def test_requests_that_do_not_finish_are_cut_off(model: Path) -> None:
         }
         with process(PYTHON, variables) as running:
             wait_until(lambda: ready(service), seconds=30)
-            body = json.dumps({"url": server.url("/stuck")})
             with connect(service) as connection:
-                connection.sendall(
-                    f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-                    f"Content-Length: {len(body)}\r\n\r\n{body}".encode()
-                )
+                connection.sendall(post_json("/predict", {"url": server.url("/stuck")}))
                 wait_until(lambda: server.open == 1)
                 running.send_signal(signal.SIGTERM)
                 output, _ = running.communicate(timeout=5)
