@@ -21,20 +21,20 @@ from collections.abc import Mapping
 import tyro
 from pydantic import JsonValue
 
-from facerec.learning.dataset import FaceImages, load_faces, load_locator
-from facerec.learning.device import describe_machine, keep_freed_memory, pick_device
-from facerec.learning.distributed import first_process_first, process_group, rank, world_size
-from facerec.learning.errors import DataError, LearningError
-from facerec.learning.evaluate import evaluate
-from facerec.learning.explore import draw_data
-from facerec.learning.fit import fit
-from facerec.learning.locating.fit import fit_locator
-from facerec.learning.locating.publish import load_recognizer, publish_locator
-from facerec.learning.options import Options
-from facerec.learning.plots import save_figures
-from facerec.learning.publish import publish
-from facerec.learning.roles import assign_roles, describe_data
-from facerec.learning.tune import save_trials, tune
+from facerec.training.dataset import FaceImages, load_faces, load_locator
+from facerec.training.detection.fit import fit_locator
+from facerec.training.detection.publish import load_recognizer, publish_locator
+from facerec.training.device import describe_machine, keep_freed_memory, pick_device
+from facerec.training.distributed import first_process_first, process_group, rank, world_size
+from facerec.training.errors import DataError, LearningError
+from facerec.training.exploration import describe_data, draw_data
+from facerec.training.options import Options
+from facerec.training.plots import save_figures
+from facerec.training.recognition.evaluate import evaluate
+from facerec.training.recognition.fit import fit
+from facerec.training.recognition.publish import publish
+from facerec.training.recognition.tune import save_trials, tune
+from facerec.training.split import assign_roles
 
 
 def main(options: Options) -> None:

@@ -13,7 +13,7 @@ import onnxruntime as ort
 import requests
 from PIL import Image
 
-from facerec.framing import centre_frame
+from facerec.inference.cropping import centre_frame
 
 
 @bentoml.service(workers="cpu_count")

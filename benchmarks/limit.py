@@ -12,8 +12,8 @@ from PIL import Image
 
 from benchmarks.load import Outcome
 from benchmarks.processes import ROOT, peak_megabytes
-from facerec.framing import centre_frame, cut_frame
-from facerec.serving.locator import Locator
+from facerec.inference.cropping import centre_frame, cut_frame
+from facerec.inference.detector import Locator
 
 Recognise = Callable[[bytes], object]
 """From a file's bytes to the network's answer."""

@@ -16,7 +16,7 @@ import requests
 from fastapi import Request
 from PIL import Image
 
-from facerec.framing import Frame, centre_frame
+from facerec.inference.cropping import Frame, centre_frame
 
 
 class Faces(ls.LitAPI):  # type: ignore[misc]

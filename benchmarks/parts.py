@@ -22,10 +22,10 @@ from benchmarks.contenders import SHARED
 from benchmarks.pictures import frames, photo
 from benchmarks.processes import ROOT
 from benchmarks.results import installed, publish, table
-from facerec.framing import FRAME_SIZE, Frame, centre_frame
-from facerec.serving.decode import PictureFile
-from facerec.serving.locator import Locator
-from facerec.serving.recognizer import Recognizer
+from facerec.inference.cropping import FRAME_SIZE, Frame, centre_frame
+from facerec.inference.detector import Locator
+from facerec.inference.recognizer import Recognizer
+from facerec.pictures.decode import PictureFile
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from benchmarks.processes import ROOT
 from benchmarks.results import installed, publish, table
-from facerec.serving.locator import Locator
+from facerec.inference.detector import Locator
 
 SMALLEST = 40
 """Pixels of the faces that were counted by eye in groups, once the long side has 512."""

@@ -25,7 +25,7 @@ from tqdm import tqdm
 from benchmarks.pictures import LFW
 from benchmarks.processes import ROOT
 from benchmarks.results import installed, publish, table
-from facerec.learning.dataset import load_faces, load_locator
+from facerec.training.dataset import load_faces, load_locator
 
 
 @dataclass(frozen=True)

@@ -16,16 +16,16 @@ import torch
 import tyro
 from torch.nn.parallel import DistributedDataParallel
 
-from facerec.learning.dataset import load_faces
-from facerec.learning.device import keep_freed_memory, pick_device
-from facerec.learning.distributed import first_process_first, own_share, process_group, rank, world_size
-from facerec.learning.fit import Run
-from facerec.learning.margin import cosine_margin_loss
-from facerec.learning.network import INPUT_SIZE
-from facerec.learning.options import Options as TrainingOptions
-from facerec.learning.roles import assign_roles
-from facerec.learning.sampling import epoch_batches
-from facerec.learning.steps import train_one_epoch
+from facerec.training.dataset import load_faces
+from facerec.training.device import keep_freed_memory, pick_device
+from facerec.training.distributed import first_process_first, own_share, process_group, rank, world_size
+from facerec.training.options import Options as TrainingOptions
+from facerec.training.recognition.fit import Run
+from facerec.training.recognition.loss import cosine_margin_loss
+from facerec.training.recognition.network import INPUT_SIZE
+from facerec.training.recognition.sampling import epoch_batches
+from facerec.training.recognition.steps import train_one_epoch
+from facerec.training.split import assign_roles
 
 _WARM_STEPS = 2
 

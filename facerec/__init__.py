@@ -1,6 +1,6 @@
 """Recognise known people in pictures.
 
-`facerec.learning` trains, evaluates and exports (needs torch); `facerec.serving` answers requests (never imports
+`facerec.training` trains, evaluates and exports (needs torch); `facerec.serving` answers requests (never imports
 torch). Learning cuts out frames and checks what it exports with serving's `Locator` and `Recognizer`; serving knows
 nothing of learning. Beside them stand `framing` (a picture becomes the model's input) and `model_file` (what the
 exported files promise).

@@ -1,15 +1,17 @@
-"""The data sets, made or loaded once and shared by all tests: drawn people, and real ones where they are at hand."""
+"""What all tests share, made or loaded once: toy models, drawn people, and real ones where they are at hand."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from facerec.learning.dataset import FaceImages, load_faces, load_locator
-from facerec.learning.options import Options
-from facerec.learning.roles import Roles, assign_roles
+from facerec.inference.detector import Locator
+from facerec.training.dataset import FaceImages, load_faces, load_locator
+from facerec.training.options import Options
+from facerec.training.split import Roles, assign_roles
 from tests.drawn_people import draw_people
 from tests.shipped import LFW, LOCATOR, MODEL, ROOT
+from tests.toy_model import write_toy_locator, write_toy_model
 
 
 @pytest.fixture(scope="session")
@@ -51,3 +53,25 @@ def lfw_roles(lfw: FaceImages) -> Roles:
     """The roles that its images had for the shipped model."""
     options = json.loads(MODEL.with_name("report.json").read_text())["metadata"]["configuration"]
     return assign_roles(lfw, min_images=options["min_images"], seed=options["seed"], fold=0)
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The toy model's file."""
+    path = tmp_path_factory.mktemp("model") / "toy.onnx"
+    write_toy_model(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def locator(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The toy locator's file."""
+    path = tmp_path_factory.mktemp("locator") / "toy_locator.onnx"
+    write_toy_locator(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def finder(locator: Path) -> Locator:
+    """The toy locator, loaded."""
+    return Locator.load(locator, threads=1)

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facerec.framing import Face
-from facerec.learning.dataset import FaceImages
-from facerec.learning.locating.evaluate import evaluate_locator
-from facerec.learning.roles import Roles
-from facerec.model_file import LocatorMetadata
-from facerec.serving.locator import Locator
-from facerec.serving.recognizer import Recognizer
+from facerec.inference.cropping import Face
+from facerec.inference.detector import Locator
+from facerec.inference.model_file import LocatorMetadata
+from facerec.inference.recognizer import Recognizer
+from facerec.training.dataset import FaceImages
+from facerec.training.detection.evaluate import evaluate_locator
+from facerec.training.split import Roles
 from tests.shipped import LOCATOR, MODEL, needs_lfw
 
 HOPPER = Face(265, 223, 205, 0, 1)

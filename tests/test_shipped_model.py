@@ -10,13 +10,14 @@ import requests
 import tyro
 from numpy.typing import NDArray
 
-from facerec.learning.archive import extract
-from facerec.learning.dataset import FaceImages
-from facerec.learning.options import Options
-from facerec.learning.roles import Roles, channel_statistics
-from facerec.model_file import ModelMetadata
-from facerec.serving.recognizer import Recognition, Recognizer
+from facerec.inference.model_file import ModelMetadata
+from facerec.inference.recognizer import Recognition, Recognizer
 from facerec.serving.settings import Settings
+from facerec.training.archive import extract
+from facerec.training.dataset import FaceImages
+from facerec.training.exploration import channel_statistics
+from facerec.training.options import Options
+from facerec.training.split import Roles
 from tests.serving.harness import running
 from tests.shipped import LFW, LOCATOR, MODEL, ROOT, needs_lfw
 

@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 import train
-from facerec.learning.dataset import load_faces
-from facerec.learning.errors import CheckpointError, DataError
-from facerec.learning.options import Options
-from facerec.model_file import checksum_path
+from facerec.inference.model_file import checksum_path
+from facerec.training.dataset import load_faces
+from facerec.training.errors import CheckpointError, DataError
+from facerec.training.options import Options
 from tests.drawn_people import draw_people, draw_person
 from tests.serving.harness import ROOT, free_port, process, ready, wait_until
 from tests.serving.hostile import HostileServer

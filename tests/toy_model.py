@@ -10,8 +10,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from facerec.framing import FRAME_SIZE, Face
-from facerec.model_file import LOCATOR_STRIDE, LocatorMetadata, ModelMetadata, Person, write_checksum
+from facerec.inference.cropping import FRAME_SIZE, Face
+from facerec.inference.model_file import LOCATOR_STRIDE, LocatorMetadata, ModelMetadata, Person, write_checksum
 
 TOY_PEOPLE = ("Rosa_Red", "Gustav_Green", "Bella_Blue")
 """A frame of a pure primary colour is theirs, in this order; grey is nobody's."""

@@ -11,21 +11,21 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartParser
 
 from facerec import __version__
+from facerec.inference.detector import Locator
+from facerec.inference.recognizer import Recognizer
+from facerec.pictures.bounded_pool import Gate
+from facerec.pictures.fetch import Fetcher, Resolve, look_up
+from facerec.serving.auth import Key
 from facerec.serving.endpoints import health, model, operation, recognition
 from facerec.serving.errors import Unauthorized
-from facerec.serving.fetch import Fetcher, Resolve, look_up
-from facerec.serving.gate import Gate
-from facerec.serving.intake import Intake
-from facerec.serving.key import Key
-from facerec.serving.locator import Locator
 from facerec.serving.memory import give_back_freed_memory
-from facerec.serving.metrics import Metrics
-from facerec.serving.observe import Observed
+from facerec.serving.middleware.body_limit import Intake
+from facerec.serving.middleware.request_log import Observed
 from facerec.serving.page import page
 from facerec.serving.pipeline import Pipeline
 from facerec.serving.problems import documented, raise_invalid_request, raise_service_error
-from facerec.serving.recognizer import Recognizer
 from facerec.serving.settings import Settings
+from facerec.serving.telemetry import Metrics
 
 _DESCRIPTION = """Names the people whom it knows in pictures, and says when it does not know someone.
 

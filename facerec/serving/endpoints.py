@@ -7,8 +7,6 @@ from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
-from facerec.serving.answers import BatchAnswer, BatchRequest, HowFramed, Prediction, PredictRequest, TopK
-from facerec.serving.cards import Health, LocatorCard, ModelCard, People, Readiness
 from facerec.serving.errors import (
     InternalError,
     InvalidOutput,
@@ -20,10 +18,23 @@ from facerec.serving.errors import (
     ServiceError,
     UrlError,
 )
-from facerec.serving.intake import while_connected
+from facerec.serving.middleware.body_limit import while_connected
 from facerec.serving.pipeline import Pipeline
 from facerec.serving.problems import Problem, documented
-from facerec.serving.records import RequestRecord
+from facerec.serving.schemas import (
+    BatchAnswer,
+    BatchRequest,
+    Health,
+    HowFramed,
+    LocatorCard,
+    ModelCard,
+    People,
+    Prediction,
+    PredictRequest,
+    Readiness,
+    TopK,
+)
+from facerec.serving.telemetry import RequestRecord
 
 _REQUEST_ERRORS = (InvalidRequest, RequestTimeout, RequestTooLarge, Overloaded, InternalError)
 _PICTURE_ERRORS = (PictureError, InvalidOutput)

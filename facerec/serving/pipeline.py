@@ -9,17 +9,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from facerec.framing import FACE_SIZE, FRAME_SIZE, Face, Framing, centre_frame, cut_frame
-from facerec.serving.decode import Picture, PictureFile
+from facerec.inference.cropping import FACE_SIZE, FRAME_SIZE, Face, Framing, centre_frame, cut_frame
+from facerec.inference.detector import Locator
+from facerec.inference.recognizer import Recognition, Recognizer
+from facerec.pictures.bounded_pool import Gate
+from facerec.pictures.decode import Picture, PictureFile
+from facerec.pictures.fetch import Fetcher
+from facerec.pictures.urls import host_of, is_data_url, read_data_url
 from facerec.serving.errors import InternalError, NoFace, ServiceError
-from facerec.serving.fetch import Fetcher
-from facerec.serving.gate import Gate
-from facerec.serving.locator import Locator
-from facerec.serving.metrics import Metrics
-from facerec.serving.recognizer import Recognition, Recognizer
-from facerec.serving.records import PictureRecord
 from facerec.serving.settings import Settings
-from facerec.serving.urls import host_of, is_data_url, read_data_url
+from facerec.serving.telemetry import Metrics, PictureRecord
 
 
 class Recognised(NamedTuple):

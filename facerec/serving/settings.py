@@ -7,8 +7,8 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from facerec.framing import Framing
-from facerec.serving.cpus import available_cpus
+from facerec.inference.cpus import available_cpus
+from facerec.inference.cropping import Framing
 
 _PREFIX = "FACEREC_"
 _MODELS = Path(__file__).parents[2] / "model"

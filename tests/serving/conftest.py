@@ -1,4 +1,4 @@
-"""What the tests of the service share: toy models, a running service."""
+"""What the tests of the service share: a running service."""
 
 import os
 from collections.abc import Iterator
@@ -8,10 +8,8 @@ from typing import Any, Protocol
 
 import pytest
 
-from facerec.serving.locator import Locator
 from facerec.serving.settings import Settings
 from tests.serving.harness import running
-from tests.toy_model import write_toy_locator, write_toy_model
 
 
 class Service(Protocol):
@@ -28,28 +26,6 @@ def settings_around(monkeypatch: pytest.MonkeyPatch, locator: Path) -> None:
             monkeypatch.delenv(name)
     monkeypatch.setenv("FACEREC_LOCATOR", str(locator))
     monkeypatch.setenv("FACEREC_FRAMING", "centre")
-
-
-@pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The toy model's file."""
-    path = tmp_path_factory.mktemp("model") / "toy.onnx"
-    write_toy_model(path)
-    return path
-
-
-@pytest.fixture(scope="session")
-def locator(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The toy locator's file."""
-    path = tmp_path_factory.mktemp("locator") / "toy_locator.onnx"
-    write_toy_locator(path)
-    return path
-
-
-@pytest.fixture(scope="session")
-def finder(locator: Path) -> Locator:
-    """The toy locator, loaded."""
-    return Locator.load(locator, threads=1)
 
 
 @pytest.fixture

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 import requests
 
-from facerec.serving.answers import MAX_BATCH
-from facerec.serving.locator import Locator
-from facerec.serving.recognizer import Recognizer
+from facerec.inference.detector import Locator
+from facerec.inference.recognizer import Recognizer
+from facerec.serving.schemas import MAX_BATCH
 from facerec.serving.settings import Settings
+from tests.pictures.test_urls import REFUSED
 from tests.serving.conftest import Service
 from tests.serving.harness import LOOPBACK, data_url, picture, running
 from tests.serving.hostile import Connection, HostileServer
-from tests.serving.test_urls import REFUSED
 from tests.toy_model import TOY_PEOPLE, TOY_SCORE, TOY_THRESHOLD, toy_graph, toy_metadata, write_model
 
 ROSA, GUSTAV, _ = TOY_PEOPLE

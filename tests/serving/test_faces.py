@@ -8,9 +8,9 @@ import pytest
 import requests
 from PIL import Image
 
-from facerec.framing import Framing
-from facerec.serving.decode import PictureFile
-from facerec.serving.recognizer import Recognition, Recognizer
+from facerec.inference.cropping import Framing
+from facerec.inference.recognizer import Recognition, Recognizer
+from facerec.pictures.decode import PictureFile
 from facerec.serving.settings import Settings
 from tests.serving.conftest import Service
 from tests.serving.harness import data_url, photo, picture, saved

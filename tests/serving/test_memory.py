@@ -35,8 +35,8 @@ CROWD = """
 import sys
 from pathlib import Path
 import numpy as np, psutil
-from facerec.framing import FRAME_SIZE
-from facerec.serving.recognizer import Recognizer
+from facerec.inference.cropping import FRAME_SIZE
+from facerec.inference.recognizer import Recognizer
 
 recognizer = Recognizer.load(Path(sys.argv[1]), threads=1)
 crowd = np.zeros((20, FRAME_SIZE, FRAME_SIZE, 3), np.uint8)

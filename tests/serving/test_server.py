@@ -12,7 +12,7 @@ import psutil
 import pytest
 import requests
 
-from facerec.model_file import checksum_path
+from facerec.inference.model_file import checksum_path
 from facerec.serving import server as server_module
 from facerec.serving.settings import Settings
 from tests.serving.conftest import Service

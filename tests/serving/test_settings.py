@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from facerec.serving.cpus import available_cpus
+from facerec.inference.cpus import available_cpus
 from facerec.serving.settings import Settings
 
 

@@ -1,0 +1,125 @@
+"""The outermost layer: every request gets an id, an answer whatever happens, a line in the log and its metrics."""
+
+import asyncio
+import json
+import re
+import time
+import uuid
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from facerec.serving.errors import InternalError, Overloaded, ServiceError
+from facerec.serving.middleware.body_limit import ClientGone
+from facerec.serving.problems import problem_response
+from facerec.serving.telemetry import Metrics, RequestRecord
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_SEND_SECONDS = 10
+"""How long a caller may take to receive a part of its answer."""
+
+
+class Observed:
+    """Gives a request its id, answers the errors that reach it, counts, and gives `write` the line."""
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, write: Callable[[str], None]) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._write = write
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, _without_traceback(send))
+            return
+        if scope["type"] != "http":  # no endpoint speaks WebSocket
+            await send({"type": "websocket.close"})
+            return
+        record = RequestRecord(_request_id(scope))
+        scope.setdefault("state", {})["record"] = record
+        start = time.perf_counter()
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                record.status = message["status"]
+                message["headers"] = [
+                    *message["headers"],
+                    (b"x-request-id", record.id.encode()),
+                    *_server_timing(record),
+                ]
+            try:
+                async with asyncio.timeout(_SEND_SECONDS):
+                    await send(message)
+            except TimeoutError:
+                raise ClientGone from None
+
+        try:
+            await self._answer(scope, receive, send_with_id, record)
+        finally:
+            route = getattr(scope.get("route"), "path", "other")
+            self._metrics.count(route, record)
+            self._write(_line(scope["method"], route, record, time.perf_counter() - start))
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, record: RequestRecord) -> None:
+        try:
+            await self._app(scope, receive, send)
+            return
+        except ClientGone:
+            record.outcome = "client_gone"
+            return
+        except ServiceError as exception:
+            error = exception
+        except asyncio.CancelledError:  # the server has waited long enough for its requests to finish, and stops
+            error = Overloaded()
+        except Exception as exception:  # whatever it is, the caller gets an answer and the log a line
+            error = InternalError()
+            record.unexpected(exception)
+        record.outcome = error.code
+        if record.status is None:
+            try:
+                await problem_response(error, record.id)(scope, receive, send)
+            except ClientGone:
+                record.outcome = "client_gone"
+
+
+def _server_timing(record: RequestRecord) -> list[tuple[bytes, bytes]]:
+    """The stages of an answered request with one picture, for browsers (https://www.w3.org/TR/server-timing/)."""
+    if record.status != HTTPStatus.OK or len(record.pictures) != 1:  # of a failed fetch they could tell why it failed
+        return []
+    stages = record.pictures[0].milliseconds.items()
+    return [(b"server-timing", ", ".join(f"{name};dur={milliseconds}" for name, milliseconds in stages).encode())]
+
+
+def _request_id(scope: Scope) -> str:
+    """The id that a proxy in front has given the request, else a new one."""
+    given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
+    return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _without_traceback(send: Send) -> Send:
+    """Starlette reports a failed start with a traceback; the operator needs its last line, which says what is wrong."""
+
+    async def send_last_line(message: Message) -> None:
+        if message["type"] == "lifespan.startup.failed":
+            message["message"] = message["message"].strip().rpartition("\n")[2]
+        await send(message)
+
+    return send_last_line
+
+
+def _line(method: str, route: str, record: RequestRecord, seconds: float) -> str:
+    line: dict[str, Any] = {
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "id": record.id,
+        "method": method,
+        "route": route,
+        "status": record.status,
+        "outcome": record.outcome,
+        "milliseconds": round(seconds * 1000, 2),
+    }
+    if record.pictures:
+        line["pictures"] = [vars(picture) for picture in record.pictures]
+    if record.raised:
+        line["raised"] = record.raised
+    return json.dumps(line)

@@ -1,0 +1,230 @@
+"""What callers ask and are answered about pictures: the API's vocabulary, with examples that work."""
+
+import math
+from typing import Annotated, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from facerec.inference.cropping import Face, Framing
+from facerec.inference.model_file import LocatorMetadata, ModelMetadata, Person, Proportion
+from facerec.serving.pipeline import Recognised
+from facerec.serving.problems import Problem
+
+MAX_BATCH = 16
+
+_EXAMPLE_URL = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAABAAAAAQAgMAAABinRfyAAAACVBMVEX68NxaMijmtIzJCZK8AAAARElEQVR42k3MoQ2A"
+    "MBAAwMtT0aAYoRrWYSBGQZIqRuoIyCYgEBjMyQOMu1CyZGOI1RKZEq5HmJLAn36fjVoxH0LrX/QCYMALliOaJ+AAAAAASUVORK5CYII="
+)
+"""A drawn face, small enough for the documentation."""
+
+Url = Annotated[
+    str,
+    Field(
+        description="Where the picture is: an http(s) URL on a public host, or the picture itself as a data: URL.",
+        examples=[_EXAMPLE_URL],
+    ),
+]
+TopK = Annotated[
+    int | None,
+    Field(ge=1, description="How many of the most probable people to list; all by default.", examples=[5]),
+]
+HowFramed = Annotated[
+    Framing | None,
+    Field(
+        description="`auto` recognises each face that is found; `centre` looks for none and takes the central square, "
+        "for a picture that is already cropped to a face. By default as the operator has set it, else `auto`.",
+        examples=["centre"],
+    ),
+]
+
+
+class PredictRequest(BaseModel):
+    """One picture by URL."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    url: Url
+    top_k: TopK = None
+    framing: HowFramed = None
+
+
+class BatchRequest(BaseModel):
+    """Several pictures by URL."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    urls: Annotated[list[Url], Field(min_length=1, max_length=MAX_BATCH, examples=[[_EXAMPLE_URL, _EXAMPLE_URL]])]
+    top_k: TopK = None
+    framing: HowFramed = None
+
+
+class Identification(BaseModel):
+    """Whose face it is."""
+
+    identity: str | None = Field(
+        description="The answer to act on: the most similar person, or null where the similarity is under the "
+        "threshold, because this is nobody whom the model knows.",
+        examples=["Serena_Williams"],
+    )
+    similarity: float = Field(description="Cosine similarity to `top_class`, -1 to 1.", examples=[0.71])
+    threshold: float = Field(description="The similarity under which a face is a stranger's.", examples=[0.47])
+    top_class: str = Field(description="The most probable of the known people.", examples=["Serena_Williams"])
+    top_score: float = Field(
+        description="The probability of `top_class` if it is one of the known people.", examples=[0.97]
+    )
+    predictions: dict[str, float] = Field(
+        description="The probability of each of the known people, largest first.",
+        examples=[{"Serena_Williams": 0.97, "Jennifer_Capriati": 0.02}],
+    )
+
+    @classmethod
+    def of(
+        cls,
+        probabilities: NDArray[np.float32],
+        similarities: NDArray[np.float32],
+        names: list[str],
+        *,
+        threshold: float,
+        top_k: int | None,
+    ) -> Self:
+        """The answer for one frame; its probabilities and similarities `[P]` are those of `names`."""
+        order = (-probabilities).argsort(kind="stable")
+        top = order[0]
+        similarity = round(float(similarities[top]), 6)
+        return cls(
+            identity=names[top] if similarity >= threshold else None,
+            similarity=similarity,
+            threshold=threshold,
+            top_class=names[top],
+            top_score=round(float(probabilities[top]), 6),
+            predictions={names[index]: round(float(probabilities[index]), 6) for index in order[:top_k].tolist()},
+        )
+
+
+class LocatedFace(Identification):
+    """One of the faces in the picture."""
+
+    box: tuple[int, int, int, int] = Field(
+        description="Left, top, width and height of the face in pixels of the upright picture, clipped to it.",
+        examples=[[84, 52, 113, 113]],
+    )
+    angle: float = Field(description="Degrees by which the face is turned clockwise.", examples=[-4.2])
+    score: float = Field(description="How sure it is that this is a face, 0 to 1.", examples=[0.93])
+
+
+class Prediction(Identification):
+    """Who is in the picture: the most prominent face's fields, and those of all faces."""
+
+    faces: list[LocatedFace] = Field(
+        description="The faces that were found, the most prominent first; none with `centre`."
+    )
+
+    @classmethod
+    def of_picture(cls, recognised: Recognised, names: list[str], *, threshold: float, top_k: int | None) -> Self:
+        """The answer for a picture; `names` are those of the recognition's columns."""
+        frames = [
+            Identification.of(probabilities, similarities, names, threshold=threshold, top_k=top_k)
+            for probabilities, similarities, _ in zip(*recognised.recognition, strict=True)
+        ]
+        faces = [
+            LocatedFace(
+                **vars(frame),
+                box=_box(face, recognised.width, recognised.height),
+                angle=round(math.degrees(face.angle), 1),
+                score=round(face.score, 4),
+            )
+            for frame, face in zip(frames, recognised.faces, strict=False)
+        ]
+        return cls(**vars(frames[0]), faces=faces)
+
+
+def _box(face: Face, width: int, height: int) -> tuple[int, int, int, int]:
+    left, right = (min(max(round(face.x + side), 0), width) for side in (-face.size / 2, face.size / 2))
+    top, bottom = (min(max(round(face.y + side), 0), height) for side in (-face.size / 2, face.size / 2))
+    return left, top, right - left, bottom - top
+
+
+class BatchAnswer(BaseModel):
+    """The answers to a batch."""
+
+    results: list[Prediction | Problem] = Field(
+        description="In the order of the URLs: a prediction, or the problem that this URL had."
+    )
+
+
+class People(BaseModel):
+    """Whom the model knows."""
+
+    people: list[Person]
+
+
+class LocatorCard(BaseModel):
+    """The model that finds the faces."""
+
+    version: str = Field(description="Version of the project that made the file.", examples=["0.1.0"])
+    created: AwareDatetime
+    sha256: str = Field(description="Checksum of the file.")
+    threshold: Proportion = Field(description="The score under which something is no face.")
+    figures: dict[str, float] = Field(
+        description="Test figures, as shares of 1; `angle_error` is in degrees, `size_error` a natural logarithm, "
+        "`time_ratio` a multiple of a recognition's time.",
+        examples=[{"recall": 0.98}],
+    )
+    licence: str
+
+    @classmethod
+    def of(cls, metadata: LocatorMetadata, *, checksum: str) -> Self:
+        return cls(
+            sha256=checksum, **metadata.model_dump(include={"version", "created", "threshold", "figures", "licence"})
+        )
+
+
+class ModelCard(BaseModel):
+    """The models that are loaded: the one that knows people, and the one that finds their faces."""
+
+    version: str = Field(description="Version of the project that made the file.", examples=["0.1.0"])
+    created: AwareDatetime
+    sha256: str = Field(description="Checksum of the file.")
+    people: int = Field(description="How many people it knows.", examples=[62])
+    embedding_size: int = Field(examples=[256])
+    threshold: float = Field(description="The similarity in force under which a face is a stranger's.")
+    calibrated_threshold: float = Field(description="The threshold that training found.")
+    false_accept_rate: Proportion = Field(description="Share of strangers whom `calibrated_threshold` lets pass.")
+    temperature: float
+    figures: dict[str, float] = Field(description="Test figures, as shares of 1.", examples=[{"top_1": 0.98}])
+    licence: str
+    locator: LocatorCard
+
+    @classmethod
+    def of(cls, metadata: ModelMetadata, *, checksum: str, threshold: float, locator: LocatorCard) -> Self:
+        return cls(
+            version=metadata.version,
+            created=metadata.created,
+            sha256=checksum,
+            people=len(metadata.people),
+            embedding_size=metadata.embedding_size,
+            threshold=threshold,
+            calibrated_threshold=metadata.threshold,
+            false_accept_rate=metadata.false_accept_rate,
+            temperature=metadata.temperature,
+            figures=metadata.figures,
+            licence=metadata.licence,
+            locator=locator,
+        )
+
+
+class Health(BaseModel):
+    """The process is alive."""
+
+    status: str = Field(examples=["ok"])
+
+
+class Readiness(BaseModel):
+    """The models are verified and warm."""
+
+    status: str = Field(examples=["ready"])
+    sha256: str = Field(description="Checksum of the loaded model file.")
+    locator_sha256: str = Field(description="Checksum of the loaded locator's file.")

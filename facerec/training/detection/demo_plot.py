@@ -1,0 +1,62 @@
+"""A composed scene with the answers drawn over it: what locator and recogniser make of a photo together."""
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.transforms import Affine2D
+from PIL import Image
+
+from facerec.inference.cropping import Face, cut_frame
+from facerec.inference.detector import Locator
+from facerec.inference.recognizer import Recognizer
+from facerec.training.dataset import FaceImages
+from facerec.training.detection.backgrounds import Pixels, face_free
+from facerec.training.detection.compositing import Canvas, cut_out
+from facerec.training.split import Roles
+
+SIDE = 900
+KNOWN, STRANGERS = 5, 3
+
+
+def draw_photo(locator: Locator, recognizer: Recognizer, faces: FaceImages, roles: Roles, *, seed: int) -> Figure:
+    """Test images of known people among strangers, pasted into one picture, with the boxes and names that are found."""
+    random = np.random.default_rng(seed)
+    picture = Image.fromarray(_group(faces, roles, random))
+    located = locator.locate(picture)
+    figure = Figure(figsize=(9, 5.6))
+    axes = figure.subplots()
+    axes.imshow(picture)
+    axes.set_axis_off()
+    if located:
+        recognised = recognizer.recognize(np.stack([cut_frame(picture, face) for face in located]))
+        for face, similarities in zip(located, recognised.similarities, strict=True):
+            known = similarities.max() >= recognizer.metadata.threshold
+            colour = "lime" if known else "orange"
+            name = recognizer.metadata.people[similarities.argmax()].name.replace("_", " ") if known else "not known"
+            half = face.size / 2
+            turned = Affine2D().rotate_around(face.x, face.y, face.angle) + axes.transData
+            box = Rectangle((face.x - half, face.y - half), face.size, face.size, fill=False, lw=2, ec=colour)
+            box.set_transform(turned)
+            axes.add_patch(box)
+            axes.text(
+                face.x, face.y + 0.72 * face.size, f"{name}\nsimilarity {similarities.max():.2f}",
+                ha="center", va="top", fontsize=8, color="white", bbox={"fc": "black", "ec": colour, "alpha": 0.7},
+            )  # fmt: skip
+    axes.set_title("A composed scene: known people's test images and strangers, located and named", fontsize=10)
+    return figure
+
+
+def _group(faces: FaceImages, roles: Roles, random: np.random.Generator) -> Pixels:
+    """Two rows of frames in several sizes and angles over a picture without a face, uint8 `[H, W, 3]`."""
+    people = random.permutation(len(roles.people))[:KNOWN]
+    shown = [int(random.choice(roles.test[roles.labels[roles.test] == person])) for person in people]
+    shown += random.permutation(roles.strangers_test)[:STRANGERS].tolist()
+    background = face_free(faces, roles.strangers_test, side=320, random=random).resize((SIDE, SIDE))
+    canvas = Canvas(np.array(background)[: SIDE * 6 // 10])
+    places = [(x, y) for y in (0.26, 0.74) for x in (0.14, 0.38, 0.62, 0.86)]
+    for image, (x, y) in zip(random.permutation(shown).tolist(), places, strict=False):
+        frame = np.asarray(faces.frames[image])
+        left, top = random.normal((x * SIDE, y * SIDE * 0.6), 10)
+        face = Face(left, top, random.uniform(60, 110), random.normal(0, 0.15), 1)
+        canvas.paste(frame, cut_out(frame, random), face)
+    return canvas.picture

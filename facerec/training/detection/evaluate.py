@@ -1,0 +1,196 @@
+"""Choose the locator's threshold on some strangers, and measure it on others and on the known people's test images."""
+
+import math
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from facerec.inference.cropping import Face, cut_frame
+from facerec.inference.detector import Locator
+from facerec.inference.recognizer import Recognizer
+from facerec.training.dataset import FaceImages
+from facerec.training.detection.backgrounds import face_free
+from facerec.training.detection.compositing import Mosaic
+from facerec.training.detection.matching import MIN_OVERLAP, Scores, look_for_faces
+from facerec.training.detection.synthetic_scenes import compose, portrait, scene
+from facerec.training.errors import TrainingError
+from facerec.training.metrics import Share
+from facerec.training.split import Indices, Roles
+
+PICTURES = 400
+"""Mosaics, and pictures without a face, of each half of the strangers."""
+PORTRAITS = 100
+"""Pictures of one face for each turn and size of face."""
+TURNS = (0, 15, 30, 45, 60, 180)
+"""Degrees clockwise of a face of 100 pixels."""
+SIZES = (12, 16, 20, 28, 40, 160)
+"""Pixels of an upright face."""
+SIDES = (256, 384, 512)
+"""Of the mosaics, in pixels."""
+RECALL = 0.9825
+"""Share of the faces that the threshold must let pass, on the strangers that choose it: 97 % of others' are wanted, and
+the halves differ."""
+
+
+@dataclass(frozen=True)
+class LocatorFigures:
+    """What `model/face_locator.json` says under `figures`; on people and pictures that it never learned from.
+
+    Attributes:
+        recall: faces of 40 pixels and more in mosaics that were found (intersection over union 0.5 or more).
+        precision: located faces in mosaics that are faces; false ones of any size count.
+        face_free: pictures without a face in which one was located.
+        centre: test images named rightly, framed by their centre.
+        auto: the same images named rightly, framed by the locator.
+        scenes: the same images in larger composed pictures named rightly.
+        turned: upright faces and turned ones, alone in a picture, that were found, by degrees.
+        sized: small and large faces, alone in a picture, that were found, by pixels.
+        centre_error: distance of a located face from its true centre, as a share of its size: 95th percentile.
+        size_error: of the size, in logarithm: 95th percentile.
+        angle_error: of the angle, in degrees: 95th percentile.
+        time_ratio: time to locate at 320 x 320 pixels over that of one recognition, on one thread: median.
+    """
+
+    recall: Share
+    precision: Share
+    face_free: Share
+    centre: Share
+    auto: Share
+    scenes: Share
+    turned: dict[int, Share]
+    sized: dict[int, Share]
+    centre_error: float
+    size_error: float
+    angle_error: float
+    time_ratio: float
+
+    def values(self) -> dict[str, float]:
+        """Each figure that is one number."""
+        numbers = {name: value.value if isinstance(value, Share) else value for name, value in vars(self).items()}
+        return {name: value for name, value in numbers.items() if isinstance(value, float)}
+
+
+def choose_threshold(locator: Locator, faces: FaceImages, images: Indices, *, seed: int) -> float:
+    """The highest score that still finds most faces in mosaics of the strangers `images`.
+
+    Raises:
+        TrainingError: it doesn't find that many at any threshold.
+    """
+    found = look_for_faces(locator, mosaics(faces, images, seed=seed))
+    lowest = float(np.quantile(found.hits, 1 - RECALL, method="lower"))
+    threshold = math.floor(1e4 * lowest) / 1e4  # rounded up it would lose that face
+    if not threshold:  # the score of a face that was not found
+        raise TrainingError(
+            f"the locator finds {np.mean(found.hits > 0):.1%} of the faces in mosaics, and {RECALL:.2%} are needed: "
+            "train it for longer (--locator-steps)."
+        )
+    return threshold
+
+
+def evaluate_locator(
+    locator: Locator, recognizer: Recognizer, faces: FaceImages, roles: Roles, *, seed: int
+) -> LocatorFigures:
+    """Measure the locator of a model file together with the recogniser of another.
+
+    Args:
+        locator: with the threshold that is to be exported.
+        recognizer: trained with the same roles: its test images are the ones that it is asked to name.
+        faces: the data set.
+        roles: who plays which role.
+        seed: of the composed pictures.
+
+    Raises:
+        TrainingError: it finds no face in mosaics of strangers that did not choose its threshold.
+    """
+    images = roles.strangers_test
+    threshold = locator.metadata.threshold
+    found = look_for_faces(locator, mosaics(faces, images, seed=seed))
+    errors = found.errors[found.errors[:, 0] >= threshold, 1:]
+    if not len(errors):
+        raise TrainingError("the locator finds no face at its threshold: train it for longer (--locator-steps).")
+    true, false = (found.hits >= threshold).sum(), (found.false >= threshold).sum()
+    free = highest_scores(locator, face_free_pictures(faces, images, seed=seed))
+    random = np.random.default_rng([seed, 2])
+    located, frames, places = [], [], []
+    for image in tqdm(roles.test, desc="Test images", unit=" pictures"):
+        frame = Image.fromarray(faces.frames[image])
+        located.append(_name(locator, recognizer, frame))
+        picture, face = scene(faces, image, images, random=random)
+        places.append(_name(locator, recognizer, picture, face))
+        frames.append(int(recognizer.recognize(faces.frames[image][None]).similarities.argmax()))
+    labels = roles.labels[roles.test]
+    return LocatorFigures(
+        recall=Share.counted(found.hits >= threshold),
+        precision=Share.counted(np.repeat([True, False], [true, false])),
+        face_free=Share.counted(free >= threshold),
+        centre=Share.counted(np.array(frames) == labels),
+        auto=Share.counted(np.array(located) == labels),
+        scenes=Share.counted(np.array(places) == labels),
+        turned={turn: _found_alone(locator, faces, images, size=100, degrees=turn, seed=seed) for turn in TURNS},
+        sized={size: _found_alone(locator, faces, images, size=size, degrees=0, seed=seed) for size in SIZES},
+        centre_error=float(np.percentile(errors[:, 0], 95)),
+        size_error=float(np.percentile(errors[:, 1], 95)),
+        angle_error=float(np.percentile(errors[:, 2], 95)),
+        time_ratio=_time_ratio(locator, recognizer, faces, roles),
+    )
+
+
+def mosaics(faces: FaceImages, images: Indices, *, seed: int) -> Iterable[Mosaic]:
+    """Mosaics of `images` in several sizes."""
+    for number in tqdm(range(PICTURES), desc="Mosaics", unit=" pictures"):
+        random = np.random.default_rng([seed, 0, number])
+        yield compose(faces, images, side=SIDES[number % len(SIDES)], random=random)
+
+
+def face_free_pictures(faces: FaceImages, images: Indices, *, seed: int) -> Iterable[Image.Image]:
+    """Pictures without a face, made of parts of `images`."""
+    for number in tqdm(range(PICTURES), desc="Pictures without a face", unit=" pictures"):
+        yield face_free(faces, images, side=320, random=np.random.default_rng([seed, 1, number]))
+
+
+def highest_scores(locator: Locator, pictures: Iterable[Image.Image]) -> Scores:
+    """The score of the likeliest face of each picture, 0 where there is none at all."""
+    return np.array([max((face.score for face in locator.candidates(picture)), default=0.0) for picture in pictures])
+
+
+def _found_alone(
+    locator: Locator, faces: FaceImages, images: Indices, *, size: float, degrees: float, seed: int
+) -> Share:
+    """How often the only face of a picture is located, at that size and so turned."""
+    hits = []
+    for number in tqdm(range(PORTRAITS), desc=f"Faces of {size} pixels at {degrees} degrees", unit=" pictures"):
+        random = np.random.default_rng([seed, 3, number])
+        picture, face = portrait(faces, images, size=size, degrees=degrees, random=random)
+        hits.append(any(found.overlap(face) >= MIN_OVERLAP for found in locator.locate(picture)))
+    return Share.counted(np.array(hits))
+
+
+def _name(locator: Locator, recognizer: Recognizer, picture: Image.Image, wanted: Face | None = None) -> int:
+    """The class of the most prominent face of `picture`, or of the one at `wanted`; -1 where it was not located."""
+    located = locator.locate(picture)
+    if wanted:
+        located = [face for face in located if face.overlap(wanted) >= MIN_OVERLAP]
+    if not located:
+        return -1
+    return int(recognizer.recognize(cut_frame(picture, located[0])[None]).similarities.argmax())
+
+
+def _time_ratio(
+    locator: Locator, recognizer: Recognizer, faces: FaceImages, roles: Roles, *, rounds: int = 30
+) -> float:
+    """Median time to locate over median time to recognise, measured in turns."""
+    times = []
+    for image in roles.test[:rounds]:
+        frame = faces.frames[image][None]
+        picture = Image.fromarray(frame[0]).resize((320, 320))
+        start = time.perf_counter()
+        locator.candidates(picture)
+        middle = time.perf_counter()
+        recognizer.recognize(frame)
+        times.append((middle - start, time.perf_counter() - middle))
+    locating, recognising = np.median(times, axis=0)
+    return float(locating / recognising)

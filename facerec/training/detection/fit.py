@@ -1,0 +1,128 @@
+"""Training of the locator: mosaics composed on the fly, an average of the weights, a checkpoint every hundred steps."""
+
+import copy
+import os
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import DataLoader, Dataset, Subset
+from tqdm import tqdm
+
+from facerec.training.backbone import load_backbone, normalise
+from facerec.training.checkpoint import Stateful, refuse_to_overwrite, restore, save_checkpoint
+from facerec.training.dataset import FaceImages
+from facerec.training.detection.loss import Target, locating_loss, target_of
+from facerec.training.detection.network import LocatorNetwork
+from facerec.training.detection.synthetic_scenes import compose
+from facerec.training.distributed import world_size
+from facerec.training.errors import DataError, OptionError, TrainingError
+from facerec.training.optimizer import adamw, update_average, warmup_and_cosine
+from facerec.training.options import Options
+from facerec.training.split import Indices
+
+SIDE = 320
+"""Of the mosaics, in pixels."""
+BATCH_SIZE = 16
+FROZEN_BLOCKS = 4
+"""Their weights stay as they came; the statistics of their BatchNorm follow the mosaics."""
+STEPS_BETWEEN_CHECKPOINTS = 100
+FORKS = sys.platform == "linux"
+"""Whether workers can share the frames; elsewhere each would get a copy of them."""
+
+
+@dataclass(frozen=True)
+class Mosaics(Dataset[tuple[Tensor, Target]]):
+    """Endlessly many mosaics; the number of each decides what is in it."""
+
+    faces: FaceImages
+    images: Indices
+    seed: int
+    length: int
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Target]:
+        """The picture, uint8 `[320, 320, 3]`, and the target of mosaic `number`."""
+        random = np.random.default_rng([self.seed, number])
+        mosaic = compose(self.faces, self.images, side=SIDE, random=random, pieces=True)
+        return torch.from_numpy(mosaic.picture.copy()), target_of(mosaic)
+
+
+def fit_locator(faces: FaceImages, images: Indices, options: Options, *, device: torch.device) -> LocatorNetwork:
+    """Train a locator on mosaics of `images`; the run's state goes to `options.checkpoints`/locator.
+
+    Raises:
+        CheckpointError: an unfinished run is in the way, or there is none to resume.
+        TrainingError: the loss is no longer a number.
+        DataError: there are no images, they may not be framed like LFW's, or the backbone's weights can't be loaded.
+        OptionError: started by `torchrun`.
+    """
+    if world_size() > 1:
+        raise OptionError("--locator trains in one process: start it without torchrun.")
+    if not faces.is_lfw() and options.framing != "centre":
+        raise DataError(
+            "--locator learns from frames that have the face in their middle, upright and about 45 % of their side, as "
+            "LFW's have: if your pictures are such, say so with --framing centre."
+        )
+    if not len(images):
+        raise DataError(
+            "the locator learns from people who are neither known nor strangers, here none: raise --min-images."
+        )
+    torch.manual_seed(options.seed)
+    network = LocatorNetwork()
+    load_backbone(network, options.weights)
+    network.features[:FROZEN_BLOCKS].requires_grad_(False)
+    network.to(device).to(memory_format=torch.channels_last)
+    average = copy.deepcopy(network)
+    optimizer = adamw(network, options, backbone_rate=1)
+    schedule = LambdaLR(optimizer, warmup_and_cosine(options.locator_steps))
+    parts: dict[str, Stateful] = {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule}
+
+    last = options.checkpoints / "locator" / "last.pt"
+    recipe = options.locator_recipe() | {"data": faces.fingerprint}
+    if options.resume:
+        restore(parts, last, recipe=recipe)
+    else:
+        refuse_to_overwrite(
+            last, finished=lambda state: state["schedule"]["last_epoch"] == state["recipe"]["locator_steps"]
+        )
+        last.unlink(missing_ok=True)
+
+    start = schedule.last_epoch
+    mosaics = Mosaics(faces, images, options.seed, options.locator_steps * BATCH_SIZE)
+    batches = DataLoader(
+        Subset(mosaics, range(start * BATCH_SIZE, len(mosaics))),
+        batch_size=BATCH_SIZE,
+        num_workers=min(4, os.cpu_count() or 1) if FORKS else 0,
+        multiprocessing_context="fork" if FORKS else None,
+    )
+    network.train()
+    with tqdm(batches, desc="Locator", initial=start, total=options.locator_steps, unit=" steps") as bar:
+        for pictures, target in bar:
+            loss = _step(network, pictures.to(device), Target(*(part.to(device) for part in target)))
+            if not np.isfinite(loss.item()):
+                raise TrainingError(
+                    f"the loss is {loss.item()} at step {schedule.last_epoch + 1}. The checkpoint of at most "
+                    f"{STEPS_BETWEEN_CHECKPOINTS} steps before is unchanged; start anew with a lower --learning-rate."
+                )
+            optimizer.step()
+            schedule.step()
+            update_average(average, network, steps=schedule.last_epoch)
+            bar.set_postfix(loss=f"{loss.item():.3f}")
+            if schedule.last_epoch % STEPS_BETWEEN_CHECKPOINTS == 0 or schedule.last_epoch == options.locator_steps:
+                save_checkpoint({"recipe": recipe, **{name: part.state_dict() for name, part in parts.items()}}, last)
+    return average.eval()
+
+
+def _step(network: LocatorNetwork, pictures: Tensor, target: Target) -> Tensor:
+    """The loss of one batch, its gradients left in the network."""
+    network.zero_grad()
+    images = normalise(pictures.permute(0, 3, 1, 2).float()).contiguous(memory_format=torch.channels_last)
+    loss = locating_loss(network(images), target)
+    loss.backward()
+    return loss.detach()

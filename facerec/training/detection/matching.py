@@ -1,0 +1,66 @@
+"""What a locator finds in mosaics, compared with the faces that are there."""
+
+import math
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from facerec.inference.cropping import Face
+from facerec.inference.detector import Locator
+from facerec.training.detection.compositing import Mosaic
+
+MIN_OVERLAP = 0.5
+"""Intersection over union from which a face is found."""
+SMALLEST = 40
+"""Pixels of the faces that must be found."""
+Scores = NDArray[np.float64]
+
+
+class Found(NamedTuple):
+    """What was located in some mosaics."""
+
+    hits: Scores
+    """The score of each true face of 40 pixels and more, 0 where it was not found."""
+    false: Scores
+    """The scores of what is no face."""
+    errors: NDArray[np.float64]
+    """`[H, 4]` of the faces found: score, distance in sizes, logarithm of the sizes' ratio, degrees between."""
+
+
+def look_for_faces(locator: Locator, pictures: Iterable[Mosaic]) -> Found:
+    """Locate faces in mosaics and compare them with the true ones."""
+    hits: list[float] = []
+    false: list[float] = []
+    errors: list[tuple[float, float, float, float]] = []
+    for mosaic in pictures:
+        unmatched = list(range(len(mosaic.faces)))
+        scores = np.zeros(len(mosaic.faces))
+        for face in locator.candidates(Image.fromarray(mosaic.picture)):
+            overlaps = [face.overlap(mosaic.faces[k]) for k in unmatched]
+            if overlaps and max(overlaps) >= MIN_OVERLAP:
+                k = unmatched.pop(int(np.argmax(overlaps)))
+                scores[k] = face.score
+                errors.append(_errors(face, mosaic.faces[k]))
+            elif not _unsure(face, mosaic):
+                false.append(face.score)
+        hits += [score for score, face in zip(scores, mosaic.faces, strict=True) if face.size >= SMALLEST]
+    return Found(np.array(hits), np.array(false), np.array(errors).reshape(-1, 4))
+
+
+def _errors(face: Face, true: Face) -> tuple[float, float, float, float]:
+    return (
+        face.score,
+        math.hypot(face.x - true.x, face.y - true.y) / true.size,
+        abs(math.log(face.size / true.size)),
+        math.degrees(abs(face.angle - true.angle)),
+    )
+
+
+def _unsure(face: Face, mosaic: Mosaic) -> bool:
+    """Whether the middle of `face` is where nobody labelled faces."""
+    last = len(mosaic.picture) - 1
+    column, row = (min(max(int(place), 0), last) for place in (face.x, face.y))
+    return bool(mosaic.unsure[row, column])

@@ -1,0 +1,192 @@
+"""The trained locator as an ONNX file with its checksum, report, card and figure."""
+
+import json
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from PIL import Image
+
+from facerec import __version__
+from facerec.inference.detector import Locator
+from facerec.inference.model_file import (
+    LOCATOR_INPUT,
+    LOCATOR_OUTPUTS,
+    LocatorMetadata,
+    ModelFileError,
+    checksum_path,
+    write_checksum,
+)
+from facerec.inference.recognizer import Recognizer
+from facerec.training.atomic_write import replacing
+from facerec.training.dataset import FaceImages
+from facerec.training.detection.demo_plot import draw_photo
+from facerec.training.detection.evaluate import choose_threshold, evaluate_locator
+from facerec.training.detection.network import LOWEST_SCORE, LocatorGraph, LocatorNetwork
+from facerec.training.detection.report import card, in_words
+from facerec.training.detection.synthetic_scenes import scene
+from facerec.training.errors import DataError, ExportError
+from facerec.training.licences import describe_start
+from facerec.training.onnx_export import write_onnx
+from facerec.training.options import Options
+from facerec.training.plots import save_figures
+from facerec.training.recognition.export import FILE_NAME as RECOGNIZER
+from facerec.training.split import Roles
+
+FILE_NAME = "face_locator.onnx"
+LONG_SIDE = 512
+"""Pixels of the long side that a photo is shrunk to before its faces are located."""
+LARGEST_DIFFERENCE = 0.05
+"""Of a coordinate in pixels between ONNX Runtime and PyTorch, for two faces to be the same."""
+LARGEST_SHARE = 0.01
+"""Of the faces that only one of them finds: rounding decides between two that overlap."""
+COMPARED_FROM = 0.3
+"""Score from which a face is compared."""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far the ONNX file agrees with the PyTorch network.
+
+    Attributes:
+        faces: number of faces that the one finds, and of those that the other finds.
+        paired: number of them that both find.
+        largest_difference: of their coordinates, in pixels.
+    """
+
+    faces: int
+    paired: int
+    largest_difference: float
+
+
+def publish_locator(
+    network: LocatorNetwork,
+    recognizer: Recognizer,
+    faces: FaceImages,
+    roles: Roles,
+    options: Options,
+    *,
+    command: str,
+    machine: str,
+) -> dict[str, str]:
+    """Choose the threshold, measure, and write the locator's files to `options.output`; returns the figures in words.
+
+    Raises:
+        TrainingError: the locator finds no face at all.
+        ExportError: ONNX Runtime doesn't answer like PyTorch.
+            Whichever is raised, files that were in place before are left as they are.
+    """
+    with tempfile.TemporaryDirectory(prefix=".exporting-", dir=options.output) as folder:
+        path = Path(folder) / FILE_NAME
+        metadata = LocatorMetadata(
+            version=__version__,
+            created=datetime.now(UTC).replace(microsecond=0),
+            threshold=LOWEST_SCORE,
+            long_side=LONG_SIDE,
+            figures={},
+            configuration=options.locator_recipe(),
+            licence=describe_start(options.weights, licence=options.weights_licence),
+        )
+        write_onnx(
+            LocatorGraph(network.cpu()).eval(),
+            torch.zeros(256, 320, 3, dtype=torch.uint8),
+            path,
+            names=(LOCATOR_INPUT.name, [output.name for output in LOCATOR_OUTPUTS]),
+            dynamic={axis: 32 * torch.export.Dim(name, max=64) for axis, name in enumerate(("rows", "columns"))},
+            properties=metadata.to_properties(),
+        )
+        locator = Locator.load(path, threads=1)
+        parity = compare(locator, network, _pictures(faces, roles))
+        if parity.faces - parity.paired > LARGEST_SHARE * parity.faces:
+            raise ExportError(
+                f"the exported locator doesn't find what the network finds: {parity}. Nothing is changed."
+            )
+        threshold = choose_threshold(locator, faces, roles.strangers_chosen, seed=options.seed)
+        metadata = metadata.model_copy(update={"threshold": threshold})
+        _describe(path, metadata)
+        locator = Locator.load(path, threads=1)
+        figures = evaluate_locator(locator, recognizer, faces, roles, seed=options.seed)
+        metadata = metadata.model_copy(update={"figures": figures.values()})
+        _describe(path, metadata)
+        words = in_words(figures) | {
+            "ONNX Runtime against PyTorch": (
+                f"{parity.paired} of {parity.faces} faces the same, coordinates within "
+                f"{parity.largest_difference:.1e} pixels"
+            ),
+            "file": f"{path.stat().st_size / 1e6:.2f} MB",
+        }
+        report = {
+            "command": command,
+            "machine": machine,
+            "recognizer": recognizer.checksum,
+            "metadata": metadata.model_dump(mode="json"),
+            "figures": asdict(figures),
+            "parity": asdict(parity),
+        }
+        for part in (path, checksum_path(path)):
+            part.replace(options.output / part.name)
+    with replacing(options.output / "face_locator.json") as file:
+        file.write_text(json.dumps(report, indent=1) + "\n")
+    with replacing(options.output / "face_locator.md") as file:
+        file.write_text(card(metadata, words, command=command, machine=machine), encoding="utf-8")
+    save_figures({"photo": draw_photo(locator, recognizer, faces, roles, seed=options.seed)}, options.images)
+    return words
+
+
+def load_recognizer(options: Options, roles: Roles) -> Recognizer:
+    """The recogniser in `options.output` that the locator is measured with.
+
+    Raises:
+        DataError: there is none, or its test images are not those of `roles`.
+    """
+    path = options.output / RECOGNIZER
+    try:
+        recognizer = Recognizer.load(path, threads=1)
+    except ModelFileError as error:
+        raise DataError(f"the locator is measured with the recogniser: train that first. ({error})") from error
+    theirs = [(person.name, person.training_images, person.test_images) for person in recognizer.metadata.people]
+    train, test = (roles.counts(images).tolist() for images in (roles.train, roles.test))
+    same_people = theirs == list(zip(roles.people, train, test, strict=False))
+    if not same_people or recognizer.metadata.configuration["seed"] != options.seed:
+        raise DataError(f"{path} was trained with other pictures or another --seed: train it with these first.")
+    return recognizer
+
+
+def _pictures(faces: FaceImages, roles: Roles) -> Iterator[Image.Image]:
+    """Some scenes of strangers, 320 pixels wide and high."""
+    for number, image in enumerate(roles.strangers_chosen[:50]):
+        picture, _ = scene(faces, int(image), roles.strangers_chosen, random=np.random.default_rng(number))
+        yield picture.resize((320, 320), Image.Resampling.BILINEAR)
+
+
+def compare(locator: Locator, network: LocatorNetwork, pictures: Iterable[Image.Image]) -> Parity:
+    """Run file and network on the same pictures, and pair each face of either with the nearest of the other."""
+    graph = LocatorGraph(network).eval()
+    faces, paired, largest = 0, 0, 0.0
+    for picture in pictures:
+        image = np.asarray(picture.convert("RGB"))
+        theirs = locator.run(image)
+        with torch.inference_mode():
+            ours = graph(torch.from_numpy(image.copy())).numpy()
+        for some, others in ((ours, theirs), (theirs, ours)):
+            sure = some[some[:, 4] >= COMPARED_FROM]
+            faces += len(sure)
+            if len(sure) and len(others):
+                differences = np.abs(sure[:, None] - others[None]).max(axis=2).min(axis=1)
+                same = differences <= LARGEST_DIFFERENCE
+                paired += int(same.sum())
+                largest = max(largest, float(differences[same].max(initial=0)))
+    return Parity(faces, paired, largest)
+
+
+def _describe(path: Path, metadata: LocatorMetadata) -> None:
+    """Give the file at `path` other metadata."""
+    proto = onnx.load(path)
+    onnx.helper.set_model_props(proto, metadata.to_properties())
+    onnx.save(proto, path)
+    write_checksum(path)

@@ -1,0 +1,93 @@
+"""The locator's figures in words, and its model card."""
+
+import numpy as np
+
+from facerec.inference.detector import LOW, SURE
+from facerec.inference.model_file import LocatorMetadata
+from facerec.training.detection.evaluate import PICTURES, PORTRAITS, LocatorFigures
+from facerec.training.detection.matching import SMALLEST
+from facerec.training.metrics import Share
+
+
+def in_words(figures: LocatorFigures) -> dict[str, str]:
+    """The figures in words, each with its value, count and interval."""
+    return {
+        f"faces of {SMALLEST} pixels and more found in mosaics": str(figures.recall),
+        "located faces there that are faces; false ones of any size count": str(figures.precision),
+        "composed pictures without a face in which one was located": str(figures.face_free),
+        "test images named rightly, framed by their centre": str(figures.centre),
+        "test images named rightly, framed by the locator": str(figures.auto),
+        "test images in larger composed pictures named rightly": str(figures.scenes),
+        f"the only face of a picture found, {PORTRAITS} of each: turned by": _listed(figures.turned, "degrees"),
+        f"the only face of a picture found, {PORTRAITS} of each: of": _listed(figures.sized, "pixels"),
+        "off in place, 95th percentile": f"{figures.centre_error:.1%} of the face's size",
+        "off in size, 95th percentile": f"{np.expm1(figures.size_error):.1%}",
+        "off in angle, 95th percentile": f"{figures.angle_error:.1f} degrees",
+        "time at 320 x 320 pixels, one thread": f"{figures.time_ratio:.2f} times that of one recognition",
+    }
+
+
+def _listed(shares: dict[int, Share], unit: str) -> str:
+    return ", ".join(f"{number} {unit} {share.value:.0%}" for number, share in shares.items())
+
+
+def card(metadata: LocatorMetadata, words: dict[str, str], *, command: str, machine: str) -> str:
+    """The locator's card in Markdown."""
+    figures = "\n".join(f"| {name} | {value} |" for name, value in words.items())
+    return f"""\
+# Model card: `face_locator.onnx`
+
+Finds the faces in a photo, so that `face_recognition.onnx` can name them. The first 14 blocks of MobileNetV3-Large, a
+feature pyramid and a heat map of face centres (CenterNet, arXiv:1904.07850), with non-maximum suppression in the graph.
+Made on {metadata.created:%Y-%m-%d} by version {metadata.version} of this project with
+
+    {command}
+
+on {machine}. This page and `face_locator.json`, which holds the same figures for programs, are written by that command.
+
+## Input and output
+
+| tensor | type and shape | what |
+|---|---|---|
+| `image` | uint8 `[H, W, 3]` | an upright RGB picture of at most {metadata.long_side} pixels, sides multiples of 32 |
+| `faces` | float32 `[K, 5]` | x, y, size, angle, score: centre and side of the square in pixels, radians, 0 to 1 |
+
+What scores under **{metadata.threshold:.3f}** is no face. What scores from {LOW} to {SURE} is cut out and looked at
+again, closer; its score is then the mean of both. The square is the one that Labeled Faces in the Wild puts in the
+middle of its frames: eyebrows to chin, cheek to cheek.
+
+## Figures
+
+On strangers' frames and known people's test images that it never learned from. Mosaics are composed of frames at
+random place, size and angle, {PICTURES} of them, over backgrounds like those of training but for the pieces of faces;
+proportions have their counts and Wilson's 95 % interval. What is located in the surroundings of a pasted face, from
+three quarters of its size on, is neither right nor wrong, as a stranger in the background may be there whom nobody
+labelled: false finds on hair, hands and clothes are therefore missing from these figures.
+
+| figure | value |
+|---|---|
+{figures}
+
+## How it learned
+
+From the frames of people who are neither known nor strangers, each of which has a face at a known place: pasted into
+pictures at random size, angle and light, one to many, over one another, in front of anything that is no face: borders
+of frames, textures, drawn things, single eyes and mouths, faces cut into squares in the wrong order. Faces in the
+background of a frame, which nobody labelled, are not rewarded, and not punished once they are found. The first half of
+the strangers chose the threshold; which share of them it must find, and how the score of small faces falls, was settled
+after a look at the figures of the other half.
+
+## Limits of use
+
+- It knows faces as its training pictures show them, which in Labeled Faces in the Wild are those that a detector of
+  2004 found in press photographs: mostly frontal. Profiles, masks and large sunglasses are found less often or not at
+  all, nor are faces that are turned far or upside down: the figures say how often.
+- A photo is shrunk to {metadata.long_side} pixels on its long side. How small a face may be after that is among the
+  figures; in a photo of 4,000 pixels it measures {4000 / metadata.long_side:.0f} times that.
+- Mosaics are not photos: the figures above say how it does on them, not how it does on yours.
+- For groups that the data hardly holds (children, old people, dark skin) nobody has measured it.
+
+## Licence of the weights
+
+The network {metadata.licence}.
+"""

@@ -1,0 +1,160 @@
+"""What the data looks like: the figures that are drawn before any training."""
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from pydantic import JsonValue
+
+from facerec.inference.cropping import FRAME_SIZE, Frame
+from facerec.training.dataset import FaceImages
+from facerec.training.split import Indices, Roles
+
+CHANNELS = {"red": "#c0392b", "green": "#27ae60", "blue": "#2980b9"}
+
+
+def draw_data(faces: FaceImages, roles: Roles) -> dict[str, Figure]:
+    """All figures of the data set, by the name of their file."""
+    return {
+        "classes": class_distribution(roles),
+        "roles": images_per_person(faces, roles),
+        "samples": samples(faces, roles),
+        "properties": image_properties(faces, roles),
+    }
+
+
+def class_distribution(roles: Roles) -> Figure:
+    """Images of each known person by role, most first."""
+    people = len(roles.people)
+    parts = {
+        role: roles.counts(images)
+        for role, images in (("train", roles.train), ("validation", roles.validation), ("test", roles.test))
+    }
+    total = np.sum(list(parts.values()), axis=0)
+    order = np.argsort(-total, kind="stable")
+    figure = Figure(figsize=(10, 4.8))
+    axes = figure.subplots()
+    base = np.zeros(people, dtype=np.int64)
+    for role, counts in parts.items():
+        axes.bar(
+            np.arange(people), counts[order], bottom=base, width=0.85, linewidth=0, label=f"{role}: {counts.sum():,}"
+        )
+        base += counts[order]
+    for place, count in enumerate(total[order]):
+        axes.annotate(str(count), (place, count), ha="center", va="bottom", fontsize=5.5)
+    names = [roles.people[person].replace("_", " ") for person in order]
+    axes.set_xticks(np.arange(people), names, rotation=90, fontsize=6.5)
+    axes.set(ylabel="images", xlim=(-0.7, people - 0.3))
+    axes.set_title(
+        f"{total.sum():,} images of {people} known people: {total.max() / total.sum():.1%} are of one person"
+    )
+    axes.grid(visible=False, axis="x")
+    axes.legend()
+    return figure
+
+
+def images_per_person(faces: FaceImages, roles: Roles) -> Figure:
+    """How many people have how many images, and which role that gives them."""
+    counts = faces.counts()
+    labels = np.full(len(counts), -1)
+    labels[faces.identities] = roles.labels
+    known = (labels >= 0) & (labels < len(roles.people))
+    smallest = int(counts[known].min())
+    edges = np.concatenate([np.geomspace(1, smallest, 16), np.geomspace(smallest, counts.max() + 1, 12)]).round()
+    figure = Figure(figsize=(8, 3.6))
+    axes = figure.subplots()
+    for role, people in (
+        ("not trained on", labels < 0),
+        ("training only", labels >= len(roles.people)),
+        ("known", known),
+    ):
+        label = f"{role}: {people.sum():,} people, {counts[people].sum():,} images"
+        axes.hist(counts[people], np.unique(edges).tolist(), label=label)
+    axes.set(xscale="log", yscale="log", xlabel="images of a person", ylabel="people", title="Who plays which role")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.legend()
+    return figure
+
+
+def samples(faces: FaceImages, roles: Roles) -> Figure:
+    """The first training image of each known person."""
+    first = [int(roles.train[roles.labels[roles.train] == person].min()) for person in range(len(roles.people))]
+    columns = min(12, len(first))
+    figure = Figure(figsize=(12, 1.2 * -(-len(first) // columns) + 0.4))
+    grid = figure.subplots(-(-len(first) // columns), columns, squeeze=False)
+    for axes in grid.flat:
+        axes.axis("off")
+    for axes, image, name in zip(grid.flat, first, roles.people, strict=False):
+        axes.imshow(faces.frames[image])
+        axes.set_title(name.replace("_", " "), fontsize=5)
+    figure.suptitle(f"One image of each of {len(first)} known people", fontsize=9)
+    return figure
+
+
+def image_properties(faces: FaceImages, roles: Roles) -> Figure:
+    """Channel histograms, brightness, contrast and the mean of the known people's images."""
+    known = np.sort(np.concatenate([roles.train, roles.validation, roles.test]))
+    histogram, brightness, contrast, mean = _pixel_statistics(faces, known)
+    figure = Figure(figsize=(11, 3.2))
+    channels, light, face = figure.subplots(1, 3, width_ratios=[1.2, 1.2, 0.8])
+    for (name, colour), counts in zip(CHANNELS.items(), histogram, strict=True):
+        channels.plot(np.arange(256), 100 * counts / counts.sum(), color=colour, label=name)
+    channels.set(title="Pixel values", xlabel="value", ylabel="% of pixels", ylim=(0, 1.5))
+    channels.legend()
+    light.plot(brightness, contrast, ".", markersize=2, alpha=0.5)
+    light.set(title="Each image", xlabel="brightness (mean of pixels)", ylabel="contrast (their deviation)")
+    face.imshow(mean)
+    face.axis("off")
+    face.set_title("Mean of all")
+    figure.suptitle(f"{len(known):,} images of known people, {FRAME_SIZE} x {FRAME_SIZE} pixels", fontsize=10)
+    return figure
+
+
+def _pixel_statistics(
+    faces: FaceImages, images: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], list[float], list[float], NDArray[np.uint8]]:
+    """Histogram `[3, 256]`, brightness and contrast of each image, and the mean image uint8 `[250, 250, 3]`."""
+    histogram = np.zeros((3, 256), dtype=np.int64)
+    total = np.zeros((FRAME_SIZE, FRAME_SIZE, 3))
+    brightness, contrast = [], []
+    for image in images:
+        frame = faces.frames[image]
+        histogram += channel_histogram(frame)
+        total += frame
+        brightness.append(float(frame.mean()))
+        contrast.append(float(frame.std()))
+    return histogram, brightness, contrast, (total / len(images)).round().astype(np.uint8)
+
+
+def describe_data(faces: FaceImages, roles: Roles) -> dict[str, JsonValue]:
+    """What there is and who plays which role."""
+    known = sorted([*roles.train, *roles.validation, *roles.test])
+    train, validation, test = len(roles.train), len(roles.validation), len(roles.test)
+    mean, deviation = channel_statistics(faces, np.array(known))
+    return {
+        "pictures": f"{len(faces.paths):,} of {len(faces.names):,} people",
+        "pictures skipped": ", ".join(f"{name} ({why})" for name, why in faces.skipped.items()) or "none",
+        "known people": f"{len(roles.people):,} with {len(known):,} images",
+        "known people's images": f"{train:,} train, {validation:,} validation, {test:,} test",
+        "other people, training only": f"{roles.other_people:,} with {len(roles.others):,} images",
+        "strangers": (
+            f"{roles.strangers}: {len(roles.strangers_chosen):,} images choose the threshold, "
+            f"{len(roles.strangers_test):,} test it"
+        ),
+        "channel means of the known people's images": ", ".join(f"{value:.4f}" for value in mean),
+        "channel standard deviations": ", ".join(f"{value:.4f}" for value in deviation),
+    }
+
+
+def channel_statistics(faces: FaceImages, images: Indices) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation `[3]` of the red, green and blue pixels of `images`, on a scale of 0 to 1."""
+    histogram = sum((channel_histogram(faces.frames[image]) for image in images), np.zeros((3, 256), np.int64))
+    values = np.arange(256) / 255
+    weights = histogram / histogram.sum(axis=1, keepdims=True)
+    mean = weights @ values
+    return mean, np.sqrt(weights @ values**2 - mean**2)
+
+
+def channel_histogram(frame: Frame) -> NDArray[np.int64]:
+    """How often each value occurs in each channel of a frame, int64 `[3, 256]`."""
+    return np.stack([np.bincount(frame[..., channel].ravel(), minlength=256) for channel in range(3)])

@@ -1,0 +1,167 @@
+"""Calibrate a trained network and measure it on images that chose nothing."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.stats import bootstrap
+from torch import Tensor
+
+from facerec.inference.model_file import Person
+from facerec.training import metrics
+from facerec.training.dataset import FaceImages
+from facerec.training.metrics import Floats, Labels, Share
+from facerec.training.options import Options
+from facerec.training.recognition.calibrate import choose_threshold, fit_temperature
+from facerec.training.recognition.network import FaceNetwork
+from facerec.training.recognition.steps import similarities_to
+from facerec.training.split import Indices, Roles
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What `model/report.json` says under `figures`. All on the test images, or the test half of the strangers.
+
+    Attributes:
+        top_1: named rightly.
+        top_1_centred: named rightly where the picture's centre is the frame, whatever was found in it.
+        top_5: among the five most probable.
+        macro_recall: mean over people of the share of their images that were named rightly.
+        macro_recall_low: lower end of its 95 % interval, by bootstrap over people.
+        macro_recall_high: upper end.
+        ece: expected calibration error of the probabilities.
+        ece_uncalibrated: the same with the training softmax's temperature.
+        dir_at_far_1: named rightly and above the threshold that 1 % of the strangers pass.
+        dir_at_far_10: the same for 10 %.
+        auroc: of the highest similarity, known people against strangers.
+        accepted_strangers: strangers that pass the exported threshold.
+        accepted_known: known people's images named rightly and above the exported threshold.
+    """
+
+    top_1: Share
+    top_1_centred: Share
+    top_5: Share
+    macro_recall: float
+    macro_recall_low: float
+    macro_recall_high: float
+    ece: float
+    ece_uncalibrated: float
+    dir_at_far_1: Share
+    dir_at_far_10: Share
+    auroc: float
+    accepted_strangers: Share
+    accepted_known: Share
+
+    def values(self) -> dict[str, float]:
+        """Each figure as one number."""
+        return {name: value.value if isinstance(value, Share) else value for name, value in vars(self).items()}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A calibrated network's answers on images that it was not trained on, and what they amount to.
+
+    Attributes:
+        temperature: chosen on the validation images.
+        threshold: chosen on the first half of the strangers.
+        chosen_false_accept_rate: share of that half which passes the threshold.
+        figures: on images that chose nothing.
+        recalls: per person, in the order of the classes.
+        people: the known people as the model file lists them.
+        mistakes: test images that were named wrongly: `picture` and `answer`.
+        labels: int64 `[N]`, of the test images.
+        similarities: float32 `[N, P]`, of the test images.
+        probabilities: float32 `[N, P]`, of the test images.
+        strangers: float32 `[M, P]`, similarities of the test half of the strangers.
+    """
+
+    temperature: float
+    threshold: float
+    chosen_false_accept_rate: float
+    figures: Figures
+    recalls: list[Share]
+    people: list[Person]
+    mistakes: list[dict[str, str]]
+    labels: Labels
+    similarities: Floats
+    probabilities: Floats
+    strangers: Floats
+
+
+def evaluate(
+    network: FaceNetwork, faces: FaceImages, centred: FaceImages, roles: Roles, options: Options
+) -> Evaluation:
+    """Choose temperature and threshold on the images that are there to choose them, then measure on the others.
+
+    `centred` are the pictures of `faces`, framed by their centres.
+    """
+    validation, test = (_similarities(network, faces, roles, images) for images in (roles.validation, roles.test))
+    chosen, unseen = (
+        _to_others(_similarities(network, faces, roles, images), roles.labels[images])
+        for images in (roles.strangers_chosen, roles.strangers_test)
+    )
+    temperature = fit_temperature(
+        validation, torch.from_numpy(roles.labels[roles.validation]), lowest=1 / options.scale
+    )
+    threshold = choose_threshold(chosen, false_accept_rate=options.false_accept_rate)
+
+    labels = roles.labels[roles.test]
+    similarities, strangers = test.numpy(), unseen.numpy()
+    probabilities = torch.softmax(test / temperature, dim=1).numpy()
+    uncalibrated = torch.softmax(test * options.scale, dim=1).numpy()
+    recalls = metrics.recalls(similarities, labels)
+    shares = np.array([recall.value for recall in recalls])
+    interval = bootstrap(
+        (shares,), np.mean, method="percentile", random_state=np.random.default_rng(0)
+    ).confidence_interval
+    right = similarities.argmax(axis=1) == labels
+    figures = Figures(
+        top_1=metrics.top_k(similarities, labels, 1),
+        top_1_centred=metrics.top_k(_similarities(network, centred, roles, roles.test).numpy(), labels, 1),
+        top_5=metrics.top_k(similarities, labels, 5),
+        macro_recall=float(shares.mean()),
+        macro_recall_low=float(interval.low),
+        macro_recall_high=float(interval.high),
+        ece=metrics.expected_calibration_error(probabilities, labels),
+        ece_uncalibrated=metrics.expected_calibration_error(uncalibrated, labels),
+        dir_at_far_1=metrics.detection_and_identification(similarities, labels, strangers, false_accept_rate=0.01),
+        dir_at_far_10=metrics.detection_and_identification(similarities, labels, strangers, false_accept_rate=0.1),
+        auroc=metrics.known_against_strangers(similarities, strangers),
+        accepted_strangers=Share.counted(strangers.max(axis=1) >= threshold),
+        accepted_known=Share.counted(right & (similarities.max(axis=1) >= threshold)),
+    )
+    return Evaluation(
+        temperature=temperature,
+        threshold=threshold,
+        chosen_false_accept_rate=float((chosen.max(dim=1).values >= threshold).double().mean()),
+        figures=figures,
+        recalls=recalls,
+        people=[
+            Person(
+                name=name,
+                training_images=trained,
+                test_images=recall.of,
+                test_recall=recall.value,
+            )
+            for name, recall, trained in zip(roles.people, recalls, roles.counts(roles.train).tolist(), strict=True)
+        ],
+        mistakes=[
+            {"picture": faces.paths[image], "answer": roles.people[answer]}
+            for image, answer in zip(roles.test[~right], similarities.argmax(axis=1)[~right], strict=True)
+        ],
+        labels=labels,
+        similarities=similarities,
+        probabilities=probabilities,
+        strangers=strangers,
+    )
+
+
+def _similarities(network: FaceNetwork, faces: FaceImages, roles: Roles, images: Indices) -> Tensor:
+    return similarities_to(len(roles.people), network, faces, images)
+
+
+def _to_others(similarities: Tensor, labels: Labels) -> Tensor:
+    """`similarities` `[N, P]` without those of known people to themselves (-1), so that they can play strangers."""
+    people = similarities.shape[1]
+    own = torch.from_numpy(labels)[:, None] == torch.arange(people)
+    return similarities.masked_fill(own, -1)

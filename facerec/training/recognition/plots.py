@@ -1,0 +1,161 @@
+"""The figures in `images/`, each drawn from a run's own numbers."""
+
+import numpy as np
+import seaborn as sns
+import torch
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from facerec.training.backbone import denormalise
+from facerec.training.dataset import FaceImages
+from facerec.training.metrics import reliability
+from facerec.training.recognition.augment import augment
+from facerec.training.recognition.evaluate import Evaluation
+from facerec.training.recognition.fit import Epoch
+from facerec.training.split import Roles
+
+
+def draw_run(
+    faces: FaceImages, roles: Roles, *, history: list[Epoch], best_epoch: int, evaluation: Evaluation
+) -> dict[str, Figure]:
+    """All figures of a run, by the name of their file."""
+    return {
+        "augmented": augmented_samples(faces, roles),
+        "learning": learning_curves(history, best_epoch=best_epoch),
+        "confusion": confusion(evaluation, roles.people),
+        "recall": per_person_recall(evaluation, roles.people),
+        "reliability": reliability_diagram(evaluation),
+        "similarities": similarity_histogram(evaluation),
+        "open_set": open_set_curve(evaluation),
+    }
+
+
+def _spoken(names: list[str]) -> list[str]:
+    return [name.replace("_", " ") for name in names]
+
+
+def augmented_samples(faces: FaceImages, roles: Roles) -> Figure:
+    """Some training images, each with seven of its random changes."""
+    chosen = np.random.default_rng(0).choice(roles.train, min(5, len(roles.train)), replace=False)
+    generator = torch.Generator().manual_seed(0)
+    figure = Figure(figsize=(10, 1.25 * len(chosen) + 0.4))
+    grid = figure.subplots(len(chosen), 8, squeeze=False)
+    for row, image in zip(grid, chosen, strict=True):
+        changed = augment(torch.from_numpy(faces.frames[[image] * 7]), generator=generator)
+        pictures = denormalise(changed).permute(0, 2, 3, 1).round().to(torch.uint8).numpy()
+        for axes, picture in zip(row, (faces.frames[image], *pictures), strict=True):
+            axes.imshow(picture)
+            axes.axis("off")
+    figure.suptitle("Training frames (left) and what the network is shown of them", fontsize=9)
+    return figure
+
+
+def learning_curves(history: list[Epoch], *, best_epoch: int) -> Figure:
+    """Loss and accuracy per epoch on training and validation images."""
+    figure = Figure(figsize=(10, 3.8))
+    losses, accuracies = figure.subplots(1, 2)
+    epochs = np.arange(1, len(history) + 1)
+    for name, label in (("train", "training (augmented, all classes)"), ("validation", "validation (known people)")):
+        losses.plot(epochs, [getattr(epoch, f"{name}_loss") for epoch in history], marker=".", label=label)
+        accuracies.plot(
+            epochs, [100 * getattr(epoch, f"{name}_accuracy") for epoch in history], marker=".", label=label
+        )
+    losses.set(title="Loss (training with the margin, validation without)", xlabel="epoch", ylabel="cross-entropy")
+    losses.set_yscale("log")
+    for axes in (losses, accuracies):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    accuracies.set(title="Accuracy", xlabel="epoch", ylabel="% right", ylim=(None, 101))
+    accuracies.axvline(best_epoch, color="grey", linestyle=":", label=f"exported: epoch {best_epoch}")
+    accuracies.legend(loc="lower right")
+    return figure
+
+
+def confusion(evaluation: Evaluation, people: list[str]) -> Figure:
+    """Row-normalised confusion matrix of the test images; rows are the true people."""
+    counts = np.zeros((len(people), len(people)))
+    np.add.at(counts, (evaluation.labels, evaluation.similarities.argmax(axis=1)), 1)
+    shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    figure = Figure(figsize=(10, 9))
+    axes = figure.subplots()
+    names = _spoken(people)
+    sns.heatmap(
+        np.ma.masked_equal(shares, 0).filled(np.nan),
+        ax=axes, cmap="viridis_r", vmin=0, vmax=100, square=True, linewidths=0.1,
+        xticklabels=names, yticklabels=names, cbar_kws={"label": "% of the person's test images", "shrink": 0.7},
+    )  # fmt: skip
+    axes.tick_params(labelsize=5.5)
+    axes.grid(visible=False)
+    wrong = int(counts.sum() - np.trace(counts))
+    axes.set(title=f"{wrong} of {len(evaluation.labels)} test images named wrongly", xlabel="answer", ylabel="person")
+    return figure
+
+
+def per_person_recall(evaluation: Evaluation, people: list[str]) -> Figure:
+    """Recall of each person with its 95 % interval, lowest first."""
+    order = sorted(range(len(people)), key=lambda k: (evaluation.recalls[k].value, evaluation.recalls[k].low))
+    recalls = [evaluation.recalls[k] for k in order]
+    values = np.array([100 * recall.value for recall in recalls])
+    errors = np.abs(np.array([[100 * recall.low, 100 * recall.high] for recall in recalls]).T - values)
+    figure = Figure(figsize=(10, 4.5))
+    axes = figure.subplots()
+    axes.errorbar(np.arange(len(people)), values, yerr=errors, fmt="o", markersize=4, elinewidth=1, ecolor="silver")
+    labels = [
+        f"{name} ({recall.of})" for name, recall in zip(_spoken([people[k] for k in order]), recalls, strict=True)
+    ]
+    axes.set_xticks(np.arange(len(people)), labels, rotation=90, fontsize=6.5)
+    axes.set(ylabel="recall, %", ylim=(None, 103), xlim=(-0.7, len(people) - 0.3))
+    axes.set_title("Test recall of each person (number of test images), with Wilson's 95 % interval")
+    axes.grid(visible=False, axis="x")
+    return figure
+
+
+def reliability_diagram(evaluation: Evaluation) -> Figure:
+    """Accuracy against confidence of the calibrated probabilities, and how many answers have each confidence."""
+    confidence, accuracy, counts = reliability(evaluation.probabilities, evaluation.labels)
+    filled = counts > 0
+    figure = Figure(figsize=(5.5, 5.5))
+    axes, histogram = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True)
+    axes.plot([0, 100], [0, 100], color="grey", linestyle=":", label="perfectly calibrated")
+    size = 20 + counts[filled]
+    axes.scatter(100 * confidence[filled], 100 * accuracy[filled], size, label="test images (area: how many)", zorder=3)
+    axes.set(ylabel="accuracy, %", title=f"Expected calibration error {evaluation.figures.ece:.2%}")
+    axes.legend()
+    edges = np.linspace(0, 100, len(counts) + 1)
+    histogram.bar(edges[:-1], counts, width=np.diff(edges), align="edge")
+    histogram.set(yscale="log", ylabel="images", xlabel="confidence, %")
+    return figure
+
+
+def similarity_histogram(evaluation: Evaluation) -> Figure:
+    """Highest similarity of known people and of strangers, with the exported threshold."""
+    figure = Figure(figsize=(7, 3.8))
+    axes = figure.subplots()
+    bins = np.linspace(min(evaluation.strangers.max(axis=1).min(), evaluation.similarities.max(axis=1).min()), 1, 60)
+    for label, values in (("strangers", evaluation.strangers), ("known people", evaluation.similarities)):
+        axes.hist(
+            values.max(axis=1), bins.tolist(), density=True, alpha=0.6, label=f"{label} ({len(values):,} test images)"
+        )
+    axes.axvline(evaluation.threshold, color="black", linestyle="--", label=f"threshold {evaluation.threshold:.3f}")
+    axes.set(xlabel="highest cosine similarity", ylabel="density", title="Known people against strangers")
+    axes.legend(loc="upper center")
+    return figure
+
+
+def open_set_curve(evaluation: Evaluation) -> Figure:
+    """DIR against FAR for every threshold."""
+    strangers = np.sort(evaluation.strangers.max(axis=1))
+    highest = evaluation.similarities.max(axis=1)
+    right = evaluation.similarities.argmax(axis=1) == evaluation.labels
+    rates = np.geomspace(1 / len(strangers), 1, 200)
+    thresholds = np.quantile(strangers, 1 - rates)
+    identified = [100 * np.mean(right & (highest > threshold)) for threshold in thresholds]
+    figure = Figure(figsize=(7, 3.8))
+    axes = figure.subplots()
+    axes.plot(100 * rates, identified)
+    for rate, share in ((1, evaluation.figures.dir_at_far_1), (10, evaluation.figures.dir_at_far_10)):
+        axes.plot(rate, 100 * share.value, "o", label=f"FAR {rate} %: DIR {share.value:.2%}")
+    axes.set(xscale="log", xlabel="strangers accepted (FAR), %", ylabel="known named and accepted (DIR), %")
+    axes.set_title(f"Open set: {len(highest)} known images, {len(strangers):,} strangers")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.legend(loc="lower right")
+    return figure

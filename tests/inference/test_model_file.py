@@ -1,0 +1,89 @@
+import hashlib
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from facerec.inference.model_file import (
+    METADATA_KEY,
+    ModelFileError,
+    ModelMetadata,
+    Person,
+    checksum_path,
+    verify_checksum,
+    write_checksum,
+)
+
+METADATA = ModelMetadata(
+    version="1.2.3",
+    created=datetime(2025, 1, 1, tzinfo=UTC),
+    people=(
+        Person(name="Ann", training_images=14, test_images=4, test_recall=0.75),
+        Person(name="Bjørn", training_images=3, test_images=1, test_recall=0),
+    ),
+    embedding_size=256,
+    threshold=0.43,
+    false_accept_rate=0.01,
+    temperature=0.05,
+    figures={"top_1": 0.99},
+    configuration={"seed": 0, "weights": "imagenet"},
+    licence="none",
+)
+
+
+def test_metadata_survives_the_file() -> None:
+    assert ModelMetadata.from_properties(METADATA.to_properties()) == METADATA
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format_version": 2}, "format_version"),
+        ({"threshold": 1.5}, "threshold"),
+        ({"temperature": 0}, "temperature"),
+        ({"people": []}, "people"),
+        ({"created": "2025-01-01T00:00:00"}, "created"),
+        ({"surprise": 1}, "surprise"),
+    ],
+)
+def test_metadata_that_is_not_valid_names_the_field(changes: dict[str, object], message: str) -> None:
+    content = json.loads(METADATA.to_properties()[METADATA_KEY]) | changes
+    with pytest.raises(ModelFileError, match=f"not valid at '{message}'"):
+        ModelMetadata.from_properties({METADATA_KEY: json.dumps(content)})
+
+
+def test_a_file_without_metadata() -> None:
+    with pytest.raises(ModelFileError, match=r"was not exported by train\.py"):
+        ModelMetadata.from_properties({})
+
+
+def test_checksum(tmp_path: Path) -> None:
+    model = tmp_path / "model.onnx"
+    model.write_bytes(b"weights")
+    write_checksum(model)
+    expected = hashlib.sha256(b"weights").hexdigest()
+    assert verify_checksum(model) == expected
+    assert checksum_path(model).read_text() == f"{expected}  model.onnx\n", "the format of sha256sum"
+
+
+@pytest.mark.parametrize("content", [b"weight", b"weights!", b""])
+def test_an_altered_model_is_refused(tmp_path: Path, content: bytes) -> None:
+    model = tmp_path / "model.onnx"
+    model.write_bytes(b"weights")
+    write_checksum(model)
+    model.write_bytes(content)
+    with pytest.raises(ModelFileError, match=r"model\.onnx is truncated or altered"):
+        verify_checksum(model)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    model = tmp_path / "model.onnx"
+    with pytest.raises(ModelFileError, match=r"model\.onnx is missing"):
+        verify_checksum(model)
+    model.write_bytes(b"weights")
+    with pytest.raises(ModelFileError, match=r"model\.onnx\.sha256 is missing"):
+        verify_checksum(model)
+    checksum_path(model).write_bytes(b"")
+    with pytest.raises(ModelFileError, match=r"truncated or altered"):
+        verify_checksum(model)

@@ -1,0 +1,116 @@
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import train
+from facerec.inference import detector as detector_module
+from facerec.inference.detector import Locator
+from facerec.inference.model_file import verify_checksum
+from facerec.inference.recognizer import Recognizer
+from facerec.training.dataset import FaceImages
+from facerec.training.detection import evaluate, fit, matching, network, publish
+from facerec.training.detection.network import LocatorNetwork
+from facerec.training.errors import DataError, ExportError, TrainingError
+from facerec.training.options import Options
+from facerec.training.split import Roles
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fit, "SIDE", 64)
+    monkeypatch.setattr(fit, "BATCH_SIZE", 2)
+    monkeypatch.setattr(evaluate, "PICTURES", 24)
+    monkeypatch.setattr(evaluate, "PORTRAITS", 4)
+    monkeypatch.setattr(network, "PRIOR", 0.0)  # two steps teach nothing: it then finds faces everywhere, all alike,
+    monkeypatch.setattr(matching, "MIN_OVERLAP", 0.1)  # and hits half of the true ones so
+    monkeypatch.setattr(detector_module, "SURE", 0.0)  # a second look at each would take minutes
+    monkeypatch.setattr(evaluate, "RECALL", 0.2)
+    monkeypatch.setattr(publish, "LARGEST_SHARE", 1.0)  # which of two that overlap stays is up to rounding
+
+
+@pytest.fixture(scope="module")
+def options(small_options: Options, tmp_path_factory: pytest.TempPathFactory) -> Options:
+    """Of a recogniser that was trained, and of a locator that is to be."""
+    folder = tmp_path_factory.mktemp("run")
+    options = dataclasses.replace(
+        small_options,
+        epochs=1,
+        locator_steps=2,
+        output=folder / "model",
+        images=folder / "images",
+        checkpoints=folder / "checkpoints",
+    )
+    train.main(options)
+    return options
+
+
+def test_networks_with_other_weights_do_not_find_the_same(options: Options, tmp_path: Path) -> None:
+    train.main(dataclasses.replace(options, locator=True))
+    locator = Locator.load(options.output / "face_locator.onnx", threads=1)
+    last = torch.load(options.checkpoints / "locator" / "last.pt", weights_only=True)
+    same, other = LocatorNetwork(), LocatorNetwork()
+    same.load_state_dict(last["average"])
+    other.load_state_dict(last["network"])
+    generator = np.random.default_rng(0)
+    pictures = [Image.fromarray(generator.integers(0, 255, (64, 96, 3), np.uint8)) for _ in range(3)]
+    agreed, differed = (publish.compare(locator, network, pictures) for network in (same, other))
+    assert agreed.faces == agreed.paired > 0
+    assert agreed.largest_difference < publish.LARGEST_DIFFERENCE
+    assert differed.paired < differed.faces
+
+
+def test_train_py_leaves_a_locator_with_report_card_and_figure(options: Options) -> None:
+    train.main(dataclasses.replace(options, locator=True))
+    file = options.output / "face_locator.onnx"
+    locator = Locator.load(file, threads=1)
+    report = json.loads(file.with_suffix(".json").read_text())
+    assert report["recognizer"] == Recognizer.load(options.output / "face_recognition.onnx", threads=1).checksum
+    assert report["metadata"] == locator.metadata.model_dump(mode="json")
+    assert report["figures"]["auto"]["of"] == report["figures"]["centre"]["of"] == 5
+    assert f"**{locator.metadata.threshold:.3f}**" in file.with_suffix(".md").read_text()
+    with Image.open(options.images / "photo.png") as figure:
+        assert min(figure.size) > 300
+
+    size = file.stat().st_size
+    train.main(dataclasses.replace(options, locator=True, resume=True))  # a finished run is measured anew
+    assert Locator.load(file, threads=1).metadata.figures.keys() == report["metadata"]["figures"].keys()
+    assert verify_checksum(file)
+    assert file.stat().st_size == pytest.approx(size, abs=200)
+
+
+def test_a_locator_that_finds_nothing_is_not_exported(options: Options, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "PRIOR", -20.0)
+    blind = dataclasses.replace(options, locator=True, checkpoints=options.checkpoints / "blind")
+    with pytest.raises(TrainingError, match="--locator-steps"):
+        train.main(blind)
+
+
+def test_it_is_not_put_in_place_unless_it_finds_what_the_network_finds(
+    options: Options, faces: FaceImages, roles: Roles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recognizer = publish.load_recognizer(options, roles)
+    monkeypatch.setattr(publish, "LARGEST_SHARE", -1.0)
+    there = {path: path.read_bytes() for path in options.output.glob("face_locator*")}
+    torch.manual_seed(0)
+    with pytest.raises(ExportError, match="Nothing is changed"):
+        publish.publish_locator(LocatorNetwork().eval(), recognizer, faces, roles, options, command="", machine="")
+    assert there == {path: path.read_bytes() for path in options.output.glob("face_locator*")}
+    assert not list(options.output.glob(".exporting-*"))
+
+
+def test_the_recogniser_comes_first_and_must_know_the_same_people(
+    options: Options, roles: Roles, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match="train that first"):
+        publish.load_recognizer(dataclasses.replace(options, output=tmp_path), roles)
+    with pytest.raises(DataError, match="other pictures or another --seed"):
+        publish.load_recognizer(dataclasses.replace(options, seed=1), roles)
+    with pytest.raises(DataError, match="other pictures or another --seed"):
+        publish.load_recognizer(options, dataclasses.replace(roles, people=roles.people[:-1]))
+    with pytest.raises(DataError, match="other pictures or another --seed"):
+        publish.load_recognizer(options, dataclasses.replace(roles, test=roles.test[1:]))

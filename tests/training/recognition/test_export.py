@@ -1,0 +1,98 @@
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import Tensor
+
+from facerec.inference.model_file import ModelMetadata, Person
+from facerec.inference.recognizer import Recognizer
+from facerec.training.dataset import FaceImages
+from facerec.training.errors import ExportError
+from facerec.training.recognition.export import FILE_NAME, ExportedModel, export
+from facerec.training.recognition.network import FaceNetwork
+
+METADATA = ModelMetadata(
+    version="0",
+    created=datetime(2025, 1, 1, tzinfo=UTC),
+    people=tuple(Person(name=name, training_images=3, test_images=1, test_recall=1) for name in ("Ann", "Bob", "Çid")),
+    embedding_size=128,
+    threshold=0.4,
+    false_accept_rate=0.01,
+    temperature=0.05,
+    figures={"top_1": 0.5},
+    configuration={"seed": 0},
+    licence="none",
+)
+
+
+@pytest.fixture(scope="module")
+def faces() -> FaceImages:
+    frames = np.random.default_rng(0).integers(0, 256, (9, 250, 250, 3), dtype=np.uint8)
+    return FaceImages(frames, [f"Ann/{i}" for i in range(9)], ["Ann"], np.zeros(9, np.int64), {}, [], "")
+
+
+@pytest.fixture(scope="module")
+def network() -> FaceNetwork:
+    torch.manual_seed(0)
+    network = FaceNetwork(embedding_size=128, classes=7)
+    network.train()
+    with torch.no_grad():
+        network(torch.randn(16, 3, 64, 64))  # BatchNorm statistics that are not all 0 and 1
+    return network.eval()
+
+
+@torch.inference_mode()
+def probabilities(network: FaceNetwork, faces: FaceImages) -> Tensor:
+    answer: tuple[Tensor, Tensor, Tensor] = ExportedModel(network, people=3, temperature=0.05)(
+        torch.from_numpy(faces.frames)
+    )
+    return answer[0]
+
+
+def test_the_file_answers_like_the_network_and_says_what_it_is(
+    network: FaceNetwork, faces: FaceImages, tmp_path: Path
+) -> None:
+    expected = probabilities(network, faces).numpy()
+    parity = export(network, METADATA, tmp_path, faces=faces, test=np.arange(9), probabilities=expected)
+    assert parity.same_top_1 == parity.images == 9
+    assert parity.largest_difference < 1e-4
+    assert sorted(path.name for path in tmp_path.iterdir()) == [FILE_NAME, f"{FILE_NAME}.sha256"]
+
+    recognizer = Recognizer.load(tmp_path / FILE_NAME, threads=1)
+    assert recognizer.metadata == METADATA
+    for count in (1, 2, 9):
+        answer = recognizer.recognize(faces.frames[:count])
+        assert answer.probabilities == pytest.approx(expected[:count], abs=1e-4)
+        assert answer.similarities.shape == (count, 3)
+        assert np.linalg.norm(answer.embeddings, axis=1) == pytest.approx(np.ones(count), abs=1e-5)
+
+
+def test_no_path_of_this_machine_is_in_the_file(network: FaceNetwork, faces: FaceImages, tmp_path: Path) -> None:
+    export(
+        network, METADATA, tmp_path, faces=faces, test=np.arange(9), probabilities=probabilities(network, faces).numpy()
+    )
+    content = (tmp_path / FILE_NAME).read_bytes()
+    for path in (Path(__file__).parents[3], Path(torch.__file__).parents[1], Path.home()):
+        assert str(path).encode() not in content
+    model = onnx.load(tmp_path / FILE_NAME)
+    assert [7, 128] not in [list(tensor.dims) for tensor in model.graph.initializer], (
+        "the other people's classes are out"
+    )
+    assert [entry.key for entry in model.metadata_props] == ["facerec"]
+    assert json.loads(model.metadata_props[0].value)["people"][2]["name"] == "Çid"
+
+
+def test_a_file_that_answers_otherwise_is_not_put_in_place(
+    network: FaceNetwork, faces: FaceImages, tmp_path: Path
+) -> None:
+    (tmp_path / FILE_NAME).write_bytes(b"the model before")
+    wrong = probabilities(network, faces).numpy().copy()
+    wrong[4, 0] += 0.01
+    with pytest.raises(ExportError, match="doesn't answer like the network"):
+        export(network, METADATA, tmp_path, faces=faces, test=np.arange(9), probabilities=wrong)
+    assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
+    assert (tmp_path / FILE_NAME).read_bytes() == b"the model before"

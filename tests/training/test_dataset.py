@@ -1,0 +1,233 @@
+import os
+import shutil
+import struct
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facerec.inference.cropping import Frame, centre_frame, cut_frame
+from facerec.inference.detector import Locator
+from facerec.training import dataset
+from facerec.training.dataset import load_faces, load_locator
+from facerec.training.errors import DataError
+from tests.drawn_people import draw_people
+from tests.toy_model import toy_locator_graph, toy_locator_metadata, write_model, write_toy_locator
+from tests.training.small_disk import no_file_larger_than
+
+
+def test_frames_in_the_order_of_their_paths(tmp_path: Path) -> None:
+    folder = draw_people(tmp_path / "people", [3, 1, 2])
+    faces = load_faces(folder, data_dir=tmp_path / "data")
+    assert faces.frames.shape == (6, 250, 250, 3)
+    assert faces.frames.dtype == np.uint8
+    assert faces.names == ["Person_00", "Person_01", "Person_02"]
+    assert faces.identities.tolist() == [0, 0, 0, 1, 2, 2]
+    assert faces.counts().tolist() == [3, 1, 2]
+    for path, frame in zip(faces.paths, faces.frames, strict=True):
+        with Image.open(folder / path) as picture:
+            assert np.array_equal(centre_frame(picture), frame)
+
+
+def test_an_archive_is_like_its_folder(tmp_path: Path) -> None:
+    draw_people(tmp_path / "wrap" / "inner" / "people", [2, 2])
+    (tmp_path / "wrap" / "inner" / "people" / "pairs.txt").write_text("not a picture")
+    archive = Path(shutil.make_archive(str(tmp_path / "lfw"), "gztar", tmp_path / "wrap"))
+    faces = load_faces(archive, data_dir=tmp_path / "data")
+    assert faces.paths == ["Person_00/0000.jpg", "Person_00/0001.jpg", "Person_01/0000.jpg", "Person_01/0001.jpg"]
+
+
+def test_decodes_once_and_again_when_a_picture_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[int] = []
+
+    def counting(picture: Image.Image) -> Frame:
+        decoded.append(1)
+        return centre_frame(picture)
+
+    monkeypatch.setattr(dataset, "centre_frame", counting)
+    folder = draw_people(tmp_path / "people", [2, 2])
+    for _ in range(2):
+        load_faces(folder, data_dir=tmp_path / "data")
+    assert len(decoded) == 4
+    Image.new("RGB", (250, 250), "red").save(folder / "Person_00" / "0000.jpg")
+    assert load_faces(folder, data_dir=tmp_path / "data").frames[0, 0, 0, 0] > 250
+    assert len(decoded) == 8
+    monkeypatch.setattr(dataset, "CACHE_VERSION", dataset.CACHE_VERSION + 1)
+    load_faces(folder, data_dir=tmp_path / "data")
+    assert len(decoded) == 12
+
+
+@pytest.fixture
+def toy_locator(tmp_path: Path) -> Locator:
+    """It takes patches of magenta for faces."""
+    write_toy_locator(tmp_path / "locator.onnx")
+    return load_locator(tmp_path / "locator.onnx")
+
+
+def test_a_locator_frames_the_most_prominent_face(tmp_path: Path, toy_locator: Locator) -> None:
+    (tmp_path / "people" / "Ann").mkdir(parents=True)
+    picture = Image.new("RGB", (256, 320), "grey")
+    picture.paste((255, 0, 255), (160, 256, 192, 288))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: what is stored is 320 x 256
+    picture.rotate(90, expand=True).save(tmp_path / "people" / "Ann" / "turned.png", exif=exif)
+    Image.new("RGB", (300, 200), "teal").save(tmp_path / "people" / "Ann" / "without.png")
+
+    faces = load_faces(tmp_path / "people", data_dir=tmp_path / "data", locator=toy_locator)
+    assert faces.paths == ["Ann/turned.png", "Ann/without.png"]
+    assert faces.faceless == ["Ann/without.png"]
+    (face,) = toy_locator.locate(picture)
+    assert np.array_equal(faces.frames[0], cut_frame(picture, face))
+    assert faces.frames[0, 125, 125].tolist() == [255, 0, 255]
+    assert (faces.frames[1] == Image.new("RGB", (1, 1), "teal").getpixel((0, 0))).all()
+
+
+def test_frames_of_centres_and_of_faces_are_kept_apart(tmp_path: Path, toy_locator: Locator) -> None:
+    folder = draw_people(tmp_path / "people", [2, 2])
+    picture = Image.new("RGB", (320, 256), "grey")
+    picture.paste((255, 0, 255), (32, 32, 64, 64))
+    picture.save(folder / "Person_00" / "0000.png")
+    centres = load_faces(folder, data_dir=tmp_path / "data")
+    framed = load_faces(folder, data_dir=tmp_path / "data", locator=toy_locator)
+    assert centres.faceless == []
+    assert framed.paths == centres.paths
+    assert framed.fingerprint != centres.fingerprint
+
+
+def test_the_same_frames_are_the_same_data(tmp_path: Path, toy_locator: Locator) -> None:
+    """So a run goes on after its locator was measured again, which writes its file anew, or pictures were copied."""
+    folder, path = draw_people(tmp_path / "people", [2, 2]), tmp_path / "locator.onnx"
+    before = load_faces(folder, data_dir=tmp_path / "data", locator=toy_locator)
+
+    write_model(path, toy_locator_graph(), toy_locator_metadata().model_copy(update={"figures": {"recall": 1.0}}))
+    copied = Path(shutil.copytree(folder, tmp_path / "copied", copy_function=shutil.copy))
+    after = load_faces(copied, data_dir=tmp_path / "data", locator=load_locator(path))
+    assert len(list((tmp_path / "data" / "cache").glob("*.npy"))) == 2
+    assert after.fingerprint == before.fingerprint
+
+    Image.new("RGB", (250, 250)).save(copied / "Person_00" / "0001.jpg")
+    assert load_faces(copied, data_dir=tmp_path / "data", locator=load_locator(path)).fingerprint != before.fingerprint
+
+
+def test_a_locator_that_cannot_be_used(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"missing\.onnx is missing.*--framing takes a face locator's file, or centre"):
+        load_locator(tmp_path / "missing.onnx")
+
+
+def test_unreadable_pictures_are_named_and_skipped(tmp_path: Path) -> None:
+    folder = draw_people(tmp_path / "people", [3, 2])
+    (folder / "Person_00" / "0001.jpg").write_bytes(b"not a picture")
+    whole = (folder / "Person_01" / "0000.jpg").read_bytes()
+    (folder / "Person_01" / "0000.jpg").write_bytes(whole[: len(whole) // 2])
+    faces = load_faces(folder, data_dir=tmp_path / "data")
+    assert list(faces.skipped) == ["Person_00/0001.jpg", "Person_01/0000.jpg"]
+    assert faces.identities.tolist() == [0, 0, 1]
+    assert len(faces.frames) == 3
+
+
+def test_a_picture_that_can_not_be_read_now_is_not_skipped_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = draw_people(tmp_path / "people", [3, 2])
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", lambda _: os.read(-1, 1))
+        with pytest.raises(DataError, match=r"can't read .*Person_00/0000.jpg.*Bad file descriptor"):
+            load_faces(folder, data_dir=tmp_path / "data")
+    assert len(load_faces(folder, data_dir=tmp_path / "data").paths) == 5
+
+
+def test_copies_are_named_and_skipped(tmp_path: Path) -> None:
+    folder = draw_people(tmp_path / "people", [2, 2])
+    for copy in ("Person_00/copy.png", "Person_01/0000.png"):
+        (folder / copy).write_bytes((folder / "Person_00" / "0001.jpg").read_bytes())
+    faces = load_faces(folder, data_dir=tmp_path / "data")
+    assert faces.skipped == dict.fromkeys(["Person_00/copy.png", "Person_01/0000.png"], "a copy of Person_00/0001.jpg")
+    assert faces.identities.tolist() == [0, 0, 1, 1]
+
+
+def test_what_else_lies_in_a_folder_is_no_picture(tmp_path: Path) -> None:
+    folder = draw_people(tmp_path / "people", [3, 2])
+    picture = (folder / "Person_00" / "0000.jpg").read_bytes()
+    (folder / "Person_00" / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    (folder / "Person_00" / "folder.jpg").mkdir()
+    (folder / "Person_00" / "._0000.jpg").write_bytes(picture)
+    (folder / ".thumbnails").mkdir()
+    (folder / ".thumbnails" / "0000.jpg").write_bytes(picture)
+    faces = load_faces(folder, data_dir=tmp_path / "data")
+    assert faces.names == ["Person_00", "Person_01"]
+    assert len(faces.paths) == 5
+    assert not faces.skipped
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are Unicode")
+def test_names_that_are_not_utf_8(tmp_path: Path) -> None:
+    folder = draw_people(tmp_path / "people", [3, 2])
+    for old, new in (("Person_00", b"/M\xfcller"), ("Person_01", b"/M\xf6ller")):
+        (folder / old).rename(os.fsdecode(os.fsencode(folder) + new))
+    faces = load_faces(folder, data_dir=tmp_path / "data")
+    assert faces.names == [r"M\xf6ller", r"M\xfcller"]
+    assert faces.counts().tolist() == [2, 3]
+
+
+def test_whatever_pillow_raises_skips_one_picture(tmp_path: Path) -> None:
+    folder = draw_people(tmp_path / "people", [3, 2])
+    # The resolution as text, as well as a turned camera: a TypeError once the orientation is obeyed.
+    entries = struct.pack(">H HHIHH HHI4s I", 2, 0x0112, 3, 1, 6, 0, 0x011A, 2, 3, b"no", 0)
+    exif = b"Exif\0\0MM\0*" + struct.pack(">I", 8) + entries
+    Image.new("RGB", (300, 300)).save(folder / "Person_00" / "odd.jpg", exif=exif)
+    faces = load_faces(folder, data_dir=tmp_path / "data")
+    assert list(faces.skipped) == ["Person_00/odd.jpg"]
+    assert len(faces.paths) == 5
+
+
+def test_png_and_webp(tmp_path: Path) -> None:
+    (tmp_path / "people" / "Ann").mkdir(parents=True)
+    (tmp_path / "people" / "Bob").mkdir()
+    Image.new("RGBA", (500, 300), (255, 0, 0, 128)).save(tmp_path / "people" / "Ann" / "a.PNG")
+    Image.new("RGB", (250, 400), "blue").save(tmp_path / "people" / "Bob" / "b.webp")
+    faces = load_faces(tmp_path / "people", data_dir=tmp_path / "data")
+    assert faces.paths == ["Ann/a.PNG", "Bob/b.webp"]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda _: None, "doesn't exist"),
+        (lambda path: path.mkdir(), "no pictures in"),
+        (lambda path: path.write_bytes(b"\x1f\x8bnothing"), "is damaged"),
+    ],
+)
+def test_nothing_to_use(tmp_path: Path, make: Callable[[Path], object], message: str) -> None:
+    make(tmp_path / "people")
+    with pytest.raises(DataError, match=message):
+        load_faces(tmp_path / "people", data_dir=tmp_path / "data")
+
+
+def test_not_one_readable_picture(tmp_path: Path) -> None:
+    (tmp_path / "people" / "Ann").mkdir(parents=True)
+    (tmp_path / "people" / "Ann" / "1.jpg").write_bytes(b"not a picture")
+    with pytest.raises(DataError, match="not one picture could be read"):
+        load_faces(tmp_path / "people", data_dir=tmp_path / "data")
+
+
+def test_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
+    folder = draw_people(tmp_path / "people", [2, 2])
+    with (
+        no_file_larger_than(300_000),  # the second frame doesn't fit
+        pytest.raises(DataError, match=r"can't write the decoded pictures \(0.0 GB\)"),
+    ):
+        load_faces(folder, data_dir=tmp_path / "data")
+    assert not list((tmp_path / "data" / "cache").iterdir())
+    assert len(load_faces(folder, data_dir=tmp_path / "data").frames) == 4
+
+
+def test_damaged_cache(tmp_path: Path) -> None:
+    folder = draw_people(tmp_path / "people", [2, 2])
+    load_faces(folder, data_dir=tmp_path / "data")
+    (cache,) = (tmp_path / "data" / "cache").glob("*.npy")
+    cache.write_bytes(cache.read_bytes()[:1000])
+    with pytest.raises(DataError, match="delete it"):
+        load_faces(folder, data_dir=tmp_path / "data")

@@ -1,0 +1,136 @@
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from facerec.training import distributed
+from facerec.training.dataset import load_faces
+from facerec.training.distributed import own_share, process_group
+from facerec.training.errors import OptionError
+from facerec.training.options import Options
+from facerec.training.recognition import fit as fit_module
+from facerec.training.recognition.sampling import epoch_batches
+from facerec.training.split import assign_roles
+
+ROOT = Path(__file__).parents[2]
+ON_CPU = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
+"""Two processes would want two GPUs."""
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_processes_share_each_batch_without_overlap(
+    processes: int, small_options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faces = load_faces(small_options.data, data_dir=small_options.data_dir)
+    roles = assign_roles(faces, min_images=5, seed=0, fold=0)
+    batches = epoch_batches(roles, dataclasses.replace(small_options, batch_size=12), epoch=0)
+    shares = []
+    monkeypatch.setattr(distributed, "world_size", lambda: processes)
+    for rank in range(processes):
+        monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
+        shares.append(own_share(batches))
+    assert sorted(np.concatenate(shares, axis=1).ravel()) == sorted(batches.ravel())
+    for share in shares:
+        assert share.shape[1] == 12 // processes
+        assert np.isin(share, roles.train).sum() == np.isin(share, roles.others).sum()
+
+
+def test_two_processes_train_one_model(small_options: Options, tmp_path: Path) -> None:
+    command = [
+        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "train.py"),
+        *("--data", small_options.data, "--data-dir", tmp_path / "data", "--min-images", "5", "--weights", "none"),
+        *("--epochs", "2", "--batch-size", "12"),
+        *("--min-epoch-images", "1", "--embedding-size", "128"),
+        *("--output", tmp_path / "model", "--images", tmp_path / "images", "--checkpoints", tmp_path / "checkpoints"),
+    ]
+    result = subprocess.run(
+        list(map(str, command)), cwd=ROOT, capture_output=True, text=True, timeout=600, check=False, env=ON_CPU
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("known people:") == 1, "one process writes"
+    report = json.loads((tmp_path / "model" / "report.json").read_text())
+    roles = assign_roles(load_faces(small_options.data, data_dir=small_options.data_dir), min_images=5, seed=0, fold=0)
+    expected = epoch_batches(roles, small_options, epoch=0).size
+    assert [epoch["images"] for epoch in report["history"]] == [expected] * 2
+    assert report["parity"]["same_top_1"] == report["parity"]["images"]
+
+
+def test_processes_share_the_images_and_come_to_the_same_weights(small_options: Options, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"""
+import time
+import torch
+from pathlib import Path
+from facerec.training.recognition import fit as module
+from facerec.training.dataset import load_faces
+from facerec.training.distributed import first_process_first, process_group, rank
+from facerec.training.recognition.fit import fit
+from facerec.training.options import Options
+from facerec.training.split import assign_roles
+from facerec.training.recognition.sampling import epoch_batches
+
+seen = []
+train = module.train_one_epoch
+
+def recording(model, average, batches, *arguments, **named):
+    batches = list(batches)
+    seen.extend(label for _, labels in batches for label in labels.tolist())
+    return train(model, average, batches, *arguments, **named)
+
+def of_both(mine):
+    both = [None, None]
+    torch.distributed.all_gather_object(both, mine)
+    return both
+
+module.train_one_epoch = recording
+options = Options(
+    data=Path({str(small_options.data)!r}), data_dir=Path({str(small_options.data_dir)!r}), weights="none",
+    epochs=1, batch_size=12, min_images=5, min_epoch_images=1, checkpoints=Path({str(tmp_path)!r}),
+)
+with process_group():
+    faces = load_faces(options.data, data_dir=options.data_dir)
+    roles = assign_roles(faces, min_images=5, seed=0, fold=0)
+    marker = options.checkpoints / "marker"
+    with first_process_first():
+        if rank() == 0:
+            time.sleep(1)
+            marker.touch()
+        assert marker.exists(), "the first process was not first"
+    fitted = fit(faces, roles, options, fold=0, device=torch.device("cpu"))
+    assert torch.equal(*of_both(torch.cat([weights.detach().flatten() for weights in fitted.network.parameters()])))
+    first, second = of_both(seen)
+    drawn = roles.labels[epoch_batches(roles, options, epoch=0)].ravel().tolist()
+    assert sorted(first + second) == sorted(drawn), "each image is one process's"
+    first, second = of_both(fitted.history[0].train_loss)
+    assert first == second, "the mean over both"
+"""
+    )
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
+    environment = ON_CPU | {"PYTHONPATH": str(ROOT)}
+    result = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False, env=environment
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_a_batch_too_small_to_share_is_refused(small_options: Options, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fit_module, "world_size", lambda: 8)
+    faces = load_faces(small_options.data, data_dir=small_options.data_dir)
+    roles = assign_roles(faces, min_images=5, seed=0, fold=0)
+    with pytest.raises(OptionError, match="--batch-size is 12 and must be at least 16"):
+        fit_module.fit(faces, roles, small_options, fold=0, device=torch.device("cpu"))
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with pytest.raises(OptionError, match="has 1 GPUs: start torchrun with --nproc-per-node=1"), process_group():
+        pass

@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+
+from facerec.training import metrics
+from facerec.training.metrics import Share
+
+SIMILARITIES = np.array([[0.9, 0.1, 0.2], [0.2, 0.5, 0.6], [0.1, 0.2, 0.7], [0.3, 0.1, 0.2]], dtype=np.float32)
+LABELS = np.array([0, 1, 2, 0])
+
+
+def test_shares_have_wilsons_interval() -> None:
+    # Newcombe, 1998, Statistics in Medicine 17: 81 of 263 has the Wilson interval 0.2553 to 0.3662.
+    share = Share.counted(np.arange(263) < 81)
+    assert (share.count, share.of) == (81, 263)
+    assert share.value == pytest.approx(81 / 263)
+    assert (share.low, share.high) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert Share.counted(np.ones(10, dtype=bool)).high == 1
+    assert Share.together([Share.counted(np.arange(200) < 80), Share.counted(np.arange(63) < 1)]) == share
+
+
+def test_top_k() -> None:
+    assert metrics.top_k(SIMILARITIES, LABELS, 1).count == 3
+    assert metrics.top_k(SIMILARITIES, LABELS, 2).count == 4
+
+
+def test_recalls() -> None:
+    assert [recall.value for recall in metrics.recalls(SIMILARITIES, LABELS)] == [1, 0, 1]
+    assert [recall.of for recall in metrics.recalls(SIMILARITIES, LABELS)] == [2, 1, 1]
+
+
+def test_calibration_error() -> None:
+    sure = np.repeat(np.array([[0.8, 0.2]], dtype=np.float32), 10, axis=0)
+    assert metrics.expected_calibration_error(sure, np.array([0] * 8 + [1] * 2)) == pytest.approx(0, abs=1e-6)
+    assert metrics.expected_calibration_error(sure, np.array([0] * 5 + [1] * 5)) == pytest.approx(0.3, abs=1e-6)
+    both = np.array([[1.0, 0.0], [0.6, 0.4]], dtype=np.float32)
+    assert metrics.expected_calibration_error(both, np.array([0, 1])) == pytest.approx((0 + 0.6) / 2, abs=1e-6)
+
+
+def test_dir_counts_what_is_right_and_above_the_strangers() -> None:
+    def at(rate: float, *highest: float) -> int:
+        similarities = np.array([0.0] * (100 - len(highest)) + list(highest), dtype=np.float32)
+        strangers = similarities[:, None].repeat(3, axis=1)
+        share = metrics.detection_and_identification(SIMILARITIES, LABELS, strangers, false_accept_rate=rate)
+        return share.count
+
+    # Right answers have 0.9, 0.7 and 0.3. Of 100 strangers one may pass at 1 %, ten at 10 %.
+    assert at(0.01, 0.95) == 3
+    assert at(0.01, 0.95, 0.8) == 1
+    assert at(0.01, 0.95, 0.7) == 1, "a similarity that a stranger has as well is no pass"
+    assert at(0.1, *[0.95] * 9, 0.8) == 3
+    assert at(0.1, *[0.95] * 9, 0.8, 0.6) == 2
+    assert at(0.1, *[0.95] * 11) == 0
+
+
+def test_auroc() -> None:
+    low, high = np.zeros((5, 3), dtype=np.float32), np.ones((7, 3), dtype=np.float32)
+    assert metrics.known_against_strangers(high, low) == 1
+    assert metrics.known_against_strangers(low, high) == 0
