@@ -20,7 +20,7 @@ RUN uv pip uninstall fastapi-cli fastapi-cloud-cli fastar pygments rich rich-too
 
 FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="face-recognition" \
-      org.opencontainers.image.description="Recognises known people in pictures" \
+      org.opencontainers.image.description="Recognizes known people in pictures" \
       org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.licenses="MIT AND GPL-3.0-only"
 # Unless its thresholds are fixed, glibc keeps the memory that big pictures took (mallopt(3)). Up to 16 MiB it may: the

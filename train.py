@@ -1,4 +1,4 @@
-"""Train, evaluate, calibrate and export a network that recognises known people.
+"""Train, evaluate, calibrate and export a network that recognizes known people.
 
     uv run train.py                          Labeled Faces in the Wild, downloaded once (243 MB)
     uv run train.py --data my_people/        a folder of people of your own, NAME/*.jpg|png|webp

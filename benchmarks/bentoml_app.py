@@ -29,15 +29,15 @@ class Faces:
 
     @bentoml.api(route="/predict")  # type: ignore[untyped-decorator]
     def predict(self, url: str) -> dict[str, dict[str, float]]:
-        """Recognise the picture at a URL. BentoML can fetch one by itself, but not from loopback."""
-        return self.recognise(Image.open(io.BytesIO(requests.get(url, timeout=10).content)))
+        """Recognize the picture at a URL. BentoML can fetch one by itself, but not from loopback."""
+        return self.recognize(Image.open(io.BytesIO(requests.get(url, timeout=10).content)))
 
     @bentoml.api(route="/predict/upload")  # type: ignore[untyped-decorator]
     def predict_upload(self, file: Image.Image) -> dict[str, dict[str, float]]:
-        """Recognise an uploaded picture."""
-        return self.recognise(file)
+        """Recognize an uploaded picture."""
+        return self.recognize(file)
 
-    def recognise(self, picture: Image.Image) -> dict[str, dict[str, float]]:
+    def recognize(self, picture: Image.Image) -> dict[str, dict[str, float]]:
         """The probability of each person."""
         probabilities = self.session.run(["probabilities"], {"images": centre_frame(picture)[None]})[0][0]
         return {"predictions": dict(zip(self.names, probabilities.tolist(), strict=True))}

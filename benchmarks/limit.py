@@ -15,34 +15,34 @@ from benchmarks.processes import ROOT, peak_megabytes
 from facerec.inference.cropping import centre_frame, cut_frame
 from facerec.inference.detector import Locator
 
-Recognise = Callable[[bytes], object]
+Recognize = Callable[[bytes], object]
 """From a file's bytes to the network's answer."""
 
 
-def centre(ort_threads: int) -> Recognise:
-    """Decode, frame the centre, recognise."""
+def centre(ort_threads: int) -> Recognize:
+    """Decode, frame the centre, recognize."""
     session = _session(ort_threads)
 
-    def recognise(file: bytes) -> object:
+    def recognize(file: bytes) -> object:
         return session.run(["probabilities"], {"images": centre_frame(Image.open(io.BytesIO(file)))[None]})
 
-    return recognise
+    return recognize
 
 
-def auto(ort_threads: int) -> Recognise:
-    """Decode at the smallest scale that the locator can use, locate, frame the most prominent face, recognise."""
+def auto(ort_threads: int) -> Recognize:
+    """Decode at the smallest scale that the locator can use, locate, frame the most prominent face, recognize."""
     session = _session(ort_threads)
     locator = Locator.load(ROOT / "model/face_locator.onnx", threads=ort_threads)
     enough = locator.metadata.long_side
 
-    def recognise(file: bytes) -> object:
+    def recognize(file: bytes) -> object:
         picture = Image.open(io.BytesIO(file))
         picture.draft("RGB", (enough, enough))
         faces = locator.locate(picture)
         frame = cut_frame(picture, faces[0]) if faces else centre_frame(picture)
         return session.run(["probabilities"], {"images": frame[None]})
 
-    return recognise
+    return recognize
 
 
 def _session(ort_threads: int) -> ort.InferenceSession:
@@ -59,15 +59,15 @@ def run_limit(
     name: str, pictures: Sequence[bytes], *, threads: int, ort_threads: int, seconds: float
 ) -> tuple[Outcome, float]:
     """Work through `pictures` in `threads` loops, in this process; the peak of its memory in MB comes with it."""
-    recognise = LIMITS[name](ort_threads)
-    recognise(pictures[0])  # warm
+    recognize = LIMITS[name](ort_threads)
+    recognize(pictures[0])  # warm
     outcome, cpu = Outcome(), time.process_time()
 
     def repeat(first: int) -> None:
         for number in itertools.count(first):
             if (start := time.perf_counter()) >= outcome.started + seconds:
                 return
-            recognise(pictures[number % len(pictures)])
+            recognize(pictures[number % len(pictures)])
             outcome.answered.append((start, time.perf_counter()))
 
     with ThreadPoolExecutor(threads) as pool:

@@ -28,17 +28,17 @@ class Picture(BaseModel):
 
 @app.post("/predict")
 def predict(picture: Picture) -> dict[str, dict[str, float]]:
-    """Recognise the picture at a URL."""
-    return recognise(requests.get(picture.url, timeout=10).content)
+    """Recognize the picture at a URL."""
+    return recognize(requests.get(picture.url, timeout=10).content)
 
 
 @app.post("/predict/upload")
 def predict_upload(file: UploadFile) -> dict[str, dict[str, float]]:
-    """Recognise an uploaded picture."""
-    return recognise(file.file.read())
+    """Recognize an uploaded picture."""
+    return recognize(file.file.read())
 
 
-def recognise(content: bytes) -> dict[str, dict[str, float]]:
+def recognize(content: bytes) -> dict[str, dict[str, float]]:
     """The probability of each person."""
     picture = ImageOps.fit(Image.open(io.BytesIO(content)).convert("RGB"), (250, 250))
     probabilities = session.run(["probabilities"], {"images": np.asarray(picture)[None]})[0][0]

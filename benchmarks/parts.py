@@ -1,4 +1,4 @@
-"""What one answer is made of, on one thread: decoding, locating and recognising, against what else each could be.
+"""What one answer is made of, on one thread: decoding, locating and recognizing, against what else each could be.
 
     uv run -m benchmarks.parts                          under a minute
 
@@ -45,7 +45,7 @@ def main(options: Options) -> None:
     frame = framed(small)[None]
     picture = Image.fromarray(frame[0]).resize((320, 320))
     reduced, full = "decode and frame a 12-megapixel JPEG", "the same, decoded at full size"
-    ours, theirs = "recognise one face", "the same, in a session with ONNX Runtime's own settings"
+    ours, theirs = "recognize one face", "the same, in a session with ONNX Runtime's own settings"
     parts: dict[str, Callable[[], object]] = {
         "decode and frame a JPEG of 250 pixels": lambda: framed(small),
         reduced: lambda: framed(large),

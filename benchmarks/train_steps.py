@@ -86,7 +86,7 @@ class Steps:
         )
 
     def bare(self, count: int) -> None:
-        """Forward, backward and optimiser on one tensor that is there already."""
+        """Forward, backward and optimizer on one tensor that is there already."""
         images = torch.randn(self._batches.shape[1], 3, INPUT_SIZE, INPUT_SIZE, device=self._device)
         images = images.contiguous(memory_format=torch.channels_last)
         labels = torch.from_numpy(self._roles.labels[self._batches[0]]).to(self._device)

@@ -1,4 +1,4 @@
-"""Recognise known people in pictures.
+"""Recognize known people in pictures.
 
 `facerec.training` trains, evaluates and exports (needs torch); `facerec.serving` answers requests (never imports
 torch). Learning cuts out frames and checks what it exports with serving's `Locator` and `Recognizer`; serving knows

@@ -1,6 +1,6 @@
 """Tiny ONNX models with the signatures of the real ones, which go by colours.
 
-The recogniser knows three people by the mean colour of the frame; the locator takes patches of magenta for faces.
+The recognizer knows three people by the mean colour of the frame; the locator takes patches of magenta for faces.
 """
 
 from datetime import UTC, datetime
@@ -79,7 +79,7 @@ def toy_metadata() -> ModelMetadata:
 
 
 def write_toy_model(path: Path) -> None:
-    """Write the toy recogniser and its checksum."""
+    """Write the toy recognizer and its checksum."""
     write_model(path, toy_graph(), toy_metadata())
 
 

@@ -37,7 +37,7 @@ OUTPUTS = (
     Tensor("embeddings", "tensor(float)", ("batch", None)),
 )
 """Calibrated probabilities `[N, P]` (rows sum to 1), cosine similarities `[N, P]` (-1 to 1) of each frame to each of
-the P people, and L2-normalised embeddings `[N, D]`."""
+the P people, and L2-normalized embeddings `[N, D]`."""
 
 LOCATOR_INPUT = Tensor("image", "tensor(uint8)", ("rows", "columns", 3))
 """An upright RGB picture; both sides are multiples of `LOCATOR_STRIDE`, filled up with black at the right and below."""
@@ -103,7 +103,7 @@ class _Metadata(BaseModel):
 
 
 class ModelMetadata(_Metadata):
-    """What the recogniser's file says of itself."""
+    """What the recognizer's file says of itself."""
 
     people: Annotated[tuple[Person, ...], Field(min_length=2)]
     """In the order of the outputs' columns."""

@@ -54,7 +54,7 @@ class Recognizer:
         return recognizer
 
     def recognize(self, frames: NDArray[np.uint8]) -> Recognition:
-        """Recognise the person in each of `frames`, uint8 `[N, 250, 250, 3]`, from `facerec.inference.cropping`, N > 0.
+        """Recognize the person in each of `frames`, uint8 `[N, 250, 250, 3]`, from `facerec.inference.cropping`, N > 0.
 
         Raises:
             InvalidOutput: an output is NaN or infinite.

@@ -63,8 +63,8 @@ health = APIRouter(tags=["operation"])
 async def predict(body: PredictRequest, request: Request, pipeline: Pipelined, record: Recorded) -> Prediction:
     """Name the persons in the picture at a URL."""
     async with while_connected(request.receive):
-        recognised = await pipeline.recognize_url(body.url, body.framing, record.picture())
-    return Prediction.of_picture(recognised, pipeline.names, threshold=pipeline.threshold, top_k=body.top_k)
+        recognized = await pipeline.recognize_url(body.url, body.framing, record.picture())
+    return Prediction.of_picture(recognized, pipeline.names, threshold=pipeline.threshold, top_k=body.top_k)
 
 
 @recognition.post("/predict/upload", responses=documented(*_REQUEST_ERRORS, *_PICTURE_ERRORS))
@@ -81,8 +81,8 @@ async def predict_upload(
     data = await file.read()
     await file.close()  # its copy need not wait with `data`
     async with while_connected(request.receive):
-        recognised = await pipeline.recognize_bytes(data, framing, record.picture())
-    return Prediction.of_picture(recognised, pipeline.names, threshold=pipeline.threshold, top_k=top_k)
+        recognized = await pipeline.recognize_bytes(data, framing, record.picture())
+    return Prediction.of_picture(recognized, pipeline.names, threshold=pipeline.threshold, top_k=top_k)
 
 
 @recognition.post("/predict/batch", responses=documented(*_REQUEST_ERRORS))
@@ -93,13 +93,13 @@ async def predict_batch(body: BatchRequest, request: Request, pipeline: Pipeline
     async def answer(url: str) -> Prediction | Problem:
         try:
             async with turns:
-                recognised = await pipeline.recognize_url(url, body.framing, record.picture())
+                recognized = await pipeline.recognize_url(url, body.framing, record.picture())
         except ServiceError as error:
             return Problem.of(error, record.id)
         except Exception as error:
             record.unexpected(error)
             return Problem.of(InternalError(), record.id)
-        return Prediction.of_picture(recognised, pipeline.names, threshold=pipeline.threshold, top_k=body.top_k)
+        return Prediction.of_picture(recognized, pipeline.names, threshold=pipeline.threshold, top_k=body.top_k)
 
     async with while_connected(request.receive):
         return BatchAnswer(results=await asyncio.gather(*map(answer, body.urls)))

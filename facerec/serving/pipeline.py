@@ -1,4 +1,4 @@
-"""From a URL or bytes to a recognition: fetch, then decode, locate and recognise, each behind its own limit."""
+"""From a URL or bytes to a recognition: fetch, then decode, locate and recognize, each behind its own limit."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
@@ -21,13 +21,13 @@ from facerec.serving.settings import Settings
 from facerec.serving.telemetry import Metrics, PictureRecord
 
 
-class Recognised(NamedTuple):
+class Recognized(NamedTuple):
     """Who is in a picture."""
 
     recognition: Recognition
     """Of each face, the most prominent first, or of the picture's centre."""
     faces: list[Face]
-    """In pixels of the whole upright picture; none where its centre was recognised."""
+    """In pixels of the whole upright picture; none where its centre was recognized."""
     width: int
     """Of that picture."""
     height: int
@@ -57,8 +57,8 @@ class Pipeline:
         self._fetcher = fetcher
         self._compute = compute
 
-    async def recognize_url(self, url: str, framing: Framing | None, record: PictureRecord) -> Recognised:
-        """Recognise the faces, or the centre, of the picture at `url`; `record` learns how it went.
+    async def recognize_url(self, url: str, framing: Framing | None, record: PictureRecord) -> Recognized:
+        """Recognize the faces, or the centre, of the picture at `url`; `record` learns how it went.
 
         Raises:
             ServiceError: see the tree.
@@ -71,7 +71,7 @@ class Pipeline:
             data = await self._fetcher.fetch(url)
         return await self.recognize_bytes(data, framing, record)
 
-    async def recognize_bytes(self, data: bytes, framing: Framing | None, record: PictureRecord) -> Recognised:
+    async def recognize_bytes(self, data: bytes, framing: Framing | None, record: PictureRecord) -> Recognized:
         """The same for the picture that `data` is the file of.
 
         Raises:
@@ -79,21 +79,21 @@ class Pipeline:
         """
         return await self._recognize(lambda: data, framing, record)
 
-    async def _recognize(self, read: Callable[[], bytes], framing: Framing | None, record: PictureRecord) -> Recognised:
+    async def _recognize(self, read: Callable[[], bytes], framing: Framing | None, record: PictureRecord) -> Recognized:
         work = self._recognize_faces if (framing or self._settings.framing) == "auto" else self._recognize_centre
         with _outcome(record):
             return await self._compute.run(work, read, record)
 
-    def _recognize_centre(self, read: Callable[[], bytes], record: PictureRecord) -> Recognised:
+    def _recognize_centre(self, read: Callable[[], bytes], record: PictureRecord) -> Recognized:
         """All in one thread, here as for faces: a hand-over costs more than it could win."""
         with self.metrics.stage("decode", record):
             file = self._open(read, record)
             picture = file.decode(shrink=min(file.size) // FRAME_SIZE)
             frame = centre_frame(picture.image)
         with self.metrics.stage("infer", record):
-            return Recognised(self.recognizer.recognize(frame[None]), [], picture.width, picture.height)
+            return Recognized(self.recognizer.recognize(frame[None]), [], picture.width, picture.height)
 
-    def _recognize_faces(self, read: Callable[[], bytes], record: PictureRecord) -> Recognised:
+    def _recognize_faces(self, read: Callable[[], bytes], record: PictureRecord) -> Recognized:
         with self.metrics.stage("decode", record):
             file = self._open(read, record)
             picture = file.decode(shrink=max(file.size) // self.locator.metadata.long_side)
@@ -104,7 +104,7 @@ class Pipeline:
             faces = [face.scaled(picture.shrink) for face in faces]
             frames = _cut(file, picture, faces)
         with self.metrics.stage("infer", record):
-            return Recognised(self.recognizer.recognize(frames), faces, picture.width, picture.height)
+            return Recognized(self.recognizer.recognize(frames), faces, picture.width, picture.height)
 
     def _open(self, read: Callable[[], bytes], record: PictureRecord) -> PictureFile:
         data = read()

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from facerec.inference.cropping import Face, Framing
 from facerec.inference.model_file import LocatorMetadata, ModelMetadata, Person, Proportion
-from facerec.serving.pipeline import Recognised
+from facerec.serving.pipeline import Recognized
 from facerec.serving.problems import Problem
 
 MAX_BATCH = 16
@@ -34,7 +34,7 @@ TopK = Annotated[
 HowFramed = Annotated[
     Framing | None,
     Field(
-        description="`auto` recognises each face that is found; `centre` looks for none and takes the central square, "
+        description="`auto` recognizes each face that is found; `centre` looks for none and takes the central square, "
         "for a picture that is already cropped to a face. By default as the operator has set it, else `auto`.",
         examples=["centre"],
     ),
@@ -123,20 +123,20 @@ class Prediction(Identification):
     )
 
     @classmethod
-    def of_picture(cls, recognised: Recognised, names: list[str], *, threshold: float, top_k: int | None) -> Self:
+    def of_picture(cls, recognized: Recognized, names: list[str], *, threshold: float, top_k: int | None) -> Self:
         """The answer for a picture; `names` are those of the recognition's columns."""
         frames = [
             Identification.of(probabilities, similarities, names, threshold=threshold, top_k=top_k)
-            for probabilities, similarities, _ in zip(*recognised.recognition, strict=True)
+            for probabilities, similarities, _ in zip(*recognized.recognition, strict=True)
         ]
         faces = [
             LocatedFace(
                 **vars(frame),
-                box=_box(face, recognised.width, recognised.height),
+                box=_box(face, recognized.width, recognized.height),
                 angle=round(math.degrees(face.angle), 1),
                 score=round(face.score, 4),
             )
-            for frame, face in zip(frames, recognised.faces, strict=False)
+            for frame, face in zip(frames, recognized.faces, strict=False)
         ]
         return cls(**vars(frames[0]), faces=faces)
 

@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     framing: Framing = "auto"
     """Of requests that don't say."""
     max_faces: Annotated[int, Field(ge=1, le=100)] = 20
-    """Faces of one picture that are recognised, the most prominent ones."""
+    """Faces of one picture that are recognized, the most prominent ones."""
     api_key: Annotated[SecretStr | None, AfterValidator(_bearer_token)] = Field(
         default=None, validation_alias="API_KEY"
     )
@@ -68,10 +68,10 @@ class Settings(BaseSettings):
     """Request bodies of the largest size in memory at once, and accordingly more of smaller ones."""
     max_fetches: Annotated[int, Field(ge=1)] = 32
     max_recognitions: Annotated[int, Field(ge=1)] = Field(default_factory=lambda: available_cpus() + 1)
-    """Pictures that are decoded and recognised at once; by default one more than the CPUs of the affinity and cgroup
+    """Pictures that are decoded and recognized at once; by default one more than the CPUs of the affinity and cgroup
     quota: while one waits for the interpreter, the others compute."""
     max_waiting: Annotated[int, Field(ge=0)] = 64
-    """Pictures that wait for their turn to be decoded and recognised."""
+    """Pictures that wait for their turn to be decoded and recognized."""
     threads: Annotated[int, Field(ge=1)] = 1
     """Threads that one picture is computed with: several pictures at once use the CPUs better than several threads."""
 

@@ -17,14 +17,14 @@ BLOCKS = 17
 """Length of torchvision's `features`: the stem, 15 inverted residuals and the last convolution."""
 
 
-def normalise(pixels: Tensor) -> Tensor:
+def normalize(pixels: Tensor) -> Tensor:
     """Float pixels `[N, 3, H, W]` of 0 to 255 on the scale that the pretrained features expect."""
     mean, std = _channel_statistics(pixels.device)
     return (pixels - mean) / std
 
 
-def denormalise(images: Tensor) -> Tensor:
-    """The pixels `[N, 3, H, W]` of 0 to 255 that `normalise` made `images` of."""
+def denormalize(images: Tensor) -> Tensor:
+    """The pixels `[N, 3, H, W]` of 0 to 255 that `normalize` made `images` of."""
     mean, std = _channel_statistics(images.device)
     return (images * std + mean).clamp(0, 255)
 

@@ -19,7 +19,7 @@ Checkpoint = dict[str, Any]
 
 
 class Stateful(Protocol):
-    """A part of a run that a checkpoint can hold: a network, an optimiser, a schedule."""
+    """A part of a run that a checkpoint can hold: a network, an optimizer, a schedule."""
 
     def state_dict(self) -> dict[str, Any]:
         """All that changes in training."""

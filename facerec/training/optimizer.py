@@ -1,4 +1,4 @@
-"""The optimiser, its learning rate over time, and the average of the weights that it passes through."""
+"""The optimizer, its learning rate over time, and the average of the weights that it passes through."""
 
 import math
 from collections.abc import Callable

@@ -43,7 +43,7 @@ FOLDERS = ("data_dir", "output", "images", "checkpoints")
 
 @dataclass(frozen=True)
 class Options:
-    """Train, evaluate and export a network that recognises known people."""
+    """Train, evaluate and export a network that recognizes known people."""
 
     # --- data ---
     data: Path | None = None

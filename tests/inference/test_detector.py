@@ -127,9 +127,9 @@ def test_another_model_is_refused(tmp_path: Path, model: Path) -> None:
     write_model(tmp_path / "fixed.onnx", fixed, toy_locator_metadata())
     with pytest.raises(ModelFileError, match=r"fixed\.onnx can't be used: its input image is"):
         Locator.load(tmp_path / "fixed.onnx", threads=1)
-    write_model(tmp_path / "recogniser.onnx", toy_locator_graph(), toy_metadata())
-    with pytest.raises(ModelFileError, match=r"recogniser\.onnx can't be used: its metadata"):
-        Locator.load(tmp_path / "recogniser.onnx", threads=1)
+    write_model(tmp_path / "recognizer.onnx", toy_locator_graph(), toy_metadata())
+    with pytest.raises(ModelFileError, match=r"recognizer\.onnx can't be used: its metadata"):
+        Locator.load(tmp_path / "recognizer.onnx", threads=1)
 
 
 def test_nan_out_of_the_model_is_a_typed_error(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def frames(*colours: tuple[int, int, int]) -> np.ndarray:
     return np.broadcast_to(np.array(colours, np.uint8)[:, None, None], (len(colours), FRAME_SIZE, FRAME_SIZE, 3))
 
 
-def test_it_recognises_a_batch(model: Path) -> None:
+def test_it_recognizes_a_batch(model: Path) -> None:
     recognizer = Recognizer.load(model, threads=1)
     recognition = recognizer.recognize(frames((255, 0, 0), (0, 255, 0), (0, 0, 255), (99, 99, 99)))
     names = [person.name for person in recognizer.metadata.people]

@@ -107,26 +107,26 @@ def test_there_is_no_other_framing(service: str) -> None:
         assert "SECRET" not in response.text
 
 
-def test_locating_is_a_stage_between_decoding_and_recognising(service: str) -> None:
+def test_locating_is_a_stage_between_decoding_and_recognizing(service: str) -> None:
     timing = upload(service, saved(photo(*TWO))).headers["Server-Timing"]
     assert [stage.partition(";")[0] for stage in timing.split(", ")] == ["decode", "locate", "infer"]
     assert 'stage="locate"' in requests.get(f"{service}/metrics", timeout=9).text
 
 
-def test_of_a_hundred_faces_the_most_prominent_are_recognised(
+def test_of_a_hundred_faces_the_most_prominent_are_recognized(
     serve: Service, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = serve(Settings(model=model, framing="auto", max_faces=7))
-    recognised = []
+    recognized = []
     recognize = Recognizer.recognize
 
     def counting(recognizer: Recognizer, frames: np.ndarray) -> Recognition:
-        recognised.append(len(frames))
+        recognized.append(len(frames))
         return recognize(recognizer, frames)
 
     monkeypatch.setattr(Recognizer, "recognize", counting)
     found = faces(service, picture("magenta", size=(320, 320)))
-    assert recognised == [len(found)] == [7]
+    assert recognized == [len(found)] == [7]
     assert found[0]["box"] == [112, 112, 64, 64]  # of the four in the middle
 
 

@@ -293,7 +293,7 @@ def test_the_keyboard_reaches_everything_and_answers_are_announced(visit: Visit)
     expect(page.get_by_label("address of a picture")).to_be_focused()
     page.keyboard.insert_text(data_url(picture("red")))
     page.keyboard.press("Tab")
-    expect(page.get_by_role("button", name="Recognise")).to_be_focused()
+    expect(page.get_by_role("button", name="Recognize")).to_be_focused()
     page.keyboard.press("Space")
     expect(page.get_by_role("status")).to_have_text("Rosa Red. Similarity 1.00; a match needs 0.80.")
 

@@ -1,4 +1,4 @@
-"""A composed scene with the answers drawn over it: what locator and recogniser make of a photo together."""
+"""A composed scene with the answers drawn over it: what locator and recognizer make of a photo together."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -28,8 +28,8 @@ def draw_photo(locator: Locator, recognizer: Recognizer, faces: FaceImages, role
     axes.imshow(picture)
     axes.set_axis_off()
     if located:
-        recognised = recognizer.recognize(np.stack([cut_frame(picture, face) for face in located]))
-        for face, similarities in zip(located, recognised.similarities, strict=True):
+        recognized = recognizer.recognize(np.stack([cut_frame(picture, face) for face in located]))
+        for face, similarities in zip(located, recognized.similarities, strict=True):
             known = similarities.max() >= recognizer.metadata.threshold
             colour = "lime" if known else "orange"
             name = recognizer.metadata.people[similarities.argmax()].name.replace("_", " ") if known else "not known"

@@ -94,7 +94,7 @@ def choose_threshold(locator: Locator, faces: FaceImages, images: Indices, *, se
 def evaluate_locator(
     locator: Locator, recognizer: Recognizer, faces: FaceImages, roles: Roles, *, seed: int
 ) -> LocatorFigures:
-    """Measure the locator of a model file together with the recogniser of another.
+    """Measure the locator of a model file together with the recognizer of another.
 
     Args:
         locator: with the threshold that is to be exported.
@@ -182,7 +182,7 @@ def _name(locator: Locator, recognizer: Recognizer, picture: Image.Image, wanted
 def _time_ratio(
     locator: Locator, recognizer: Recognizer, faces: FaceImages, roles: Roles, *, rounds: int = 30
 ) -> float:
-    """Median time to locate over median time to recognise, measured in turns."""
+    """Median time to locate over median time to recognize, measured in turns."""
     times = []
     for image in roles.test[:rounds]:
         frame = faces.frames[image][None]
@@ -192,5 +192,5 @@ def _time_ratio(
         middle = time.perf_counter()
         recognizer.recognize(frame)
         times.append((middle - start, time.perf_counter() - middle))
-    locating, recognising = np.median(times, axis=0)
-    return float(locating / recognising)
+    locating, recognizing = np.median(times, axis=0)
+    return float(locating / recognizing)

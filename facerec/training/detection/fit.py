@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm import tqdm
 
-from facerec.training.backbone import load_backbone, normalise
+from facerec.training.backbone import load_backbone, normalize
 from facerec.training.checkpoint import Stateful, refuse_to_overwrite, restore, save_checkpoint
 from facerec.training.dataset import FaceImages
 from facerec.training.detection.loss import Target, locating_loss, target_of
@@ -122,7 +122,7 @@ def fit_locator(faces: FaceImages, images: Indices, options: Options, *, device:
 def _step(network: LocatorNetwork, pictures: Tensor, target: Target) -> Tensor:
     """The loss of one batch, its gradients left in the network."""
     network.zero_grad()
-    images = normalise(pictures.permute(0, 3, 1, 2).float()).contiguous(memory_format=torch.channels_last)
+    images = normalize(pictures.permute(0, 3, 1, 2).float()).contiguous(memory_format=torch.channels_last)
     loss = locating_loss(network(images), target)
     loss.backward()
     return loss.detach()

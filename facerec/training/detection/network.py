@@ -13,7 +13,7 @@ from torchvision.models import mobilenet_v3_large
 from torchvision.ops import nms
 
 from facerec.inference.detector import SMALL
-from facerec.training.backbone import normalise
+from facerec.training.backbone import normalize
 
 STRIDE = 8
 """Pixels of the picture per cell of the outputs."""
@@ -43,7 +43,7 @@ class Outputs(NamedTuple):
 
 
 class LocatorNetwork(nn.Module):
-    """Normalised pictures to `Outputs`."""
+    """Normalized pictures to `Outputs`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class LocatorNetwork(nn.Module):
         self.outputs.bias = nn.Parameter(torch.tensor([PRIOR, 0, 0, 1.5, 0]))
 
     def forward(self, images: Tensor) -> Outputs:
-        """Normalised pictures `[N, 3, H, W]`, sides multiples of 32, to what is said of each cell."""
+        """Normalized pictures `[N, 3, H, W]`, sides multiples of 32, to what is said of each cell."""
         levels, start = [], 0
         for stop in LEVELS:
             images = self.features[start:stop](images)
@@ -88,7 +88,7 @@ class LocatorGraph(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """A picture uint8 `[H, W, 3]`, sides multiples of 32, to the faces `[K, 5]` of `model_file`."""
-        logits, offsets, sizes, angles = self.network(normalise(image.permute(2, 0, 1)[None].float()))
+        logits, offsets, sizes, angles = self.network(normalize(image.permute(2, 0, 1)[None].float()))
         _, height, width = logits.shape
         scores = logits.sigmoid()
         peaks = scores * (scores == functional.max_pool2d(scores, 3, stride=1, padding=1))

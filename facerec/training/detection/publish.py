@@ -139,7 +139,7 @@ def publish_locator(
 
 
 def load_recognizer(options: Options, roles: Roles) -> Recognizer:
-    """The recogniser in `options.output` that the locator is measured with.
+    """The recognizer in `options.output` that the locator is measured with.
 
     Raises:
         DataError: there is none, or its test images are not those of `roles`.
@@ -148,7 +148,7 @@ def load_recognizer(options: Options, roles: Roles) -> Recognizer:
     try:
         recognizer = Recognizer.load(path, threads=1)
     except ModelFileError as error:
-        raise DataError(f"the locator is measured with the recogniser: train that first. ({error})") from error
+        raise DataError(f"the locator is measured with the recognizer: train that first. ({error})") from error
     theirs = [(person.name, person.training_images, person.test_images) for person in recognizer.metadata.people]
     train, test = (roles.counts(images).tolist() for images in (roles.train, roles.test))
     same_people = theirs == list(zip(roles.people, train, test, strict=False))

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from facerec.inference.cropping import FRAME_SIZE
-from facerec.training.backbone import normalise
+from facerec.training.backbone import normalize
 from facerec.training.recognition.network import CROP_SIZE, INPUT_SIZE
 
 MAX_ROTATION = math.radians(6)
@@ -28,11 +28,11 @@ def augment(frames: Tensor, *, generator: torch.Generator) -> Tensor:
         generator: source of all randomness, on the CPU.
 
     Returns:
-        float32 `[N, 3, 224, 224]`, normalised, in channels-last memory.
+        float32 `[N, 3, 224, 224]`, normalized, in channels-last memory.
     """
     images = _warp(frames, generator=generator)
     images = _blur(images, generator=generator)
-    images = normalise(_recolour(images, generator=generator))
+    images = normalize(_recolour(images, generator=generator))
     return _erase(images, generator=generator).contiguous(memory_format=torch.channels_last)
 
 

@@ -19,11 +19,11 @@ class CosineClassifier(nn.Module):
         nn.init.normal_(self.weight, std=embedding_size**-0.5)
 
     def directions(self) -> Tensor:
-        """The classes' directions, L2-normalised `[C, D]`."""
+        """The classes' directions, L2-normalized `[C, D]`."""
         return functional.normalize(self.weight)
 
     def forward(self, embeddings: Tensor) -> Tensor:
-        """L2-normalised embeddings `[N, D]` to cosine similarities `[N, C]`."""
+        """L2-normalized embeddings `[N, D]` to cosine similarities `[N, C]`."""
         return functional.linear(embeddings, self.directions())
 
 

@@ -5,7 +5,7 @@ from torch.nn import functional
 from torchvision.models import mobilenet_v3_large
 
 from facerec.inference.cropping import FRAME_SIZE
-from facerec.training.backbone import BLOCKS, normalise
+from facerec.training.backbone import BLOCKS, normalize
 from facerec.training.recognition.loss import CosineClassifier
 
 CROP_SIZE = 128
@@ -20,11 +20,11 @@ SHOWN = {"crop": CROP_SIZE, "input_size": INPUT_SIZE}
 
 
 def preprocess(frames: Tensor) -> Tensor:
-    """Frames uint8 `[N, 250, 250, 3]` as the network's input: float32 `[N, 3, 224, 224]`, the centre, normalised."""
+    """Frames uint8 `[N, 250, 250, 3]` as the network's input: float32 `[N, 3, 224, 224]`, the centre, normalized."""
     start, stop = (FRAME_SIZE - CROP_SIZE) // 2, (FRAME_SIZE + CROP_SIZE) // 2
     centre = frames[:, start:stop, start:stop].permute(0, 3, 1, 2).float()
     size = (INPUT_SIZE, INPUT_SIZE)
-    return normalise(functional.interpolate(centre, size=size, mode="bilinear", align_corners=False))
+    return normalize(functional.interpolate(centre, size=size, mode="bilinear", align_corners=False))
 
 
 class FaceNetwork(nn.Module):
@@ -45,12 +45,12 @@ class FaceNetwork(nn.Module):
         self.classifier = CosineClassifier(embedding_size=embedding_size, classes=classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Normalised images `[N, 3, H, W]` to cosine similarities `[N, C]`."""
+        """Normalized images `[N, 3, H, W]` to cosine similarities `[N, C]`."""
         similarities: Tensor = self.classifier(self.embed(images))
         return similarities
 
     def embed(self, images: Tensor) -> Tensor:
-        """Normalised images `[N, 3, H, W]` to L2-normalised embeddings `[N, D]`."""
+        """Normalized images `[N, 3, H, W]` to L2-normalized embeddings `[N, D]`."""
         return functional.normalize(self.head(self.features(images).mean(dim=(2, 3))))
 
     def embed_frames(self, frames: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from facerec.training.backbone import denormalise
+from facerec.training.backbone import denormalize
 from facerec.training.dataset import FaceImages
 from facerec.training.metrics import reliability
 from facerec.training.recognition.augment import augment
@@ -42,7 +42,7 @@ def augmented_samples(faces: FaceImages, roles: Roles) -> Figure:
     grid = figure.subplots(len(chosen), 8, squeeze=False)
     for row, image in zip(grid, chosen, strict=True):
         changed = augment(torch.from_numpy(faces.frames[[image] * 7]), generator=generator)
-        pictures = denormalise(changed).permute(0, 2, 3, 1).round().to(torch.uint8).numpy()
+        pictures = denormalize(changed).permute(0, 2, 3, 1).round().to(torch.uint8).numpy()
         for axes, picture in zip(row, (faces.frames[image], *pictures), strict=True):
             axes.imshow(picture)
             axes.axis("off")
@@ -71,7 +71,7 @@ def learning_curves(history: list[Epoch], *, best_epoch: int) -> Figure:
 
 
 def confusion(evaluation: Evaluation, people: list[str]) -> Figure:
-    """Row-normalised confusion matrix of the test images; rows are the true people."""
+    """Row-normalized confusion matrix of the test images; rows are the true people."""
     counts = np.zeros((len(people), len(people)))
     np.add.at(counts, (evaluation.labels, evaluation.similarities.argmax(axis=1)), 1)
     shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)

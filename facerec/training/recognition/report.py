@@ -103,7 +103,7 @@ class Report:
         return f"""\
 # Model card: `{FILE_NAME}`
 
-Recognises {count} people in pictures of one face each, and says so when a face is somebody else's.
+Recognizes {count} people in pictures of one face each, and says so when a face is somebody else's.
 MobileNetV3-Large with an embedding head of {metadata.embedding_size} and a cosine-margin classifier, exported to
 ONNX with its preprocessing and calibration. Made on {metadata.created:%Y-%m-%d} by version
 {metadata.version} of this project with
@@ -121,7 +121,7 @@ programs, are written by that command.
 | `images` | uint8 `[N, 250, 250, 3]` | upright RGB frames with the face in the middle, about 110 pixels high |
 | `probabilities` | float32 `[N, {count}]` | calibrated: softmax of similarities / {metadata.temperature:.4f} |
 | `similarities` | float32 `[N, {count}]` | cosine, -1 to 1 |
-| `embeddings` | float32 `[N, {metadata.embedding_size}]` | L2-normalised |
+| `embeddings` | float32 `[N, {metadata.embedding_size}]` | L2-normalized |
 
 A face whose highest similarity is under **{metadata.threshold:.3f}** is a stranger's.
 {metadata.false_accept_rate:.2%} of the strangers that chose this threshold pass it.
@@ -156,7 +156,7 @@ threshold is chosen on other images of strangers than it is tested on. Exported 
 {LFW_LIMITS if self.lfw else ""}\
 - Recall differs between people (below). For groups that the data hardly holds nobody has measured it.
 - At its threshold {self.figures.accepted_strangers.value:.1%} of the strangers that tested it ({self.strangers}) were
-  taken for a known person. Don't decide on access, identity or anybody's rights with it alone, and recognise only
+  taken for a known person. Don't decide on access, identity or anybody's rights with it alone, and recognize only
   people who agreed to it.
 
 ## Licence of the weights

@@ -1,4 +1,4 @@
-"""One epoch of optimisation steps, and a trained network's answers."""
+"""One epoch of optimization steps, and a trained network's answers."""
 
 import math
 from collections.abc import Iterable
@@ -32,7 +32,7 @@ def train_one_epoch(
     scale: float,
     generator: torch.Generator,
 ) -> tuple[float, float]:
-    """One optimisation step per batch of frames uint8 `[N, 250, 250, 3]` and labels int64 `[N]`.
+    """One optimization step per batch of frames uint8 `[N, 250, 250, 3]` and labels int64 `[N]`.
 
     Returns:
         The mean loss with the margin, and the share of images classified rightly without it, over all processes.

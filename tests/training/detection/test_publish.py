@@ -35,7 +35,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def options(small_options: Options, tmp_path_factory: pytest.TempPathFactory) -> Options:
-    """Of a recogniser that was trained, and of a locator that is to be."""
+    """Of a recognizer that was trained, and of a locator that is to be."""
     folder = tmp_path_factory.mktemp("run")
     options = dataclasses.replace(
         small_options,
@@ -103,7 +103,7 @@ def test_it_is_not_put_in_place_unless_it_finds_what_the_network_finds(
     assert not list(options.output.glob(".exporting-*"))
 
 
-def test_the_recogniser_comes_first_and_must_know_the_same_people(
+def test_the_recognizer_comes_first_and_must_know_the_same_people(
     options: Options, roles: Roles, tmp_path: Path
 ) -> None:
     with pytest.raises(DataError, match="train that first"):

@@ -18,7 +18,7 @@ def network() -> FaceNetwork:
     return FaceNetwork(embedding_size=128, classes=7).eval()
 
 
-def test_preprocess_cuts_the_centre_enlarges_and_normalises_it() -> None:
+def test_preprocess_cuts_the_centre_enlarges_and_normalizes_it() -> None:
     frames = torch.zeros(1, 250, 250, 3, dtype=torch.uint8)
     start, stop = (250 - CROP_SIZE) // 2, (250 + CROP_SIZE) // 2
     frames[0, start:stop, start:stop] = torch.tensor([255, 128, 0], dtype=torch.uint8)
