@@ -24,7 +24,7 @@ LABEL org.opencontainers.image.title="face-recognition" \
       org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.licenses="MIT AND GPL-3.0-only"
 # Unless its thresholds are fixed, glibc keeps the memory that big pictures took (mallopt(3)). Up to 16 MiB it may: the
-# locator takes as much for each picture, and to get that anew costs an eighth of the time.
+# detector takes as much for each picture, and to get that anew costs an eighth of the time.
 ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 MALLOC_MMAP_THRESHOLD_=16777216 MALLOC_TRIM_THRESHOLD_=16777216 PORT=8000
 WORKDIR /app
 COPY --from=build /app/.venv .venv

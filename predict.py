@@ -6,9 +6,9 @@
 
     curl -F file=@photo.jpg http://127.0.0.1:8000/predict/upload
 
-Needs `model/face_locator.onnx`, `model/face_recognition.onnx` and the checksums beside them; leaves nothing behind. The
-settings are environment variables, see `facerec/serving/settings.py`. `python predict.py` also bounds how long request
-headers and, on SIGTERM, requests in progress may take; `fastapi run` has no options for these.
+Needs `model/face_detector.onnx`, `model/face_recognition.onnx` and the checksums beside them; leaves nothing behind.
+The settings are environment variables, see `facerec/serving/settings.py`. `python predict.py` also bounds how long
+request headers and, on SIGTERM, requests in progress may take; `fastapi run` has no options for these.
 """
 
 from facerec.serving.app import create_app

@@ -6,11 +6,11 @@
     uv run train.py --explore                describe the data and draw its figures, without training
     uv run train.py --folds 5                train five networks, so that every image is tested once
     uv run train.py --tune --epochs 3        search embedding size, unfrozen blocks and learning rate
-    uv run train.py --locator                train the network that finds the faces in a photo
+    uv run train.py --detector                train the network that finds the faces in a photo
     uv run torchrun --nproc-per-node=2 train.py        train in two processes, one per GPU
 
 It leaves model/face_recognition.onnx with its checksum, model/report.json, the model card model/README.md and the
-figures in images/; with --locator, model/face_locator.onnx with its checksum, report and card, and images/photo.png;
+figures in images/; with --detector, model/face_detector.onnx with its checksum, report and card, and images/photo.png;
 with --tune, model/tuning.csv and images/tuning.png.
 """
 
@@ -21,9 +21,9 @@ from collections.abc import Mapping
 import tyro
 from pydantic import JsonValue
 
-from facerec.training.dataset import FaceImages, load_faces, load_locator
-from facerec.training.detection.fit import fit_locator
-from facerec.training.detection.publish import load_recognizer, publish_locator
+from facerec.training.dataset import FaceImages, load_detector, load_faces
+from facerec.training.detection.fit import fit_detector
+from facerec.training.detection.publish import load_recognizer, publish_detector
 from facerec.training.device import describe_machine, keep_freed_memory, pick_device
 from facerec.training.distributed import first_process_first, process_group, rank, world_size
 from facerec.training.errors import DataError, LearningError
@@ -56,10 +56,10 @@ def main(options: Options) -> None:
             save_figures(draw_data(faces, folds[0]), options.images)
         if options.explore:
             return
-        if options.locator:
+        if options.detector:
             recognizer = load_recognizer(options, folds[0])
-            locator = fit_locator(faces, folds[0].others, options, device=device)
-            print_table("Face locator", publish_locator(locator, recognizer, faces, folds[0], options, **origin))
+            detector = fit_detector(faces, folds[0].others, options, device=device)
+            print_table("Face detector", publish_detector(detector, recognizer, faces, folds[0], options, **origin))
             return
         with first_process_first():
             framed = frame(faces, options)
@@ -80,11 +80,11 @@ def frame(faces: FaceImages, options: Options) -> FaceImages:
     """The same pictures, framed as the service frames them.
 
     Raises:
-        DataError: the locator can't be used, or they are no longer the same.
+        DataError: the detector can't be used, or they are no longer the same.
     """
     if options.framing == "centre":
         return faces
-    framed = load_faces(options.data, data_dir=options.data_dir, locator=load_locator(options.framing))
+    framed = load_faces(options.data, data_dir=options.data_dir, detector=load_detector(options.framing))
     if framed.paths != faces.paths:
         raise DataError("pictures came or went while they were read: run the command again.")
     if framed.faceless and rank() == 0:

@@ -13,7 +13,7 @@ from PIL import Image
 from benchmarks.load import Outcome
 from benchmarks.processes import ROOT, peak_megabytes
 from facerec.inference.cropping import centre_frame, cut_frame
-from facerec.inference.detector import Locator
+from facerec.inference.detector import FaceDetector
 
 Recognize = Callable[[bytes], object]
 """From a file's bytes to the network's answer."""
@@ -30,15 +30,15 @@ def centre(ort_threads: int) -> Recognize:
 
 
 def auto(ort_threads: int) -> Recognize:
-    """Decode at the smallest scale that the locator can use, locate, frame the most prominent face, recognize."""
+    """Decode at the smallest scale that the detector can use, detect, frame the most prominent face, recognize."""
     session = _session(ort_threads)
-    locator = Locator.load(ROOT / "model/face_locator.onnx", threads=ort_threads)
-    enough = locator.metadata.long_side
+    detector = FaceDetector.load(ROOT / "model/face_detector.onnx", threads=ort_threads)
+    enough = detector.metadata.long_side
 
     def recognize(file: bytes) -> object:
         picture = Image.open(io.BytesIO(file))
         picture.draft("RGB", (enough, enough))
-        faces = locator.locate(picture)
+        faces = detector.detect(picture)
         frame = cut_frame(picture, faces[0]) if faces else centre_frame(picture)
         return session.run(["probabilities"], {"images": frame[None]})
 

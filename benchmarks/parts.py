@@ -1,4 +1,4 @@
-"""What one answer is made of, on one thread: decoding, locating and recognizing, against what else each could be.
+"""What one answer is made of, on one thread: decoding, detecting and recognizing, against what else each could be.
 
     uv run -m benchmarks.parts                          under a minute
 
@@ -23,7 +23,7 @@ from benchmarks.pictures import frames, photo
 from benchmarks.processes import ROOT
 from benchmarks.results import installed, publish, table
 from facerec.inference.cropping import FRAME_SIZE, Frame, centre_frame
-from facerec.inference.detector import Locator
+from facerec.inference.detector import FaceDetector
 from facerec.inference.recognizer import Recognizer
 from facerec.pictures.decode import PictureFile
 
@@ -39,7 +39,7 @@ class Options:
 def main(options: Options) -> None:
     """Measure by turns, take medians, publish."""
     recognizer = Recognizer.load(ROOT / "model/face_recognition.onnx", threads=1)
-    locator = Locator.load(ROOT / "model/face_locator.onnx", threads=1)
+    detector = FaceDetector.load(ROOT / "model/face_detector.onnx", threads=1)
     small, as_it_comes = frames(1)[0], plain_session()
     large = photo(small, 4000, 3000)
     frame = framed(small)[None]
@@ -50,7 +50,7 @@ def main(options: Options) -> None:
         "decode and frame a JPEG of 250 pixels": lambda: framed(small),
         reduced: lambda: framed(large),
         full: lambda: framed(large, shrink=1),
-        "find the faces in 320 x 320 pixels": lambda: locator.locate(picture),
+        "find the faces in 320 x 320 pixels": lambda: detector.detect(picture),
         ours: lambda: recognizer.recognize(frame),
         theirs: lambda: as_it_comes.run(None, {"images": frame}),
     }

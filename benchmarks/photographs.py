@@ -1,4 +1,4 @@
-"""What the face locator finds in photographs that are not from its data set. They chose its second look: no test.
+"""What the face detector finds in photographs that are not from its data set. They chose its second look: no test.
 
     uv run -m benchmarks.photographs packages/          a minute
 
@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from benchmarks.processes import ROOT
 from benchmarks.results import installed, publish, table
-from facerec.inference.detector import Locator
+from facerec.inference.detector import FaceDetector
 
 SMALLEST = 40
 """Pixels of the faces that were counted by eye in groups, once the long side has 512."""
@@ -30,7 +30,7 @@ SMALLEST = 40
 
 @dataclass(frozen=True)
 class Options:
-    """Count what the face locator finds in photographs."""
+    """Count what the face detector finds in photographs."""
 
     packages: tyro.conf.Positional[Path]
     """Folder of the package files, searched with all that is under it."""
@@ -50,8 +50,8 @@ class Counts:
 
 
 def main(options: Options) -> None:
-    """Locate, count, publish."""
-    locator = Locator.load(ROOT / "model/face_locator.onnx", threads=1)
+    """Detect, count, publish."""
+    detector = FaceDetector.load(ROOT / "model/face_detector.onnx", threads=1)
     with (ROOT / "docs/photographs.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     packages = {path.name: path for path in options.packages.rglob("*") if path.is_file()}
@@ -59,7 +59,7 @@ def main(options: Options) -> None:
     for name in tqdm(sorted({row["package"] for row in rows} & packages.keys()), desc="Packages"):
         listed = {row["file"]: row for row in rows if row["package"] == name}
         for path, picture in pictures(packages[name], set(listed)):
-            sizes = [face.size * 512 / max(picture.size) for face in locator.locate(picture)]
+            sizes = [face.size * 512 / max(picture.size) for face in detector.detect(picture)]
             counts = kinds[listed[path]["kind"]]
             counts.photographs += 1
             counts.with_a_box += bool(sizes)

@@ -25,7 +25,7 @@ from tqdm import tqdm
 from benchmarks.pictures import LFW
 from benchmarks.processes import ROOT
 from benchmarks.results import installed, publish, table
-from facerec.training.dataset import load_faces, load_locator
+from facerec.training.dataset import load_detector, load_faces
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def main(options: Options) -> None:
         pictures = len(load_faces(options.data, data_dir=Path(folder)).paths)
         preparation = time.perf_counter() - start
         start = time.perf_counter()
-        load_faces(options.data, data_dir=Path(folder), locator=load_locator(ROOT / "model/face_locator.onnx"))
+        load_faces(options.data, data_dir=Path(folder), detector=load_detector(ROOT / "model/face_detector.onnx"))
         framing = time.perf_counter() - start
         measured = [
             measure(options, Path(folder), processes)
@@ -114,7 +114,7 @@ def preparation_line(pictures: int, seconds: float, framing: float) -> str:
     return (
         f"From the archive to the memory map of frames, once per data set: {seconds:.0f} s for {pictures:,} pictures "
         f"({pictures / seconds:,.0f} a second), extraction and writing included. Finding the faces in them and cutting "
-        f"these out, once per data set and locator: another {framing:.0f} s."
+        f"these out, once per data set and detector: another {framing:.0f} s."
     )
 
 

@@ -1,9 +1,7 @@
 """Recognize known people in pictures.
 
 `facerec.training` trains, evaluates and exports (needs torch); `facerec.serving` answers requests (never imports
-torch). Learning cuts out frames and checks what it exports with serving's `Locator` and `Recognizer`; serving knows
-nothing of learning. Beside them stand `framing` (a picture becomes the model's input) and `model_file` (what the
-exported files promise).
+torch). Training cuts out frames and checks what it exports with `FaceDetector` and `Recognizer` of `facerec.inference`.
 """
 
 import os

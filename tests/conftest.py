@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from facerec.inference.detector import Locator
-from facerec.training.dataset import FaceImages, load_faces, load_locator
+from facerec.inference.detector import FaceDetector
+from facerec.training.dataset import FaceImages, load_detector, load_faces
 from facerec.training.options import Options
 from facerec.training.split import Roles, assign_roles
 from tests.drawn_people import draw_people
-from tests.shipped import LFW, LOCATOR, MODEL, ROOT
-from tests.toy_model import write_toy_locator, write_toy_model
+from tests.shipped import DETECTOR, LFW, MODEL, ROOT
+from tests.toy_model import write_toy_detector, write_toy_model
 
 
 @pytest.fixture(scope="session")
@@ -44,8 +44,8 @@ def lfw() -> FaceImages:
 
 @pytest.fixture(scope="session")
 def framed_lfw() -> FaceImages:
-    """The same, framed by the shipped locator."""
-    return load_faces(LFW, data_dir=ROOT / "data", locator=load_locator(LOCATOR))
+    """The same, framed by the shipped detector."""
+    return load_faces(LFW, data_dir=ROOT / "data", detector=load_detector(DETECTOR))
 
 
 @pytest.fixture(scope="session")
@@ -64,14 +64,14 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def locator(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The toy locator's file."""
-    path = tmp_path_factory.mktemp("locator") / "toy_locator.onnx"
-    write_toy_locator(path)
+def detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The toy detector's file."""
+    path = tmp_path_factory.mktemp("detector") / "toy_detector.onnx"
+    write_toy_detector(path)
     return path
 
 
 @pytest.fixture(scope="session")
-def finder(locator: Path) -> Locator:
-    """The toy locator, loaded."""
-    return Locator.load(locator, threads=1)
+def finder(detector: Path) -> FaceDetector:
+    """The toy detector, loaded."""
+    return FaceDetector.load(detector, threads=1)

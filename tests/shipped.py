@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MODEL = ROOT / "model" / "face_recognition.onnx"
-LOCATOR = ROOT / "model" / "face_locator.onnx"
+DETECTOR = ROOT / "model" / "face_detector.onnx"
 LFW = Path(os.environ.get("LFW", ROOT / "data" / "lfw-funneled.tgz"))
 
 needs_lfw = pytest.mark.skipif(not LFW.exists(), reason=f"{LFW} is not there: train.py downloads it, or set LFW")

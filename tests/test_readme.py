@@ -14,7 +14,7 @@ import pytest
 
 from facerec.serving.settings import Settings
 from tests.serving.harness import ROOT, photo, running, saved
-from tests.toy_model import write_toy_locator, write_toy_model
+from tests.toy_model import write_toy_detector, write_toy_model
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = [
@@ -46,9 +46,9 @@ def test_every_command_is_of_a_kind_that_is_tested_here_or_by_ci() -> None:
 
 def test_calls_of_the_service_answer(tmp_path: Path) -> None:
     write_toy_model(tmp_path / "toy.onnx")
-    write_toy_locator(tmp_path / "toy_locator.onnx")
+    write_toy_detector(tmp_path / "toy_detector.onnx")
     photo((80, 80, "red"), (240, 80, "lime")).save(tmp_path / "portrait.jpg", quality=95)
-    settings = Settings(model=tmp_path / "toy.onnx", locator=tmp_path / "toy_locator.onnx")
+    settings = Settings(model=tmp_path / "toy.onnx", detector=tmp_path / "toy_detector.onnx")
     with running(settings, write_log=lambda _: None) as address:
         for command in (*commands("curl"), *commands("uv run --no-default-groups test.py")):
             words = shlex.split(
@@ -69,12 +69,12 @@ def test_training_commands_run_one_after_the_other(tmp_path: Path, drawn_people:
     small = {
         "data": drawn_people, "data-dir": tmp_path / "data", "output": tmp_path / "model",
         "images": tmp_path / "images", "checkpoints": tmp_path / "checkpoints", "weights": "none", "epochs": 1,
-        "batch-size": 8, "min-epoch-images": 1, "min-images": 5, "locator-steps": 1,
+        "batch-size": 8, "min-epoch-images": 1, "min-images": 5, "detector-steps": 1,
     }  # fmt: skip
     for command in (line for line in COMMANDS if "train.py" in line):
         given = command.replace("my_people/", str(drawn_people)).replace("--epochs 3", "--epochs 1")
         added = [f"--{name}={value}" for name, value in small.items() if f"--{name} " not in given]
-        added += ["--framing=centre"] if "--locator" in command else []
+        added += ["--framing=centre"] if "--detector" in command else []
         words = given.replace("uv run train.py", f"{sys.executable} {ROOT / 'train.py'}")
         words = words.replace("uv run torchrun", f"{sys.executable} -m torch.distributed.run --standalone")
         result = subprocess.run(
@@ -86,8 +86,8 @@ def test_training_commands_run_one_after_the_other(tmp_path: Path, drawn_people:
             check=False,
             env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},  # two processes would want two GPUs
         )
-        if "--locator" in command:  # which sees no face yet after one step, and says so
-            assert result.stderr.splitlines()[-1].endswith("train it for longer (--locator-steps).")
+        if "--detector" in command:  # which sees no face yet after one step, and says so
+            assert result.stderr.splitlines()[-1].endswith("train it for longer (--detector-steps).")
         else:
             assert result.returncode == 0, f"{command}: {result.stdout}{result.stderr}"
 
@@ -109,8 +109,10 @@ def test_every_file_that_it_shows_or_links_to_is_there() -> None:
 
 
 def test_its_figures_are_the_reports() -> None:
-    report, locator = (json.loads((ROOT / "model" / name).read_text()) for name in ("report.json", "face_locator.json"))
-    figures, located = report["figures"], locator["figures"]
+    report, detector = (
+        json.loads((ROOT / "model" / name).read_text()) for name in ("report.json", "face_detector.json")
+    )
+    figures, detected = report["figures"], detector["figures"]
     rows = dict(re.findall(r"^\| ([^|]+?) \| ([\d.]+) %", README, re.MULTILINE))
     for name, value in (
         ("**this project**, on images that chose nothing", figures["top_1"]["value"]),
@@ -121,10 +123,10 @@ def test_its_figures_are_the_reports() -> None:
         ("DIR at FAR 10 %", figures["dir_at_far_10"]["value"]),
         ("strangers taken for a known person", figures["accepted_strangers"]["value"]),
         ("calibration error", figures["ece"]),
-        ("faces of 40 pixels and more found", located["recall"]["value"]),
-        ("located faces that are faces", located["precision"]["value"]),
-        ("composed pictures without a face in which one was found", located["face_free"]["value"]),
-        ("test images named rightly, framed by the locator", located["auto"]["value"]),
-        ("the same in larger composed pictures", located["scenes"]["value"]),
+        ("faces of 40 pixels and more found", detected["recall"]["value"]),
+        ("detected faces that are faces", detected["precision"]["value"]),
+        ("composed pictures without a face in which one was found", detected["face_free"]["value"]),
+        ("test images named rightly, framed by the detector", detected["auto"]["value"]),
+        ("the same in larger composed pictures", detected["scenes"]["value"]),
     ):
         assert float(rows[name]) == pytest.approx(100 * value, abs=0.0051), name

@@ -19,7 +19,7 @@ from facerec.training.exploration import channel_statistics
 from facerec.training.options import Options
 from facerec.training.split import Roles
 from tests.serving.harness import running
-from tests.shipped import LFW, LOCATOR, MODEL, ROOT, needs_lfw
+from tests.shipped import DETECTOR, LFW, MODEL, ROOT, needs_lfw
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +49,11 @@ def test_it_is_good_enough_to_ship(report: dict[str, Any]) -> None:
     assert MODEL.stat().st_size <= 14_000_000
 
 
-def test_locating_the_face_loses_nothing_where_the_centre_has_it(report: dict[str, Any]) -> None:
-    by_locator, by_centre = (
+def test_detecting_the_face_loses_nothing_where_the_centre_has_it(report: dict[str, Any]) -> None:
+    by_detector, by_centre = (
         sum(fold[name]["count"] for fold in report["folds"]) for name in ("top_1", "top_1_centred")
     )
-    assert by_locator >= by_centre - 0.003 * 3_023
+    assert by_detector >= by_centre - 0.003 * 3_023
 
 
 @needs_lfw
@@ -99,7 +99,7 @@ def test_the_service_names_the_test_images_as_the_report_says(
     people = next(extract(LFW, ROOT / "data").glob("*/Aaron_Eckhart")).parent
     wrong, accepted = set(), 0
     with (
-        running(Settings(model=MODEL, locator=LOCATOR), write_log=lambda _: None) as address,
+        running(Settings(model=MODEL, detector=DETECTOR), write_log=lambda _: None) as address,
         requests.Session() as client,
     ):
         for image in lfw_roles.test:

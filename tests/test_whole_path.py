@@ -20,8 +20,8 @@ from facerec.training.options import Options
 from tests.drawn_people import draw_people, draw_person
 from tests.serving.harness import ROOT, free_port, process, ready, wait_until
 from tests.serving.hostile import HostileServer
-from tests.shipped import LOCATOR
-from tests.toy_model import write_toy_locator
+from tests.shipped import DETECTOR
+from tests.toy_model import write_toy_detector
 
 
 def keeping_all_in(folder: Path, options: Options, **changes: Any) -> Options:
@@ -75,14 +75,14 @@ def test_training_leaves_model_report_card_and_figures(run: Options) -> None:
             assert min(picture.size) > 150
 
 
-def test_training_is_shown_the_faces_that_the_locator_finds(small_options: Options, tmp_path: Path) -> None:
+def test_training_is_shown_the_faces_that_the_detector_finds(small_options: Options, tmp_path: Path) -> None:
     for person, place in (("Ann", (0, 0, 64, 64)), ("Bob", (320, 192, 384, 256))):
         (tmp_path / "people" / person).mkdir(parents=True)
         for number in range(5):
             picture = draw_person(number, number).resize((384, 256))
             picture.paste((255, 0, 255), place)
             picture.save(tmp_path / "people" / person / f"{number}.png")
-    write_toy_locator(tmp_path / "toy.onnx")
+    write_toy_detector(tmp_path / "toy.onnx")
     options = keeping_all_in(
         tmp_path,
         small_options,
@@ -110,7 +110,7 @@ def test_pictures_that_go_while_they_are_read(small_options: Options, tmp_path: 
     faces = load_faces(options.data, data_dir=options.data_dir)
     (tmp_path / "people" / "Person_00" / "0000.jpg").unlink()
     with pytest.raises(DataError, match="came or went"):
-        train.frame(faces, dataclasses.replace(options, framing=LOCATOR))
+        train.frame(faces, dataclasses.replace(options, framing=DETECTOR))
 
 
 def test_two_people_with_five_pictures_each_are_enough(small_options: Options, tmp_path: Path) -> None:

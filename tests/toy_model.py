@@ -1,6 +1,6 @@
 """Tiny ONNX models with the signatures of the real ones, which go by colours.
 
-The recognizer knows three people by the mean colour of the frame; the locator takes patches of magenta for faces.
+The recognizer knows three people by the mean colour of the frame; the detector takes patches of magenta for faces.
 """
 
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from facerec.inference.cropping import FRAME_SIZE, Face
-from facerec.inference.model_file import LOCATOR_STRIDE, LocatorMetadata, ModelMetadata, Person, write_checksum
+from facerec.inference.model_file import DETECTOR_STRIDE, DetectorMetadata, ModelMetadata, Person, write_checksum
 
 TOY_PEOPLE = ("Rosa_Red", "Gustav_Green", "Bella_Blue")
 """A frame of a pure primary colour is theirs, in this order; grey is nobody's."""
@@ -20,9 +20,9 @@ TOY_TEMPERATURE = 0.1
 
 TOY_LONG_SIDE = 320
 TOY_FACE = 64
-"""Size of every face that the toy locator finds."""
+"""Size of every face that the toy detector finds."""
 TOY_SCORE = 0.5
-"""Threshold of the toy locator."""
+"""Threshold of the toy detector."""
 
 
 def toy_graph(*, nan_for_white: bool = False) -> onnx.GraphProto:
@@ -83,7 +83,7 @@ def write_toy_model(path: Path) -> None:
     write_model(path, toy_graph(), toy_metadata())
 
 
-def toy_locator_graph(*, nan_for_white: bool = False) -> onnx.GraphProto:
+def toy_detector_graph(*, nan_for_white: bool = False) -> onnx.GraphProto:
     """Each cell of 32 x 32 pixels is a face by its mean colour, of `TOY_FACE` pixels around the cell's middle.
 
     Its score is how much more red and blue than green there is, of 1, and its angle how much more red than blue, of 1
@@ -125,7 +125,7 @@ def toy_locator_graph(*, nan_for_white: bool = False) -> onnx.GraphProto:
             *(helper.make_node("Unsqueeze", [name, "second"], [f"{name}_column"]) for name in Face._fields),
             helper.make_node("Concat", [f"{name}_column" for name in Face._fields], ["faces"], axis=1),
         ],
-        "toy_locator",
+        "toy_detector",
         [helper.make_tensor_value_info("image", TensorProto.UINT8, ["rows", "columns", 3])],
         [helper.make_tensor_value_info("faces", TensorProto.FLOAT, ["k", 5])],
         [
@@ -133,7 +133,7 @@ def toy_locator_graph(*, nan_for_white: bool = False) -> onnx.GraphProto:
                 numpy_helper.from_array(np.array([value], np.float32), name)
                 for name, value in {
                     "white": 255, "limit": 0.99 if nan_for_white else 2, "lowest": 0.1, "half": 0.5, "zero": 0,
-                    "stride": LOCATOR_STRIDE, "face": TOY_FACE,
+                    "stride": DETECTOR_STRIDE, "face": TOY_FACE,
                 }.items()
             ),
             *(
@@ -153,9 +153,9 @@ def _middle(name: str, cell: str) -> list[onnx.NodeProto]:
     ]
 
 
-def toy_locator_metadata() -> LocatorMetadata:
-    """What the toy locator says of itself."""
-    return LocatorMetadata(
+def toy_detector_metadata() -> DetectorMetadata:
+    """What the toy detector says of itself."""
+    return DetectorMetadata(
         version="0.0.0",
         created=datetime(2026, 1, 1, tzinfo=UTC),
         threshold=TOY_SCORE,
@@ -166,12 +166,12 @@ def toy_locator_metadata() -> LocatorMetadata:
     )
 
 
-def write_toy_locator(path: Path) -> None:
-    """Write the toy locator and its checksum."""
-    write_model(path, toy_locator_graph(), toy_locator_metadata())
+def write_toy_detector(path: Path) -> None:
+    """Write the toy detector and its checksum."""
+    write_model(path, toy_detector_graph(), toy_detector_metadata())
 
 
-def write_model(path: Path, graph: onnx.GraphProto, metadata: ModelMetadata | LocatorMetadata) -> None:
+def write_model(path: Path, graph: onnx.GraphProto, metadata: ModelMetadata | DetectorMetadata) -> None:
     """Write any graph as a model file with its checksum."""
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     helper.set_model_props(model, metadata.to_properties())

@@ -20,7 +20,7 @@ FACE_SIZE = FRAME_SIZE / 2.2
 as large (Huang et al., "Labeled Faces in the Wild", 2007)."""
 
 Framing = Literal["auto", "centre"]
-"""Which frames of a picture are looked at: those of the faces located in it, or the one of its centre."""
+"""Which frames of a picture are looked at: those of the faces detected in it, or the one of its centre."""
 
 Frame = NDArray[np.uint8]
 """uint8 `[250, 250, 3]`, RGB, 0 to 255, upright."""

@@ -1,4 +1,4 @@
-"""The locator's ONNX model, verified and ready: a picture in, its faces out."""
+"""The detector's ONNX model, verified and ready: a picture in, its faces out."""
 
 import math
 from pathlib import Path
@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facerec.inference.cropping import FACE_SIZE, FRAME_SIZE, Face, cut_frame
-from facerec.inference.model_file import LOCATOR_INPUT, LOCATOR_OUTPUTS, LOCATOR_STRIDE, LocatorMetadata, ModelFileError
+from facerec.inference.model_file import (
+    DETECTOR_INPUT,
+    DETECTOR_OUTPUTS,
+    DETECTOR_STRIDE,
+    DetectorMetadata,
+    ModelFileError,
+)
 from facerec.inference.session import open_session
 from facerec.pictures.colour_modes import mixable, to_rgb
 from facerec.serving.errors import InvalidOutput
@@ -26,10 +32,10 @@ SAME = 0.4
 """Intersection over union from which it is the same face."""
 
 
-class Locator:
-    """A loaded locator. Safe to call from several threads at once."""
+class FaceDetector:
+    """A loaded detector. Safe to call from several threads at once."""
 
-    def __init__(self, session: ort.InferenceSession, metadata: LocatorMetadata, checksum: str) -> None:
+    def __init__(self, session: ort.InferenceSession, metadata: DetectorMetadata, checksum: str) -> None:
         self._session = session
         self.metadata = metadata
         self.checksum = checksum
@@ -42,22 +48,22 @@ class Locator:
         `threads` is the number of threads that one run may use.
 
         Raises:
-            ModelFileError: the file is missing, altered, or not a locator that this version understands.
+            ModelFileError: the file is missing, altered, or not a detector that this version understands.
         """
         session, checksum = open_session(
-            path, threads=threads, one_size=False, inputs=[LOCATOR_INPUT], outputs=LOCATOR_OUTPUTS
+            path, threads=threads, one_size=False, inputs=[DETECTOR_INPUT], outputs=DETECTOR_OUTPUTS
         )
         try:
-            metadata = LocatorMetadata.from_properties(session.get_modelmeta().custom_metadata_map)
-            locator = cls(session, metadata, checksum)
-            locator.locate(Image.new("RGB", (metadata.long_side, metadata.long_side)))
+            metadata = DetectorMetadata.from_properties(session.get_modelmeta().custom_metadata_map)
+            detector = cls(session, metadata, checksum)
+            detector.detect(Image.new("RGB", (metadata.long_side, metadata.long_side)))
         except InvalidOutput:
             raise ModelFileError(f"{path} can't be used: it gives NaN for a black picture") from None
         except ModelFileError as error:
             raise ModelFileError(f"{path} can't be used: {error}") from None
-        return locator
+        return detector
 
-    def locate(self, picture: Image.Image) -> list[Face]:
+    def detect(self, picture: Image.Image) -> list[Face]:
         """The faces of an upright picture of any mode and size, in its pixels, the most prominent first.
 
         Raises:
@@ -78,7 +84,7 @@ class Locator:
         width, height = (max(1, round(side / scale)) for side in picture.size)
         small = mixable(picture).resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2)
         image = np.asarray(to_rgb(small))
-        rows = self.run(np.pad(image, [(0, -side % LOCATOR_STRIDE) for side in image.shape[:2]] + [(0, 0)]))
+        rows = self.run(np.pad(image, [(0, -side % DETECTOR_STRIDE) for side in image.shape[:2]] + [(0, 0)]))
         found = [Face(*row).scaled(scale) for row in rows.tolist()]
         judged = [self._look_again(face, picture, scale) for face in found if face.score >= LOW]
         return sorted(judged, key=lambda face: -face.score)
@@ -100,7 +106,7 @@ class Locator:
             InvalidOutput: an output is NaN or infinite.
         """
         rows: NDArray[np.float32]
-        (rows,) = self._session.run([LOCATOR_OUTPUTS[0].name], {LOCATOR_INPUT.name: image})
+        (rows,) = self._session.run([DETECTOR_OUTPUTS[0].name], {DETECTOR_INPUT.name: image})
         if not np.isfinite(rows).all():
             raise InvalidOutput
         return rows

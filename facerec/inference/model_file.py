@@ -1,7 +1,7 @@
 """What the ONNX files promise: their inputs, outputs and metadata. Written by learning, read by serving.
 
-One names faces, the other locates them. Preprocessing, calibration and non-maximum suppression are part of the graphs;
-names, threshold, figures and licence are in the metadata. Only the locator's second look, with which its threshold was
+One names faces, the other detects them. Preprocessing, calibration and non-maximum suppression are part of the graphs;
+names, threshold, figures and licence are in the metadata. Only the detector's second look, with which its threshold was
 chosen, is code: `facerec.inference.detector`. Beside each, `FILE.sha256` holds the checksum.
 """
 
@@ -14,7 +14,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, Val
 from facerec.inference.cropping import FRAME_SIZE
 
 METADATA_KEY = "facerec"
-"""The one entry of the ONNX file's metadata; its value is `ModelMetadata` or `LocatorMetadata` as JSON."""
+"""The one entry of the ONNX file's metadata; its value is `ModelMetadata` or `DetectorMetadata` as JSON."""
 
 
 class Tensor(NamedTuple):
@@ -39,11 +39,11 @@ OUTPUTS = (
 """Calibrated probabilities `[N, P]` (rows sum to 1), cosine similarities `[N, P]` (-1 to 1) of each frame to each of
 the P people, and L2-normalized embeddings `[N, D]`."""
 
-LOCATOR_INPUT = Tensor("image", "tensor(uint8)", ("rows", "columns", 3))
-"""An upright RGB picture; both sides are multiples of `LOCATOR_STRIDE`, filled up with black at the right and below."""
-LOCATOR_STRIDE = 32
+DETECTOR_INPUT = Tensor("image", "tensor(uint8)", ("rows", "columns", 3))
+"""An upright RGB picture; both sides are multiples of `DETECTOR_STRIDE`, filled up with black right and below."""
+DETECTOR_STRIDE = 32
 
-LOCATOR_OUTPUTS = (Tensor("faces", "tensor(float)", ("faces", 5)),)
+DETECTOR_OUTPUTS = (Tensor("faces", "tensor(float)", ("faces", 5)),)
 """x, y, size, angle and score of each face as in `facerec.inference.cropping.Face`, by falling score, at most 100, none
 twice."""
 
@@ -116,13 +116,13 @@ class ModelMetadata(_Metadata):
     """`probabilities = softmax(similarities / temperature)`."""
 
 
-class LocatorMetadata(_Metadata):
-    """What the locator's file says of itself."""
+class DetectorMetadata(_Metadata):
+    """What the detector's file says of itself."""
 
     threshold: Proportion
     """Score under which something is no face."""
-    long_side: Annotated[int, Field(ge=LOCATOR_STRIDE)]
-    """Pixels of the long side that larger pictures are shrunk to before their faces are located."""
+    long_side: Annotated[int, Field(ge=DETECTOR_STRIDE)]
+    """Pixels of the long side that larger pictures are shrunk to before their faces are detected."""
 
 
 def checksum_path(model: Path) -> Path:

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartParser
 
 from facerec import __version__
-from facerec.inference.detector import Locator
+from facerec.inference.detector import FaceDetector
 from facerec.inference.recognizer import Recognizer
 from facerec.pictures.bounded_pool import Gate
 from facerec.pictures.fetch import Fetcher, Resolve, look_up
@@ -59,7 +59,7 @@ def create_app(
             pipeline = Pipeline(
                 settings,
                 recognizer=Recognizer.load(settings.model, threads=settings.threads),
-                locator=Locator.load(settings.locator, threads=settings.threads),
+                detector=FaceDetector.load(settings.detector, threads=settings.threads),
                 fetcher=Fetcher(settings, fetches, resolve=resolve, ca_file=ca_file),
                 compute=compute,
                 metrics=metrics,

@@ -24,9 +24,9 @@ from facerec.serving.problems import Problem, documented
 from facerec.serving.schemas import (
     BatchAnswer,
     BatchRequest,
+    DetectorCard,
     Health,
     HowFramed,
-    LocatorCard,
     ModelCard,
     People,
     Prediction,
@@ -114,12 +114,12 @@ async def people(pipeline: Pipelined) -> People:
 @model.get("/model")
 async def model_card(pipeline: Pipelined) -> ModelCard:
     """The model files that are loaded."""
-    recognizer, locator = pipeline.recognizer, pipeline.locator
+    recognizer, detector = pipeline.recognizer, pipeline.detector
     return ModelCard.of(
         recognizer.metadata,
         checksum=recognizer.checksum,
         threshold=pipeline.threshold,
-        locator=LocatorCard.of(locator.metadata, checksum=locator.checksum),
+        detector=DetectorCard.of(detector.metadata, checksum=detector.checksum),
     )
 
 
@@ -140,4 +140,4 @@ async def healthz() -> Health:
 @health.get("/readyz")
 async def readyz(pipeline: Pipelined) -> Readiness:
     """The models are verified and warmed up."""
-    return Readiness(status="ready", sha256=pipeline.recognizer.checksum, locator_sha256=pipeline.locator.checksum)
+    return Readiness(status="ready", sha256=pipeline.recognizer.checksum, locator_sha256=pipeline.detector.checksum)

@@ -1,4 +1,4 @@
-"""From a URL or bytes to a recognition: fetch, then decode, locate and recognize, each behind its own limit."""
+"""From a URL or bytes to a recognition: fetch, then decode, detect and recognize, each behind its own limit."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facerec.inference.cropping import FACE_SIZE, FRAME_SIZE, Face, Framing, centre_frame, cut_frame
-from facerec.inference.detector import Locator
+from facerec.inference.detector import FaceDetector
 from facerec.inference.recognizer import Recognition, Recognizer
 from facerec.pictures.bounded_pool import Gate
 from facerec.pictures.decode import Picture, PictureFile
@@ -41,13 +41,13 @@ class Pipeline:
         settings: Settings,
         *,
         recognizer: Recognizer,
-        locator: Locator,
+        detector: FaceDetector,
         fetcher: Fetcher,
         compute: Gate,
         metrics: Metrics,
     ) -> None:
         self.recognizer = recognizer
-        self.locator = locator
+        self.detector = detector
         self.metrics = metrics
         self.names = [person.name for person in recognizer.metadata.people]
         self.threshold = recognizer.metadata.threshold if settings.threshold is None else settings.threshold
@@ -96,9 +96,9 @@ class Pipeline:
     def _recognize_faces(self, read: Callable[[], bytes], record: PictureRecord) -> Recognized:
         with self.metrics.stage("decode", record):
             file = self._open(read, record)
-            picture = file.decode(shrink=max(file.size) // self.locator.metadata.long_side)
+            picture = file.decode(shrink=max(file.size) // self.detector.metadata.long_side)
         with self.metrics.stage("locate", record):
-            faces = self.locator.locate(picture.image)[: self._settings.max_faces]
+            faces = self.detector.detect(picture.image)[: self._settings.max_faces]
             if not faces:
                 raise NoFace
             faces = [face.scaled(picture.shrink) for face in faces]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from facerec.inference.cropping import Face, Framing
-from facerec.inference.model_file import LocatorMetadata, ModelMetadata, Person, Proportion
+from facerec.inference.model_file import DetectorMetadata, ModelMetadata, Person, Proportion
 from facerec.serving.pipeline import Recognized
 from facerec.serving.problems import Problem
 
@@ -104,7 +104,7 @@ class Identification(BaseModel):
         )
 
 
-class LocatedFace(Identification):
+class DetectedFace(Identification):
     """One of the faces in the picture."""
 
     box: tuple[int, int, int, int] = Field(
@@ -118,7 +118,7 @@ class LocatedFace(Identification):
 class Prediction(Identification):
     """Who is in the picture: the most prominent face's fields, and those of all faces."""
 
-    faces: list[LocatedFace] = Field(
+    faces: list[DetectedFace] = Field(
         description="The faces that were found, the most prominent first; none with `centre`."
     )
 
@@ -130,7 +130,7 @@ class Prediction(Identification):
             for probabilities, similarities, _ in zip(*recognized.recognition, strict=True)
         ]
         faces = [
-            LocatedFace(
+            DetectedFace(
                 **vars(frame),
                 box=_box(face, recognized.width, recognized.height),
                 angle=round(math.degrees(face.angle), 1),
@@ -161,7 +161,7 @@ class People(BaseModel):
     people: list[Person]
 
 
-class LocatorCard(BaseModel):
+class DetectorCard(BaseModel):
     """The model that finds the faces."""
 
     version: str = Field(description="Version of the project that made the file.", examples=["0.1.0"])
@@ -176,7 +176,7 @@ class LocatorCard(BaseModel):
     licence: str
 
     @classmethod
-    def of(cls, metadata: LocatorMetadata, *, checksum: str) -> Self:
+    def of(cls, metadata: DetectorMetadata, *, checksum: str) -> Self:
         return cls(
             sha256=checksum, **metadata.model_dump(include={"version", "created", "threshold", "figures", "licence"})
         )
@@ -196,10 +196,10 @@ class ModelCard(BaseModel):
     temperature: float
     figures: dict[str, float] = Field(description="Test figures, as shares of 1.", examples=[{"top_1": 0.98}])
     licence: str
-    locator: LocatorCard
+    locator: DetectorCard
 
     @classmethod
-    def of(cls, metadata: ModelMetadata, *, checksum: str, threshold: float, locator: LocatorCard) -> Self:
+    def of(cls, metadata: ModelMetadata, *, checksum: str, threshold: float, detector: DetectorCard) -> Self:
         return cls(
             version=metadata.version,
             created=metadata.created,
@@ -212,7 +212,7 @@ class ModelCard(BaseModel):
             temperature=metadata.temperature,
             figures=metadata.figures,
             licence=metadata.licence,
-            locator=locator,
+            locator=detector,
         )
 
 
@@ -227,4 +227,4 @@ class Readiness(BaseModel):
 
     status: str = Field(examples=["ready"])
     sha256: str = Field(description="Checksum of the loaded model file.")
-    locator_sha256: str = Field(description="Checksum of the loaded locator's file.")
+    locator_sha256: str = Field(description="Checksum of the loaded detector's file.")

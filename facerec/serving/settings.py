@@ -32,7 +32,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid", validate_by_name=True)
 
     model: Path = _MODELS / "face_recognition.onnx"
-    locator: Path = _MODELS / "face_locator.onnx"
+    detector: Annotated[Path, Field(validation_alias="FACEREC_LOCATOR")] = _MODELS / "face_detector.onnx"
     threshold: Annotated[float, Field(ge=-1, le=1)] | None = None
     """Cosine similarity under which a face is a stranger's; None takes the one in the model file."""
     framing: Framing = "auto"

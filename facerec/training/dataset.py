@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from facerec.inference.cropping import FRAME_SIZE, Frame, centre_frame, cut_frame
-from facerec.inference.detector import Locator
+from facerec.inference.detector import FaceDetector
 from facerec.inference.model_file import ModelFileError
 from facerec.training.archive import LFW_PEOPLE, LFW_PICTURES, LFW_SHA256, LFW_URL, download, extract
 from facerec.training.errors import DataError
@@ -34,7 +34,7 @@ class FaceImages:
         names: `[I]` the people, sorted.
         identities: int64 `[M]`, index into `names` of each picture.
         skipped: pictures that can't be read, and copies of others, each with the reason.
-        faceless: pictures in which a locator found no face, so that their frames are their centres.
+        faceless: pictures in which a detector found no face, so that their frames are their centres.
         fingerprint: SHA-256 of paths and frames in hexadecimal, whichever files they came from.
     """
 
@@ -55,13 +55,13 @@ class FaceImages:
         return np.bincount(self.identities, minlength=len(self.names))
 
 
-def load_faces(source: Path | None, *, data_dir: Path, locator: Locator | None = None) -> FaceImages:
+def load_faces(source: Path | None, *, data_dir: Path, detector: FaceDetector | None = None) -> FaceImages:
     """Load a data set: LFW by default, or any archive or folder of people (`NAME/*.jpg|png|webp`).
 
     Args:
         source: a local archive or folder; None downloads LFW.
         data_dir: where downloads, extracted archives and frames are kept.
-        locator: cuts the most prominent face out of each picture, as the service does; None takes its centre.
+        detector: cuts the most prominent face out of each picture, as the service does; None takes its centre.
 
     Raises:
         DataError: it isn't there, can't be used, or doesn't fit on the disk.
@@ -76,22 +76,22 @@ def load_faces(source: Path | None, *, data_dir: Path, locator: Locator | None =
     )
     if not pictures:
         raise DataError(f"no pictures in {source}: expected one folder per person, NAME/*.jpg, *.png or *.webp.")
-    cache = data_dir / "cache" / f"{_cache_key(root, pictures, locator)}.npy"
+    cache = data_dir / "cache" / f"{_cache_key(root, pictures, detector)}.npy"
     if not cache.exists():
-        _write_cache(cache, root, pictures, locator)
+        _write_cache(cache, root, pictures, detector)
     return _read_cache(cache)
 
 
-def load_locator(path: Path) -> Locator:
-    """The face locator that frames the training pictures.
+def load_detector(path: Path) -> FaceDetector:
+    """The face detector that frames the training pictures.
 
     Raises:
         DataError: the file at `path` can't be used.
     """
     try:
-        return Locator.load(path, threads=1)
+        return FaceDetector.load(path, threads=1)
     except ModelFileError as error:
-        raise DataError(f"{error}. --framing takes a face locator's file, or centre.") from error
+        raise DataError(f"{error}. --framing takes a face detector's file, or centre.") from error
 
 
 def _people_root(folder: Path) -> Path:
@@ -103,9 +103,9 @@ def _people_root(folder: Path) -> Path:
         folder = inside[0]
 
 
-def _cache_key(root: Path, pictures: list[Path], locator: Locator | None) -> str:
+def _cache_key(root: Path, pictures: list[Path], detector: FaceDetector | None) -> str:
     """Changes whenever a picture is added, removed, renamed or written, or framing changes."""
-    digest = hashlib.sha256(f"{CACHE_VERSION} {FRAME_SIZE} {locator.checksum if locator else ''}".encode())
+    digest = hashlib.sha256(f"{CACHE_VERSION} {FRAME_SIZE} {detector.checksum if detector else ''}".encode())
     for picture in pictures:
         status = picture.stat()
         digest.update(f"\n{_name(picture, root)} {status.st_size} {status.st_mtime_ns}".encode())
@@ -134,7 +134,7 @@ def _copies(pictures: list[Path]) -> dict[Path, Path]:
     return copies
 
 
-def _write_cache(cache: Path, root: Path, pictures: list[Path], locator: Locator | None) -> None:
+def _write_cache(cache: Path, root: Path, pictures: list[Path], detector: FaceDetector | None) -> None:
     """Frames go to `cache`, their paths and what is to be said of some to a JSON file beside it."""
     cache.parent.mkdir(parents=True, exist_ok=True)
     unfinished = cache.with_suffix(f".{os.getpid()}.unfinished")
@@ -147,7 +147,7 @@ def _write_cache(cache: Path, root: Path, pictures: list[Path], locator: Locator
         with unfinished.open("wb") as file:
             header = {"descr": "|u1", "fortran_order": False, "shape": (len(pictures), FRAME_SIZE, FRAME_SIZE, 3)}
             np.lib.format.write_array_header_1_0(file, header)
-            for picture, framed in zip(pictures, _frames(pictures, root, locator), strict=True):
+            for picture, framed in zip(pictures, _frames(pictures, root, detector), strict=True):
                 name = _name(picture, root)
                 if isinstance(framed, str):
                     skipped[name] = framed
@@ -175,7 +175,7 @@ def _write_cache(cache: Path, root: Path, pictures: list[Path], locator: Locator
         unfinished.unlink(missing_ok=True)
 
 
-def _frames(pictures: list[Path], root: Path, locator: Locator | None) -> Iterator[tuple[Frame, bool] | str]:
+def _frames(pictures: list[Path], root: Path, detector: FaceDetector | None) -> Iterator[tuple[Frame, bool] | str]:
     """The frame of each picture in order and whether it has its face, or why the picture is skipped."""
     copies = _copies(pictures)
 
@@ -184,17 +184,17 @@ def _frames(pictures: list[Path], root: Path, locator: Locator | None) -> Iterat
             return f"a copy of {_name(original, root)}"
         try:
             with Image.open(path) as picture:
-                if locator is None:
+                if detector is None:
                     return centre_frame(picture), True
                 ImageOps.exif_transpose(picture, in_place=True)
-                located = locator.locate(picture)
-                return (cut_frame(picture, located[0]), True) if located else (centre_frame(picture), False)
+                detected = detector.detect(picture)
+                return (cut_frame(picture, detected[0]), True) if detected else (centre_frame(picture), False)
         except Exception as error:
             return str(error).replace(str(path), path.name) or type(error).__name__
 
     with (
         ThreadPoolExecutor(os.cpu_count()) as pool,
-        tqdm(desc="Finding faces" if locator else "Decoding pictures", total=len(pictures), unit=" pictures") as bar,
+        tqdm(desc="Finding faces" if detector else "Decoding pictures", total=len(pictures), unit=" pictures") as bar,
     ):
         for start in range(0, len(pictures), 256):  # so that a slow disk doesn't let frames pile up
             for framed in pool.map(frame, pictures[start : start + 256]):

@@ -11,13 +11,13 @@ from facerec.training.errors import OptionError
 
 NOT_IN_RECIPE = {
     *("data", "data_dir", "output", "images", "checkpoints", "tuning_storage"),  # where things are
-    *("folds", "explore", "tune", "locator", "locator_steps", "resume"),  # what to do
+    *("folds", "explore", "tune", "detector", "detector_steps", "resume"),  # what to do
 }
 
 AFTER_TRAINING = {"false_accept_rate", "weights_licence"}
 """Of the recipe, what no network depends on."""
 
-IN_LOCATOR_RECIPE = ("min_images", "seed", "weights", "learning_rate", "weight_decay", "locator_steps")
+IN_DETECTOR_RECIPE = ("min_images", "seed", "weights", "learning_rate", "weight_decay", "detector_steps")
 
 LIMITS: dict[str, tuple[float, float]] = {
     "min_images": (5, math.inf),  # fewer can't be split into train, validation and test in every fold
@@ -33,7 +33,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "scale": (1, math.inf),
     "balance": (0, 1),
     "false_accept_rate": (0, 1),
-    "locator_steps": (1, math.inf),
+    "detector_steps": (1, math.inf),
 }
 
 
@@ -51,8 +51,8 @@ class Options:
     folder; without it, LFW is downloaded once."""
     data_dir: Path = Path("data")
     """Where downloads, extracted archives and frames are kept."""
-    framing: Literal["centre"] | Path = Path("model/face_locator.onnx")
-    """What the network is shown of a picture: the face that this locator finds in it, as the service does; or the
+    framing: Literal["centre"] | Path = Path("model/face_detector.onnx")
+    """What the network is shown of a picture: the face that this detector finds in it, as the service does; or the
     centre, where the face should take about 45 % of the shorter side, as in LFW."""
     min_images: int = 20
     """People with this many pictures or more are known, at least 5."""
@@ -96,10 +96,10 @@ class Options:
     false_accept_rate: float = 0.01
     """Share of strangers that the threshold may take for a known person."""
 
-    # --- face locator ---
-    locator: bool = False
+    # --- face detector ---
+    detector: bool = False
     """Train the network that finds the faces in a photo, instead of the one that names them."""
-    locator_steps: int = 3000
+    detector_steps: int = 3000
     """Steps of 16 mosaics."""
 
     # --- run ---
@@ -108,7 +108,7 @@ class Options:
     images: Path = Path("images")
     """Where the figures go."""
     checkpoints: Path = Path("checkpoints")
-    """Where a run keeps its state to go on from: fold-N/, locator/, and tuning.db of the search."""
+    """Where a run keeps its state to go on from: fold-N/, detector/, and tuning.db of the search."""
     explore: bool = False
     """Describe the data, draw its figures and stop."""
     tune: bool = False
@@ -117,7 +117,7 @@ class Options:
     """Database of the search, an SQLAlchemy URL that several machines may share; by default CHECKPOINTS/tuning.db."""
     resume: bool = False
     """Go on with a run that was stopped, from its last checkpoint: one after each epoch, or each 100 steps of the
-    locator."""
+    detector."""
 
     def __post_init__(self) -> None:
         """Check the numbers, and that folders can be made where they are wanted.
@@ -143,9 +143,9 @@ class Options:
         """Those of them that training reads."""
         return {name: value for name, value in self.recipe().items() if name not in AFTER_TRAINING}
 
-    def locator_recipe(self) -> dict[str, JsonValue]:
-        """The options that decide what the face locator becomes, as plain values."""
-        return {name: value for name, value in self._plain().items() if name in IN_LOCATOR_RECIPE}
+    def detector_recipe(self) -> dict[str, JsonValue]:
+        """The options that decide what the face detector becomes, as plain values."""
+        return {name: value for name, value in self._plain().items() if name in IN_DETECTOR_RECIPE}
 
     def _plain(self) -> dict[str, JsonValue]:
         return {name: value.name if isinstance(value, Path) else value for name, value in asdict(self).items()}

@@ -5,52 +5,52 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from facerec.inference.detector import CLOSE_SIDE, Locator, prominence
+from facerec.inference.detector import CLOSE_SIDE, FaceDetector, prominence
 from facerec.inference.model_file import ModelFileError, checksum_path
 from facerec.serving.errors import InvalidOutput
 from tests.serving.harness import photo
 from tests.toy_model import (
     TOY_FACE,
     TOY_LONG_SIDE,
-    toy_locator_graph,
-    toy_locator_metadata,
+    toy_detector_graph,
+    toy_detector_metadata,
     toy_metadata,
     write_model,
-    write_toy_locator,
+    write_toy_detector,
 )
 
 
-def test_it_finds_each_face_where_it_is(finder: Locator) -> None:
-    assert finder.locate(photo()) == []
-    (only,) = finder.locate(photo((80, 48, "red")))
+def test_it_finds_each_face_where_it_is(finder: FaceDetector) -> None:
+    assert finder.detect(photo()) == []
+    (only,) = finder.detect(photo((80, 48, "red")))
     assert only == pytest.approx((80, 48, TOY_FACE, 0, 1))
-    assert {face[:2] for face in finder.locate(photo((80, 48, "red"), (240, 80, "lime")))} == {(80, 48), (240, 80)}
+    assert {face[:2] for face in finder.detect(photo((80, 48, "red"), (240, 80, "lime")))} == {(80, 48), (240, 80)}
 
 
 @pytest.mark.parametrize("scale", [2, 7])
-def test_large_pictures_are_shrunk_for_it_and_faces_are_in_their_pixels(finder: Locator, scale: int) -> None:
-    small, large = (finder.locate(photo((80, 48, "red"), (240, 80, "lime"), scale=size)) for size in (1, scale))
+def test_large_pictures_are_shrunk_for_it_and_faces_are_in_their_pixels(finder: FaceDetector, scale: int) -> None:
+    small, large = (finder.detect(photo((80, 48, "red"), (240, 80, "lime"), scale=size)) for size in (1, scale))
     assert large == [pytest.approx(face.scaled(scale), abs=0.05) for face in small]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (33, 31), (TOY_LONG_SIDE + 1, 7)])
-def test_every_size_is_taken(finder: Locator, size: tuple[int, int]) -> None:
-    assert finder.locate(Image.new("RGB", size, "white")) == []
+def test_every_size_is_taken(finder: FaceDetector, size: tuple[int, int]) -> None:
+    assert finder.detect(Image.new("RGB", size, "white")) == []
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "P", "CMYK"])
-def test_every_mode_is_taken(finder: Locator, mode: str) -> None:
-    (only,) = finder.locate(photo((80, 48, "red")).convert(mode))
+def test_every_mode_is_taken(finder: FaceDetector, mode: str) -> None:
+    (only,) = finder.detect(photo((80, 48, "red")).convert(mode))
     assert only == pytest.approx((80, 48, TOY_FACE, 0, 1), abs=0.05)
     for other in ("1", "L", "LA", "I;16", "I"):
-        assert finder.locate(Image.new(other, (99, 99), 1)) == []
+        assert finder.detect(Image.new(other, (99, 99), 1)) == []
 
 
-def test_what_scores_under_the_threshold_is_no_face(finder: Locator) -> None:
+def test_what_scores_under_the_threshold_is_no_face(finder: FaceDetector) -> None:
     picture = Image.new("RGB", (96, 32))
     for left, light in ((0, 110), (32, 200), (64, 10)):
         picture.paste((light, 0, light), (left, 0, left + 32, 32))
-    assert [face.x for face in finder.locate(picture)] == [48]
+    assert [face.x for face in finder.detect(picture)] == [48]
     assert [face.x for face in finder.candidates(picture)] == [48, 16]
     assert finder.candidates(picture)[0].score == pytest.approx(200 / 255, abs=1e-4)
 
@@ -65,7 +65,7 @@ def test_what_scores_under_the_threshold_is_no_face(finder: Locator) -> None:
     ids=["there", "something smaller", "something beside"],
 )
 def test_what_is_in_doubt_is_looked_at_again_closer(
-    finder: Locator, monkeypatch: pytest.MonkeyPatch, close: tuple[float, ...], score: float
+    finder: FaceDetector, monkeypatch: pytest.MonkeyPatch, close: tuple[float, ...], score: float
 ) -> None:
     looks: list[NDArray[np.uint8]] = []
     run = finder.run
@@ -85,7 +85,7 @@ def test_what_is_in_doubt_is_looked_at_again_closer(
 
 @pytest.mark.parametrize(("size", "score"), [(28, (0.5 + 0.8) / 2), (14, (0.5 + 0.5 * 0.8) / 2)])
 def test_a_closer_look_does_not_forget_that_specks_deceive(
-    finder: Locator, monkeypatch: pytest.MonkeyPatch, size: float, score: float
+    finder: FaceDetector, monkeypatch: pytest.MonkeyPatch, size: float, score: float
 ) -> None:
     middle = CLOSE_SIDE / 2
     looks = iter([[48, 16, size, 0, 0.5], [middle, middle, 87, 0, 0.8]])
@@ -94,48 +94,48 @@ def test_a_closer_look_does_not_forget_that_specks_deceive(
     assert face.score == pytest.approx(score)
 
 
-def test_the_most_prominent_face_is_the_first(finder: Locator) -> None:
+def test_the_most_prominent_face_is_the_first(finder: FaceDetector) -> None:
     picture = photo((48, 80, "red"), (176, 80, "lime"), (240, 80, "blue"))
     picture.paste((200, 0, 200), (160, 64, 192, 96))  # less sure, yet in the middle
-    assert [face.x for face in finder.locate(picture)] == [176, 240, 48]
-    near, far = finder.locate(photo((144, 80, "red"), (272, 144, "lime")))
+    assert [face.x for face in finder.detect(picture)] == [176, 240, 48]
+    near, far = finder.detect(photo((144, 80, "red"), (272, 144, "lime")))
     assert near.x == 144
     assert prominence(far._replace(size=2 * far.size), picture) > prominence(near, picture)
 
 
-def test_there_are_a_hundred_faces_at_most(finder: Locator) -> None:
-    assert len(finder.locate(Image.new("RGB", (320, 320), "magenta"))) == 100
+def test_there_are_a_hundred_faces_at_most(finder: FaceDetector) -> None:
+    assert len(finder.detect(Image.new("RGB", (320, 320), "magenta"))) == 100
 
 
 def test_an_altered_file_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "toy_locator.onnx"
-    write_toy_locator(path)
+    path = tmp_path / "toy_detector.onnx"
+    write_toy_detector(path)
     data = path.read_bytes()
     path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
-    with pytest.raises(ModelFileError, match=r"toy_locator\.onnx is truncated or altered"):
-        Locator.load(path, threads=1)
+    with pytest.raises(ModelFileError, match=r"toy_detector\.onnx is truncated or altered"):
+        FaceDetector.load(path, threads=1)
     checksum_path(path).unlink()
     with pytest.raises(ModelFileError, match="is missing"):
-        Locator.load(path, threads=1)
+        FaceDetector.load(path, threads=1)
 
 
 def test_another_model_is_refused(tmp_path: Path, model: Path) -> None:
     with pytest.raises(ModelFileError, match=r"toy\.onnx can't be used: its inputs are images"):
-        Locator.load(model, threads=1)
-    fixed = toy_locator_graph()
+        FaceDetector.load(model, threads=1)
+    fixed = toy_detector_graph()
     fixed.input[0].type.tensor_type.shape.dim[1].dim_value = 320
-    write_model(tmp_path / "fixed.onnx", fixed, toy_locator_metadata())
+    write_model(tmp_path / "fixed.onnx", fixed, toy_detector_metadata())
     with pytest.raises(ModelFileError, match=r"fixed\.onnx can't be used: its input image is"):
-        Locator.load(tmp_path / "fixed.onnx", threads=1)
-    write_model(tmp_path / "recognizer.onnx", toy_locator_graph(), toy_metadata())
+        FaceDetector.load(tmp_path / "fixed.onnx", threads=1)
+    write_model(tmp_path / "recognizer.onnx", toy_detector_graph(), toy_metadata())
     with pytest.raises(ModelFileError, match=r"recognizer\.onnx can't be used: its metadata"):
-        Locator.load(tmp_path / "recognizer.onnx", threads=1)
+        FaceDetector.load(tmp_path / "recognizer.onnx", threads=1)
 
 
 def test_nan_out_of_the_model_is_a_typed_error(tmp_path: Path) -> None:
-    path = tmp_path / "toy_locator.onnx"
-    write_model(path, toy_locator_graph(nan_for_white=True), toy_locator_metadata())
-    locator = Locator.load(path, threads=1)
-    assert len(locator.locate(photo((80, 48, "red")))) == 1
+    path = tmp_path / "toy_detector.onnx"
+    write_model(path, toy_detector_graph(nan_for_white=True), toy_detector_metadata())
+    detector = FaceDetector.load(path, threads=1)
+    assert len(detector.detect(photo((80, 48, "red")))) == 1
     with pytest.raises(InvalidOutput):
-        locator.locate(Image.fromarray(np.full((64, 64, 3), 255, np.uint8)))
+        detector.detect(Image.fromarray(np.full((64, 64, 3), 255, np.uint8)))

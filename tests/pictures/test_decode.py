@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageFile, PngImagePlugin
 
 from facerec.inference.cropping import FRAME_SIZE, Face, Frame, centre_frame, cut_frame
-from facerec.inference.detector import Locator
+from facerec.inference.detector import FaceDetector
 from facerec.pictures.decode import FORMATS, PictureFile
 from facerec.serving.errors import PictureError, PictureTooLarge, TooManyPixels, UnsupportedPicture
 from tests.serving.harness import ROOT, picture, saved
@@ -245,7 +245,7 @@ shares = st.floats(0, 1)
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(FORMATS), st.lists(st.tuples(shares, st.integers(0, 255)), max_size=20), shares)
 def test_mutated_files_are_decoded_or_refused(
-    finder: Locator, file_format: str, mutations: list[tuple[float, int]], end: float
+    finder: FaceDetector, file_format: str, mutations: list[tuple[float, int]], end: float
 ) -> None:
     data = bytearray(picture(size=(32, 32), file_format=file_format))
     for place, value in mutations:

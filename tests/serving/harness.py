@@ -49,10 +49,10 @@ def data_url(data: bytes) -> str:
 def photo(
     *faces: tuple[int, int, str], size: tuple[int, int] = (320, 160), scale: int = 1, colour: str = "black"
 ) -> Image.Image:
-    """A photo in which the toy locator finds `faces`: x and y, both 16 + 32 k, and a colour that the toy model knows.
+    """A photo in which the toy detector finds `faces`: x and y, both 16 + 32 k, and a colour that the toy model knows.
 
     With `scale` all of it is so many times larger, and found at the same places once it is shrunk: what marks a face is
-    a little larger than the cell of 32 pixels that the locator sees, whose edge stays sharp that way.
+    a little larger than the cell of 32 pixels that the detector sees, whose edge stays sharp that way.
     """
     image = Image.new("RGB", (size[0] * scale, size[1] * scale), colour)
     for x, y, person in faces:

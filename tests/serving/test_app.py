@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 
-from facerec.inference.detector import Locator
+from facerec.inference.detector import FaceDetector
 from facerec.inference.recognizer import Recognizer
 from facerec.serving.schemas import MAX_BATCH
 from facerec.serving.settings import Settings
@@ -145,7 +145,7 @@ def test_pictures_over_the_limits_of_the_service_are_refused(serve: Service, mod
         assert (answer.status_code, answer.json().get("code")) == expected
 
 
-def test_people_and_model_say_what_is_loaded(service: str, model: Path, finder: Locator) -> None:
+def test_people_and_model_say_what_is_loaded(service: str, model: Path, finder: FaceDetector) -> None:
     people = requests.get(f"{service}/people", timeout=9).json()["people"]
     assert [person["name"] for person in people] == list(TOY_PEOPLE)
     assert people[0].items() >= {"training_images": 20, "test_recall": 0.8}.items()
@@ -157,7 +157,7 @@ def test_people_and_model_say_what_is_loaded(service: str, model: Path, finder: 
         "sha256": checksum,
         "locator_sha256": finder.checksum,
     }
-    assert card["locator"] == {
+    assert card["detector"] == {
         "version": "0.0.0",
         "created": "2026-01-01T00:00:00Z",
         "sha256": finder.checksum,

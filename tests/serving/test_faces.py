@@ -14,7 +14,7 @@ from facerec.pictures.decode import PictureFile
 from facerec.serving.settings import Settings
 from tests.serving.conftest import Service
 from tests.serving.harness import data_url, photo, picture, saved
-from tests.toy_model import TOY_PEOPLE, toy_locator_graph, toy_locator_metadata, write_model
+from tests.toy_model import TOY_PEOPLE, toy_detector_graph, toy_detector_metadata, write_model
 
 ROSA, GUSTAV, _ = TOY_PEOPLE
 TWO = ((176, 80, "red"), (48, 80, "lime"))
@@ -93,7 +93,7 @@ def test_a_request_can_say_how_a_picture_is_framed(serve: Service, model: Path, 
             requests.post(f"{service}/predict", json={"url": data_url(data), **given}, timeout=9),
         ):
             assert len(response.json()["faces"]) == count
-            assert ("locate;dur=" in response.headers["Server-Timing"]) is (count > 0)
+            assert ("detect;dur=" in response.headers["Server-Timing"]) is (count > 0)
 
 
 def test_there_is_no_other_framing(service: str) -> None:
@@ -107,7 +107,7 @@ def test_there_is_no_other_framing(service: str) -> None:
         assert "SECRET" not in response.text
 
 
-def test_locating_is_a_stage_between_decoding_and_recognizing(service: str) -> None:
+def test_detecting_is_a_stage_between_decoding_and_recognizing(service: str) -> None:
     timing = upload(service, saved(photo(*TWO))).headers["Server-Timing"]
     assert [stage.partition(";")[0] for stage in timing.split(", ")] == ["decode", "locate", "infer"]
     assert 'stage="locate"' in requests.get(f"{service}/metrics", timeout=9).text
@@ -130,9 +130,9 @@ def test_of_a_hundred_faces_the_most_prominent_are_recognized(
     assert found[0]["box"] == [112, 112, 64, 64]  # of the four in the middle
 
 
-def test_nan_out_of_the_locator_is_a_typed_error(serve: Service, model: Path, tmp_path: Path) -> None:
-    write_model(tmp_path / "nan.onnx", toy_locator_graph(nan_for_white=True), toy_locator_metadata())
-    service = serve(Settings(model=model, locator=tmp_path / "nan.onnx", framing="auto"))
+def test_nan_out_of_the_detector_is_a_typed_error(serve: Service, model: Path, tmp_path: Path) -> None:
+    write_model(tmp_path / "nan.onnx", toy_detector_graph(nan_for_white=True), toy_detector_metadata())
+    service = serve(Settings(model=model, detector=tmp_path / "nan.onnx", framing="auto"))
     response = upload(service, picture("white"))
     assert (response.status_code, response.json()["code"]) == (500, "invalid_output")
 

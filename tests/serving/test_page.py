@@ -202,7 +202,7 @@ def test_every_face_has_its_box_with_a_name_and_is_listed(open_page: Open, model
     expect(card.get_by_role("list", name="Further faces").get_by_role("listitem")).to_have_text(
         [re.compile(rf"{STRANGER}similarity 0\.\d\d")]
     )
-    expect(card).to_contain_text(re.compile(r"answered in \d+ ms · decode \d+ ms · locate \d+ ms · infer \d+ ms"))
+    expect(card).to_contain_text(re.compile(r"answered in \d+ ms · decode \d+ ms · detect \d+ ms · infer \d+ ms"))
     image = card.get_by_role("img").bounding_box()
     assert image
     for name, left in (("Rosa Red", 144), (STRANGER, 16)):

@@ -17,12 +17,12 @@ def test_the_defaults_open_nothing() -> None:
     assert settings.threads == 1
 
 
-def test_by_default_faces_are_looked_for_by_the_shipped_locator(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_by_default_faces_are_looked_for_by_the_shipped_detector(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("FACEREC_FRAMING", "FACEREC_LOCATOR"):
         monkeypatch.delenv(name)
     settings = Settings.from_environment()
     assert (settings.framing, settings.max_faces) == ("auto", 20)
-    assert settings.locator == settings.model.with_name("face_locator.onnx")
+    assert settings.detector == settings.model.with_name("face_detector.onnx")
 
 
 def test_each_setting_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:

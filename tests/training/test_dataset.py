@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 
 from facerec.inference.cropping import Frame, centre_frame, cut_frame
-from facerec.inference.detector import Locator
+from facerec.inference.detector import FaceDetector
 from facerec.training import dataset
-from facerec.training.dataset import load_faces, load_locator
+from facerec.training.dataset import load_detector, load_faces
 from facerec.training.errors import DataError
 from tests.drawn_people import draw_people
-from tests.toy_model import toy_locator_graph, toy_locator_metadata, write_model, write_toy_locator
+from tests.toy_model import toy_detector_graph, toy_detector_metadata, write_model, write_toy_detector
 from tests.training.small_disk import no_file_larger_than
 
 
@@ -61,13 +61,13 @@ def test_decodes_once_and_again_when_a_picture_changes(tmp_path: Path, monkeypat
 
 
 @pytest.fixture
-def toy_locator(tmp_path: Path) -> Locator:
+def toy_detector(tmp_path: Path) -> FaceDetector:
     """It takes patches of magenta for faces."""
-    write_toy_locator(tmp_path / "locator.onnx")
-    return load_locator(tmp_path / "locator.onnx")
+    write_toy_detector(tmp_path / "detector.onnx")
+    return load_detector(tmp_path / "detector.onnx")
 
 
-def test_a_locator_frames_the_most_prominent_face(tmp_path: Path, toy_locator: Locator) -> None:
+def test_a_detector_frames_the_most_prominent_face(tmp_path: Path, toy_detector: FaceDetector) -> None:
     (tmp_path / "people" / "Ann").mkdir(parents=True)
     picture = Image.new("RGB", (256, 320), "grey")
     picture.paste((255, 0, 255), (160, 256, 192, 288))
@@ -76,45 +76,47 @@ def test_a_locator_frames_the_most_prominent_face(tmp_path: Path, toy_locator: L
     picture.rotate(90, expand=True).save(tmp_path / "people" / "Ann" / "turned.png", exif=exif)
     Image.new("RGB", (300, 200), "teal").save(tmp_path / "people" / "Ann" / "without.png")
 
-    faces = load_faces(tmp_path / "people", data_dir=tmp_path / "data", locator=toy_locator)
+    faces = load_faces(tmp_path / "people", data_dir=tmp_path / "data", detector=toy_detector)
     assert faces.paths == ["Ann/turned.png", "Ann/without.png"]
     assert faces.faceless == ["Ann/without.png"]
-    (face,) = toy_locator.locate(picture)
+    (face,) = toy_detector.detect(picture)
     assert np.array_equal(faces.frames[0], cut_frame(picture, face))
     assert faces.frames[0, 125, 125].tolist() == [255, 0, 255]
     assert (faces.frames[1] == Image.new("RGB", (1, 1), "teal").getpixel((0, 0))).all()
 
 
-def test_frames_of_centres_and_of_faces_are_kept_apart(tmp_path: Path, toy_locator: Locator) -> None:
+def test_frames_of_centres_and_of_faces_are_kept_apart(tmp_path: Path, toy_detector: FaceDetector) -> None:
     folder = draw_people(tmp_path / "people", [2, 2])
     picture = Image.new("RGB", (320, 256), "grey")
     picture.paste((255, 0, 255), (32, 32, 64, 64))
     picture.save(folder / "Person_00" / "0000.png")
     centres = load_faces(folder, data_dir=tmp_path / "data")
-    framed = load_faces(folder, data_dir=tmp_path / "data", locator=toy_locator)
+    framed = load_faces(folder, data_dir=tmp_path / "data", detector=toy_detector)
     assert centres.faceless == []
     assert framed.paths == centres.paths
     assert framed.fingerprint != centres.fingerprint
 
 
-def test_the_same_frames_are_the_same_data(tmp_path: Path, toy_locator: Locator) -> None:
-    """So a run goes on after its locator was measured again, which writes its file anew, or pictures were copied."""
-    folder, path = draw_people(tmp_path / "people", [2, 2]), tmp_path / "locator.onnx"
-    before = load_faces(folder, data_dir=tmp_path / "data", locator=toy_locator)
+def test_the_same_frames_are_the_same_data(tmp_path: Path, toy_detector: FaceDetector) -> None:
+    """So a run goes on after its detector was measured again, which writes its file anew, or pictures were copied."""
+    folder, path = draw_people(tmp_path / "people", [2, 2]), tmp_path / "detector.onnx"
+    before = load_faces(folder, data_dir=tmp_path / "data", detector=toy_detector)
 
-    write_model(path, toy_locator_graph(), toy_locator_metadata().model_copy(update={"figures": {"recall": 1.0}}))
+    write_model(path, toy_detector_graph(), toy_detector_metadata().model_copy(update={"figures": {"recall": 1.0}}))
     copied = Path(shutil.copytree(folder, tmp_path / "copied", copy_function=shutil.copy))
-    after = load_faces(copied, data_dir=tmp_path / "data", locator=load_locator(path))
+    after = load_faces(copied, data_dir=tmp_path / "data", detector=load_detector(path))
     assert len(list((tmp_path / "data" / "cache").glob("*.npy"))) == 2
     assert after.fingerprint == before.fingerprint
 
     Image.new("RGB", (250, 250)).save(copied / "Person_00" / "0001.jpg")
-    assert load_faces(copied, data_dir=tmp_path / "data", locator=load_locator(path)).fingerprint != before.fingerprint
+    assert (
+        load_faces(copied, data_dir=tmp_path / "data", detector=load_detector(path)).fingerprint != before.fingerprint
+    )
 
 
-def test_a_locator_that_cannot_be_used(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"missing\.onnx is missing.*--framing takes a face locator's file, or centre"):
-        load_locator(tmp_path / "missing.onnx")
+def test_a_detector_that_cannot_be_used(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"missing\.onnx is missing.*--framing takes a face detector's file, or centre"):
+        load_detector(tmp_path / "missing.onnx")
 
 
 def test_unreadable_pictures_are_named_and_skipped(tmp_path: Path) -> None:

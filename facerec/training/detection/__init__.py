@@ -1,1 +1,1 @@
-"""The face locator: learned from frames whose face stands at a known place, pasted into larger pictures."""
+"""The face detector: learned from frames whose face stands at a known place, pasted into larger pictures."""

@@ -1,4 +1,4 @@
-"""A composed scene with the answers drawn over it: what locator and recognizer make of a photo together."""
+"""A composed scene with the answers drawn over it: what detector and recognizer make of a photo together."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -7,7 +7,7 @@ from matplotlib.transforms import Affine2D
 from PIL import Image
 
 from facerec.inference.cropping import Face, cut_frame
-from facerec.inference.detector import Locator
+from facerec.inference.detector import FaceDetector
 from facerec.inference.recognizer import Recognizer
 from facerec.training.dataset import FaceImages
 from facerec.training.detection.backgrounds import Pixels, face_free
@@ -18,18 +18,18 @@ SIDE = 900
 KNOWN, STRANGERS = 5, 3
 
 
-def draw_photo(locator: Locator, recognizer: Recognizer, faces: FaceImages, roles: Roles, *, seed: int) -> Figure:
+def draw_photo(detector: FaceDetector, recognizer: Recognizer, faces: FaceImages, roles: Roles, *, seed: int) -> Figure:
     """Test images of known people among strangers, pasted into one picture, with the boxes and names that are found."""
     random = np.random.default_rng(seed)
     picture = Image.fromarray(_group(faces, roles, random))
-    located = locator.locate(picture)
+    detected = detector.detect(picture)
     figure = Figure(figsize=(9, 5.6))
     axes = figure.subplots()
     axes.imshow(picture)
     axes.set_axis_off()
-    if located:
-        recognized = recognizer.recognize(np.stack([cut_frame(picture, face) for face in located]))
-        for face, similarities in zip(located, recognized.similarities, strict=True):
+    if detected:
+        recognized = recognizer.recognize(np.stack([cut_frame(picture, face) for face in detected]))
+        for face, similarities in zip(detected, recognized.similarities, strict=True):
             known = similarities.max() >= recognizer.metadata.threshold
             colour = "lime" if known else "orange"
             name = recognizer.metadata.people[similarities.argmax()].name.replace("_", " ") if known else "not known"
@@ -42,7 +42,7 @@ def draw_photo(locator: Locator, recognizer: Recognizer, faces: FaceImages, role
                 face.x, face.y + 0.72 * face.size, f"{name}\nsimilarity {similarities.max():.2f}",
                 ha="center", va="top", fontsize=8, color="white", bbox={"fc": "black", "ec": colour, "alpha": 0.7},
             )  # fmt: skip
-    axes.set_title("A composed scene: known people's test images and strangers, located and named", fontsize=10)
+    axes.set_title("A composed scene: known people's test images and strangers, detected and named", fontsize=10)
     return figure
 
 

@@ -1,4 +1,4 @@
-"""Choose the locator's threshold on some strangers, and measure it on others and on the known people's test images."""
+"""Choose the detector's threshold on some strangers, and measure it on others and on the known people's test images."""
 
 import math
 import time
@@ -10,7 +10,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from facerec.inference.cropping import Face, cut_frame
-from facerec.inference.detector import Locator
+from facerec.inference.detector import FaceDetector
 from facerec.inference.recognizer import Recognizer
 from facerec.training.dataset import FaceImages
 from facerec.training.detection.backgrounds import face_free
@@ -37,22 +37,22 @@ the halves differ."""
 
 
 @dataclass(frozen=True)
-class LocatorFigures:
-    """What `model/face_locator.json` says under `figures`; on people and pictures that it never learned from.
+class DetectorFigures:
+    """What `model/face_detector.json` says under `figures`; on people and pictures that it never learned from.
 
     Attributes:
         recall: faces of 40 pixels and more in mosaics that were found (intersection over union 0.5 or more).
-        precision: located faces in mosaics that are faces; false ones of any size count.
-        face_free: pictures without a face in which one was located.
+        precision: detected faces in mosaics that are faces; false ones of any size count.
+        face_free: pictures without a face in which one was detected.
         centre: test images named rightly, framed by their centre.
-        auto: the same images named rightly, framed by the locator.
+        auto: the same images named rightly, framed by the detector.
         scenes: the same images in larger composed pictures named rightly.
         turned: upright faces and turned ones, alone in a picture, that were found, by degrees.
         sized: small and large faces, alone in a picture, that were found, by pixels.
-        centre_error: distance of a located face from its true centre, as a share of its size: 95th percentile.
+        centre_error: distance of a detected face from its true centre, as a share of its size: 95th percentile.
         size_error: of the size, in logarithm: 95th percentile.
         angle_error: of the angle, in degrees: 95th percentile.
-        time_ratio: time to locate at 320 x 320 pixels over that of one recognition, on one thread: median.
+        time_ratio: time to detect at 320 x 320 pixels over that of one recognition, on one thread: median.
     """
 
     recall: Share
@@ -74,30 +74,30 @@ class LocatorFigures:
         return {name: value for name, value in numbers.items() if isinstance(value, float)}
 
 
-def choose_threshold(locator: Locator, faces: FaceImages, images: Indices, *, seed: int) -> float:
+def choose_threshold(detector: FaceDetector, faces: FaceImages, images: Indices, *, seed: int) -> float:
     """The highest score that still finds most faces in mosaics of the strangers `images`.
 
     Raises:
         TrainingError: it doesn't find that many at any threshold.
     """
-    found = look_for_faces(locator, mosaics(faces, images, seed=seed))
+    found = look_for_faces(detector, mosaics(faces, images, seed=seed))
     lowest = float(np.quantile(found.hits, 1 - RECALL, method="lower"))
     threshold = math.floor(1e4 * lowest) / 1e4  # rounded up it would lose that face
     if not threshold:  # the score of a face that was not found
         raise TrainingError(
-            f"the locator finds {np.mean(found.hits > 0):.1%} of the faces in mosaics, and {RECALL:.2%} are needed: "
-            "train it for longer (--locator-steps)."
+            f"the detector finds {np.mean(found.hits > 0):.1%} of the faces in mosaics, and {RECALL:.2%} are needed: "
+            "train it for longer (--detector-steps)."
         )
     return threshold
 
 
-def evaluate_locator(
-    locator: Locator, recognizer: Recognizer, faces: FaceImages, roles: Roles, *, seed: int
-) -> LocatorFigures:
-    """Measure the locator of a model file together with the recognizer of another.
+def evaluate_detector(
+    detector: FaceDetector, recognizer: Recognizer, faces: FaceImages, roles: Roles, *, seed: int
+) -> DetectorFigures:
+    """Measure the detector of a model file together with the recognizer of another.
 
     Args:
-        locator: with the threshold that is to be exported.
+        detector: with the threshold that is to be exported.
         recognizer: trained with the same roles: its test images are the ones that it is asked to name.
         faces: the data set.
         roles: who plays which role.
@@ -107,35 +107,35 @@ def evaluate_locator(
         TrainingError: it finds no face in mosaics of strangers that did not choose its threshold.
     """
     images = roles.strangers_test
-    threshold = locator.metadata.threshold
-    found = look_for_faces(locator, mosaics(faces, images, seed=seed))
+    threshold = detector.metadata.threshold
+    found = look_for_faces(detector, mosaics(faces, images, seed=seed))
     errors = found.errors[found.errors[:, 0] >= threshold, 1:]
     if not len(errors):
-        raise TrainingError("the locator finds no face at its threshold: train it for longer (--locator-steps).")
+        raise TrainingError("the detector finds no face at its threshold: train it for longer (--detector-steps).")
     true, false = (found.hits >= threshold).sum(), (found.false >= threshold).sum()
-    free = highest_scores(locator, face_free_pictures(faces, images, seed=seed))
+    free = highest_scores(detector, face_free_pictures(faces, images, seed=seed))
     random = np.random.default_rng([seed, 2])
-    located, frames, places = [], [], []
+    detected, frames, places = [], [], []
     for image in tqdm(roles.test, desc="Test images", unit=" pictures"):
         frame = Image.fromarray(faces.frames[image])
-        located.append(_name(locator, recognizer, frame))
+        detected.append(_name(detector, recognizer, frame))
         picture, face = scene(faces, image, images, random=random)
-        places.append(_name(locator, recognizer, picture, face))
+        places.append(_name(detector, recognizer, picture, face))
         frames.append(int(recognizer.recognize(faces.frames[image][None]).similarities.argmax()))
     labels = roles.labels[roles.test]
-    return LocatorFigures(
+    return DetectorFigures(
         recall=Share.counted(found.hits >= threshold),
         precision=Share.counted(np.repeat([True, False], [true, false])),
         face_free=Share.counted(free >= threshold),
         centre=Share.counted(np.array(frames) == labels),
-        auto=Share.counted(np.array(located) == labels),
+        auto=Share.counted(np.array(detected) == labels),
         scenes=Share.counted(np.array(places) == labels),
-        turned={turn: _found_alone(locator, faces, images, size=100, degrees=turn, seed=seed) for turn in TURNS},
-        sized={size: _found_alone(locator, faces, images, size=size, degrees=0, seed=seed) for size in SIZES},
+        turned={turn: _found_alone(detector, faces, images, size=100, degrees=turn, seed=seed) for turn in TURNS},
+        sized={size: _found_alone(detector, faces, images, size=size, degrees=0, seed=seed) for size in SIZES},
         centre_error=float(np.percentile(errors[:, 0], 95)),
         size_error=float(np.percentile(errors[:, 1], 95)),
         angle_error=float(np.percentile(errors[:, 2], 95)),
-        time_ratio=_time_ratio(locator, recognizer, faces, roles),
+        time_ratio=_time_ratio(detector, recognizer, faces, roles),
     )
 
 
@@ -152,45 +152,45 @@ def face_free_pictures(faces: FaceImages, images: Indices, *, seed: int) -> Iter
         yield face_free(faces, images, side=320, random=np.random.default_rng([seed, 1, number]))
 
 
-def highest_scores(locator: Locator, pictures: Iterable[Image.Image]) -> Scores:
+def highest_scores(detector: FaceDetector, pictures: Iterable[Image.Image]) -> Scores:
     """The score of the likeliest face of each picture, 0 where there is none at all."""
-    return np.array([max((face.score for face in locator.candidates(picture)), default=0.0) for picture in pictures])
+    return np.array([max((face.score for face in detector.candidates(picture)), default=0.0) for picture in pictures])
 
 
 def _found_alone(
-    locator: Locator, faces: FaceImages, images: Indices, *, size: float, degrees: float, seed: int
+    detector: FaceDetector, faces: FaceImages, images: Indices, *, size: float, degrees: float, seed: int
 ) -> Share:
-    """How often the only face of a picture is located, at that size and so turned."""
+    """How often the only face of a picture is detected, at that size and so turned."""
     hits = []
     for number in tqdm(range(PORTRAITS), desc=f"Faces of {size} pixels at {degrees} degrees", unit=" pictures"):
         random = np.random.default_rng([seed, 3, number])
         picture, face = portrait(faces, images, size=size, degrees=degrees, random=random)
-        hits.append(any(found.overlap(face) >= MIN_OVERLAP for found in locator.locate(picture)))
+        hits.append(any(found.overlap(face) >= MIN_OVERLAP for found in detector.detect(picture)))
     return Share.counted(np.array(hits))
 
 
-def _name(locator: Locator, recognizer: Recognizer, picture: Image.Image, wanted: Face | None = None) -> int:
-    """The class of the most prominent face of `picture`, or of the one at `wanted`; -1 where it was not located."""
-    located = locator.locate(picture)
+def _name(detector: FaceDetector, recognizer: Recognizer, picture: Image.Image, wanted: Face | None = None) -> int:
+    """The class of the most prominent face of `picture`, or of the one at `wanted`; -1 where it was not detected."""
+    detected = detector.detect(picture)
     if wanted:
-        located = [face for face in located if face.overlap(wanted) >= MIN_OVERLAP]
-    if not located:
+        detected = [face for face in detected if face.overlap(wanted) >= MIN_OVERLAP]
+    if not detected:
         return -1
-    return int(recognizer.recognize(cut_frame(picture, located[0])[None]).similarities.argmax())
+    return int(recognizer.recognize(cut_frame(picture, detected[0])[None]).similarities.argmax())
 
 
 def _time_ratio(
-    locator: Locator, recognizer: Recognizer, faces: FaceImages, roles: Roles, *, rounds: int = 30
+    detector: FaceDetector, recognizer: Recognizer, faces: FaceImages, roles: Roles, *, rounds: int = 30
 ) -> float:
-    """Median time to locate over median time to recognize, measured in turns."""
+    """Median time to detect over median time to recognize, measured in turns."""
     times = []
     for image in roles.test[:rounds]:
         frame = faces.frames[image][None]
         picture = Image.fromarray(frame[0]).resize((320, 320))
         start = time.perf_counter()
-        locator.candidates(picture)
+        detector.candidates(picture)
         middle = time.perf_counter()
         recognizer.recognize(frame)
         times.append((middle - start, time.perf_counter() - middle))
-    locating, recognizing = np.median(times, axis=0)
-    return float(locating / recognizing)
+    detecting, recognizing = np.median(times, axis=0)
+    return float(detecting / recognizing)

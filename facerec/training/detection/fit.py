@@ -1,4 +1,4 @@
-"""Training of the locator: mosaics composed on the fly, an average of the weights, a checkpoint every hundred steps."""
+"""Training of the detector: mosaics composed as needed, an average of the weights, a checkpoint every hundred steps."""
 
 import copy
 import os
@@ -15,8 +15,8 @@ from tqdm import tqdm
 from facerec.training.backbone import load_backbone, normalize
 from facerec.training.checkpoint import Stateful, refuse_to_overwrite, restore, save_checkpoint
 from facerec.training.dataset import FaceImages
-from facerec.training.detection.loss import Target, locating_loss, target_of
-from facerec.training.detection.network import LocatorNetwork
+from facerec.training.detection.loss import Target, detection_loss, target_of
+from facerec.training.detection.network import DetectorNetwork
 from facerec.training.detection.synthetic_scenes import compose
 from facerec.training.distributed import world_size
 from facerec.training.errors import DataError, OptionError, TrainingError
@@ -53,8 +53,8 @@ class Mosaics(Dataset[tuple[Tensor, Target]]):
         return torch.from_numpy(mosaic.picture.copy()), target_of(mosaic)
 
 
-def fit_locator(faces: FaceImages, images: Indices, options: Options, *, device: torch.device) -> LocatorNetwork:
-    """Train a locator on mosaics of `images`; the run's state goes to `options.checkpoints`/locator.
+def fit_detector(faces: FaceImages, images: Indices, options: Options, *, device: torch.device) -> DetectorNetwork:
+    """Train a detector on mosaics of `images`; the run's state goes to `options.checkpoints`/detector.
 
     Raises:
         CheckpointError: an unfinished run is in the way, or there is none to resume.
@@ -63,38 +63,38 @@ def fit_locator(faces: FaceImages, images: Indices, options: Options, *, device:
         OptionError: started by `torchrun`.
     """
     if world_size() > 1:
-        raise OptionError("--locator trains in one process: start it without torchrun.")
+        raise OptionError("--detector trains in one process: start it without torchrun.")
     if not faces.is_lfw() and options.framing != "centre":
         raise DataError(
-            "--locator learns from frames that have the face in their middle, upright and about 45 % of their side, as "
-            "LFW's have: if your pictures are such, say so with --framing centre."
+            "the detector learns from frames that have the face in their middle, upright and about 45 % of their "
+            "side, as LFW's have: if your pictures are such, say so with --framing centre."
         )
     if not len(images):
         raise DataError(
-            "the locator learns from people who are neither known nor strangers, here none: raise --min-images."
+            "the detector learns from people who are neither known nor strangers, here none: raise --min-images."
         )
     torch.manual_seed(options.seed)
-    network = LocatorNetwork()
+    network = DetectorNetwork()
     load_backbone(network, options.weights)
     network.features[:FROZEN_BLOCKS].requires_grad_(False)
     network.to(device).to(memory_format=torch.channels_last)
     average = copy.deepcopy(network)
     optimizer = adamw(network, options, backbone_rate=1)
-    schedule = LambdaLR(optimizer, warmup_and_cosine(options.locator_steps))
+    schedule = LambdaLR(optimizer, warmup_and_cosine(options.detector_steps))
     parts: dict[str, Stateful] = {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule}
 
-    last = options.checkpoints / "locator" / "last.pt"
-    recipe = options.locator_recipe() | {"data": faces.fingerprint}
+    last = options.checkpoints / "detector" / "last.pt"
+    recipe = options.detector_recipe() | {"data": faces.fingerprint}
     if options.resume:
         restore(parts, last, recipe=recipe)
     else:
         refuse_to_overwrite(
-            last, finished=lambda state: state["schedule"]["last_epoch"] == state["recipe"]["locator_steps"]
+            last, finished=lambda state: state["schedule"]["last_epoch"] == state["recipe"]["detector_steps"]
         )
         last.unlink(missing_ok=True)
 
     start = schedule.last_epoch
-    mosaics = Mosaics(faces, images, options.seed, options.locator_steps * BATCH_SIZE)
+    mosaics = Mosaics(faces, images, options.seed, options.detector_steps * BATCH_SIZE)
     batches = DataLoader(
         Subset(mosaics, range(start * BATCH_SIZE, len(mosaics))),
         batch_size=BATCH_SIZE,
@@ -102,7 +102,7 @@ def fit_locator(faces: FaceImages, images: Indices, options: Options, *, device:
         multiprocessing_context="fork" if FORKS else None,
     )
     network.train()
-    with tqdm(batches, desc="Locator", initial=start, total=options.locator_steps, unit=" steps") as bar:
+    with tqdm(batches, desc="FaceDetector", initial=start, total=options.detector_steps, unit=" steps") as bar:
         for pictures, target in bar:
             loss = _step(network, pictures.to(device), Target(*(part.to(device) for part in target)))
             if not np.isfinite(loss.item()):
@@ -114,15 +114,15 @@ def fit_locator(faces: FaceImages, images: Indices, options: Options, *, device:
             schedule.step()
             update_average(average, network, steps=schedule.last_epoch)
             bar.set_postfix(loss=f"{loss.item():.3f}")
-            if schedule.last_epoch % STEPS_BETWEEN_CHECKPOINTS == 0 or schedule.last_epoch == options.locator_steps:
+            if schedule.last_epoch % STEPS_BETWEEN_CHECKPOINTS == 0 or schedule.last_epoch == options.detector_steps:
                 save_checkpoint({"recipe": recipe, **{name: part.state_dict() for name, part in parts.items()}}, last)
     return average.eval()
 
 
-def _step(network: LocatorNetwork, pictures: Tensor, target: Target) -> Tensor:
+def _step(network: DetectorNetwork, pictures: Tensor, target: Target) -> Tensor:
     """The loss of one batch, its gradients left in the network."""
     network.zero_grad()
     images = normalize(pictures.permute(0, 3, 1, 2).float()).contiguous(memory_format=torch.channels_last)
-    loss = locating_loss(network(images), target)
+    loss = detection_loss(network(images), target)
     loss.backward()
     return loss.detach()

@@ -1,4 +1,4 @@
-"""How far the locator's outputs are from what is known of a mosaic."""
+"""How far the detector's outputs are from what is known of a mosaic."""
 
 import math
 from typing import NamedTuple
@@ -55,7 +55,7 @@ def _cells(pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(pixels.reshape(cells, STRIDE, cells, STRIDE).any(axis=(1, 3)))
 
 
-def locating_loss(outputs: Outputs, target: Target) -> Tensor:
+def detection_loss(outputs: Outputs, target: Target) -> Tensor:
     """Focal loss on the heat map (CornerNet, arXiv:1808.01244) and distances of offset, size and angle near its peaks.
 
     In unsure cells, a score from `FOUND` on is not punished: there may be a face (compare "hard bootstrapping",

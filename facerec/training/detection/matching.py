@@ -1,4 +1,4 @@
-"""What a locator finds in mosaics, compared with the faces that are there."""
+"""What a detector finds in mosaics, compared with the faces that are there."""
 
 import math
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facerec.inference.cropping import Face
-from facerec.inference.detector import Locator
+from facerec.inference.detector import FaceDetector
 from facerec.training.detection.compositing import Mosaic
 
 MIN_OVERLAP = 0.5
@@ -20,7 +20,7 @@ Scores = NDArray[np.float64]
 
 
 class Found(NamedTuple):
-    """What was located in some mosaics."""
+    """What was detected in some mosaics."""
 
     hits: Scores
     """The score of each true face of 40 pixels and more, 0 where it was not found."""
@@ -30,15 +30,15 @@ class Found(NamedTuple):
     """`[H, 4]` of the faces found: score, distance in sizes, logarithm of the sizes' ratio, degrees between."""
 
 
-def look_for_faces(locator: Locator, pictures: Iterable[Mosaic]) -> Found:
-    """Locate faces in mosaics and compare them with the true ones."""
+def look_for_faces(detector: FaceDetector, pictures: Iterable[Mosaic]) -> Found:
+    """Detect faces in mosaics and compare them with the true ones."""
     hits: list[float] = []
     false: list[float] = []
     errors: list[tuple[float, float, float, float]] = []
     for mosaic in pictures:
         unmatched = list(range(len(mosaic.faces)))
         scores = np.zeros(len(mosaic.faces))
-        for face in locator.candidates(Image.fromarray(mosaic.picture)):
+        for face in detector.candidates(Image.fromarray(mosaic.picture)):
             overlaps = [face.overlap(mosaic.faces[k]) for k in unmatched]
             if overlaps and max(overlaps) >= MIN_OVERLAP:
                 k = unmatched.pop(int(np.argmax(overlaps)))

@@ -42,7 +42,7 @@ class Outputs(NamedTuple):
     """`[N, H/8, W/8]`: radians."""
 
 
-class LocatorNetwork(nn.Module):
+class DetectorNetwork(nn.Module):
     """Normalized pictures to `Outputs`."""
 
     def __init__(self) -> None:
@@ -79,10 +79,10 @@ def _block(inputs: int, outputs: int, kernel: int, *, groups: int = 1) -> nn.Seq
     )
 
 
-class LocatorGraph(nn.Module):
+class DetectorGraph(nn.Module):
     """The graph of the ONNX file: one picture in, its faces out."""
 
-    def __init__(self, network: LocatorNetwork) -> None:
+    def __init__(self, network: DetectorNetwork) -> None:
         super().__init__()
         self.network = network
 

@@ -1,4 +1,4 @@
-"""The trained locator as an ONNX file with its checksum, report, card and figure."""
+"""The trained detector as an ONNX file with its checksum, report, card and figure."""
 
 import json
 import tempfile
@@ -13,11 +13,11 @@ import torch
 from PIL import Image
 
 from facerec import __version__
-from facerec.inference.detector import Locator
+from facerec.inference.detector import FaceDetector
 from facerec.inference.model_file import (
-    LOCATOR_INPUT,
-    LOCATOR_OUTPUTS,
-    LocatorMetadata,
+    DETECTOR_INPUT,
+    DETECTOR_OUTPUTS,
+    DetectorMetadata,
     ModelFileError,
     checksum_path,
     write_checksum,
@@ -26,8 +26,8 @@ from facerec.inference.recognizer import Recognizer
 from facerec.training.atomic_write import replacing
 from facerec.training.dataset import FaceImages
 from facerec.training.detection.demo_plot import draw_photo
-from facerec.training.detection.evaluate import choose_threshold, evaluate_locator
-from facerec.training.detection.network import LOWEST_SCORE, LocatorGraph, LocatorNetwork
+from facerec.training.detection.evaluate import choose_threshold, evaluate_detector
+from facerec.training.detection.network import LOWEST_SCORE, DetectorGraph, DetectorNetwork
 from facerec.training.detection.report import card, in_words
 from facerec.training.detection.synthetic_scenes import scene
 from facerec.training.errors import DataError, ExportError
@@ -38,9 +38,9 @@ from facerec.training.plots import save_figures
 from facerec.training.recognition.export import FILE_NAME as RECOGNIZER
 from facerec.training.split import Roles
 
-FILE_NAME = "face_locator.onnx"
+FILE_NAME = "face_detector.onnx"
 LONG_SIDE = 512
-"""Pixels of the long side that a photo is shrunk to before its faces are located."""
+"""Pixels of the long side that a photo is shrunk to before its faces are detected."""
 LARGEST_DIFFERENCE = 0.05
 """Of a coordinate in pixels between ONNX Runtime and PyTorch, for two faces to be the same."""
 LARGEST_SHARE = 0.01
@@ -64,8 +64,8 @@ class Parity:
     largest_difference: float
 
 
-def publish_locator(
-    network: LocatorNetwork,
+def publish_detector(
+    network: DetectorNetwork,
     recognizer: Recognizer,
     faces: FaceImages,
     roles: Roles,
@@ -74,43 +74,43 @@ def publish_locator(
     command: str,
     machine: str,
 ) -> dict[str, str]:
-    """Choose the threshold, measure, and write the locator's files to `options.output`; returns the figures in words.
+    """Choose the threshold, measure, and write the detector's files to `options.output`; returns the figures in words.
 
     Raises:
-        TrainingError: the locator finds no face at all.
+        TrainingError: the detector finds no face at all.
         ExportError: ONNX Runtime doesn't answer like PyTorch.
             Whichever is raised, files that were in place before are left as they are.
     """
     with tempfile.TemporaryDirectory(prefix=".exporting-", dir=options.output) as folder:
         path = Path(folder) / FILE_NAME
-        metadata = LocatorMetadata(
+        metadata = DetectorMetadata(
             version=__version__,
             created=datetime.now(UTC).replace(microsecond=0),
             threshold=LOWEST_SCORE,
             long_side=LONG_SIDE,
             figures={},
-            configuration=options.locator_recipe(),
+            configuration=options.detector_recipe(),
             licence=describe_start(options.weights, licence=options.weights_licence),
         )
         write_onnx(
-            LocatorGraph(network.cpu()).eval(),
+            DetectorGraph(network.cpu()).eval(),
             torch.zeros(256, 320, 3, dtype=torch.uint8),
             path,
-            names=(LOCATOR_INPUT.name, [output.name for output in LOCATOR_OUTPUTS]),
+            names=(DETECTOR_INPUT.name, [output.name for output in DETECTOR_OUTPUTS]),
             dynamic={axis: 32 * torch.export.Dim(name, max=64) for axis, name in enumerate(("rows", "columns"))},
             properties=metadata.to_properties(),
         )
-        locator = Locator.load(path, threads=1)
-        parity = compare(locator, network, _pictures(faces, roles))
+        detector = FaceDetector.load(path, threads=1)
+        parity = compare(detector, network, _pictures(faces, roles))
         if parity.faces - parity.paired > LARGEST_SHARE * parity.faces:
             raise ExportError(
-                f"the exported locator doesn't find what the network finds: {parity}. Nothing is changed."
+                f"the exported detector doesn't find what the network finds: {parity}. Nothing is changed."
             )
-        threshold = choose_threshold(locator, faces, roles.strangers_chosen, seed=options.seed)
+        threshold = choose_threshold(detector, faces, roles.strangers_chosen, seed=options.seed)
         metadata = metadata.model_copy(update={"threshold": threshold})
         _describe(path, metadata)
-        locator = Locator.load(path, threads=1)
-        figures = evaluate_locator(locator, recognizer, faces, roles, seed=options.seed)
+        detector = FaceDetector.load(path, threads=1)
+        figures = evaluate_detector(detector, recognizer, faces, roles, seed=options.seed)
         metadata = metadata.model_copy(update={"figures": figures.values()})
         _describe(path, metadata)
         words = in_words(figures) | {
@@ -130,16 +130,16 @@ def publish_locator(
         }
         for part in (path, checksum_path(path)):
             part.replace(options.output / part.name)
-    with replacing(options.output / "face_locator.json") as file:
+    with replacing(options.output / "face_detector.json") as file:
         file.write_text(json.dumps(report, indent=1) + "\n")
-    with replacing(options.output / "face_locator.md") as file:
+    with replacing(options.output / "face_detector.md") as file:
         file.write_text(card(metadata, words, command=command, machine=machine), encoding="utf-8")
-    save_figures({"photo": draw_photo(locator, recognizer, faces, roles, seed=options.seed)}, options.images)
+    save_figures({"photo": draw_photo(detector, recognizer, faces, roles, seed=options.seed)}, options.images)
     return words
 
 
 def load_recognizer(options: Options, roles: Roles) -> Recognizer:
-    """The recognizer in `options.output` that the locator is measured with.
+    """The recognizer in `options.output` that the detector is measured with.
 
     Raises:
         DataError: there is none, or its test images are not those of `roles`.
@@ -148,7 +148,7 @@ def load_recognizer(options: Options, roles: Roles) -> Recognizer:
     try:
         recognizer = Recognizer.load(path, threads=1)
     except ModelFileError as error:
-        raise DataError(f"the locator is measured with the recognizer: train that first. ({error})") from error
+        raise DataError(f"the detector is measured with the recognizer: train that first. ({error})") from error
     theirs = [(person.name, person.training_images, person.test_images) for person in recognizer.metadata.people]
     train, test = (roles.counts(images).tolist() for images in (roles.train, roles.test))
     same_people = theirs == list(zip(roles.people, train, test, strict=False))
@@ -164,13 +164,13 @@ def _pictures(faces: FaceImages, roles: Roles) -> Iterator[Image.Image]:
         yield picture.resize((320, 320), Image.Resampling.BILINEAR)
 
 
-def compare(locator: Locator, network: LocatorNetwork, pictures: Iterable[Image.Image]) -> Parity:
+def compare(detector: FaceDetector, network: DetectorNetwork, pictures: Iterable[Image.Image]) -> Parity:
     """Run file and network on the same pictures, and pair each face of either with the nearest of the other."""
-    graph = LocatorGraph(network).eval()
+    graph = DetectorGraph(network).eval()
     faces, paired, largest = 0, 0, 0.0
     for picture in pictures:
         image = np.asarray(picture.convert("RGB"))
-        theirs = locator.run(image)
+        theirs = detector.run(image)
         with torch.inference_mode():
             ours = graph(torch.from_numpy(image.copy())).numpy()
         for some, others in ((ours, theirs), (theirs, ours)):
@@ -184,7 +184,7 @@ def compare(locator: Locator, network: LocatorNetwork, pictures: Iterable[Image.
     return Parity(faces, paired, largest)
 
 
-def _describe(path: Path, metadata: LocatorMetadata) -> None:
+def _describe(path: Path, metadata: DetectorMetadata) -> None:
     """Give the file at `path` other metadata."""
     proto = onnx.load(path)
     onnx.helper.set_model_props(proto, metadata.to_properties())

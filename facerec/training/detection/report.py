@@ -1,22 +1,22 @@
-"""The locator's figures in words, and its model card."""
+"""The detector's figures in words, and its model card."""
 
 import numpy as np
 
 from facerec.inference.detector import LOW, SURE
-from facerec.inference.model_file import LocatorMetadata
-from facerec.training.detection.evaluate import PICTURES, PORTRAITS, LocatorFigures
+from facerec.inference.model_file import DetectorMetadata
+from facerec.training.detection.evaluate import PICTURES, PORTRAITS, DetectorFigures
 from facerec.training.detection.matching import SMALLEST
 from facerec.training.metrics import Share
 
 
-def in_words(figures: LocatorFigures) -> dict[str, str]:
+def in_words(figures: DetectorFigures) -> dict[str, str]:
     """The figures in words, each with its value, count and interval."""
     return {
         f"faces of {SMALLEST} pixels and more found in mosaics": str(figures.recall),
-        "located faces there that are faces; false ones of any size count": str(figures.precision),
-        "composed pictures without a face in which one was located": str(figures.face_free),
+        "detected faces there that are faces; false ones of any size count": str(figures.precision),
+        "composed pictures without a face in which one was detected": str(figures.face_free),
         "test images named rightly, framed by their centre": str(figures.centre),
-        "test images named rightly, framed by the locator": str(figures.auto),
+        "test images named rightly, framed by the detector": str(figures.auto),
         "test images in larger composed pictures named rightly": str(figures.scenes),
         f"the only face of a picture found, {PORTRAITS} of each: turned by": _listed(figures.turned, "degrees"),
         f"the only face of a picture found, {PORTRAITS} of each: of": _listed(figures.sized, "pixels"),
@@ -31,11 +31,11 @@ def _listed(shares: dict[int, Share], unit: str) -> str:
     return ", ".join(f"{number} {unit} {share.value:.0%}" for number, share in shares.items())
 
 
-def card(metadata: LocatorMetadata, words: dict[str, str], *, command: str, machine: str) -> str:
-    """The locator's card in Markdown."""
+def card(metadata: DetectorMetadata, words: dict[str, str], *, command: str, machine: str) -> str:
+    """The detector's card in Markdown."""
     figures = "\n".join(f"| {name} | {value} |" for name, value in words.items())
     return f"""\
-# Model card: `face_locator.onnx`
+# Model card: `face_detector.onnx`
 
 Finds the faces in a photo, so that `face_recognition.onnx` can name them. The first 14 blocks of MobileNetV3-Large, a
 feature pyramid and a heat map of face centres (CenterNet, arXiv:1904.07850), with non-maximum suppression in the graph.
@@ -43,7 +43,7 @@ Made on {metadata.created:%Y-%m-%d} by version {metadata.version} of this projec
 
     {command}
 
-on {machine}. This page and `face_locator.json`, which holds the same figures for programs, are written by that command.
+on {machine}. This page and `face_detector.json`, which holds the same figures for programs, come from it.
 
 ## Input and output
 
@@ -60,7 +60,7 @@ middle of its frames: eyebrows to chin, cheek to cheek.
 
 On strangers' frames and known people's test images that it never learned from. Mosaics are composed of frames at
 random place, size and angle, {PICTURES} of them, over backgrounds like those of training but for the pieces of faces;
-proportions have their counts and Wilson's 95 % interval. What is located in the surroundings of a pasted face, from
+proportions have their counts and Wilson's 95 % interval. What is detected in the surroundings of a pasted face, from
 three quarters of its size on, is neither right nor wrong, as a stranger in the background may be there whom nobody
 labelled: false finds on hair, hands and clothes are therefore missing from these figures.
 

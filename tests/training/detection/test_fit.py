@@ -7,7 +7,7 @@ import torch
 
 from facerec.training.dataset import FaceImages
 from facerec.training.detection import fit
-from facerec.training.detection.network import LocatorNetwork
+from facerec.training.detection.network import DetectorNetwork
 from facerec.training.errors import CheckpointError, DataError
 from facerec.training.options import Options
 from facerec.training.split import Roles
@@ -17,7 +17,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def options(small_options: Options, tmp_path: Path) -> Options:
-    return dataclasses.replace(small_options, checkpoints=tmp_path, locator_steps=4)
+    return dataclasses.replace(small_options, checkpoints=tmp_path, detector_steps=4)
 
 
 @pytest.fixture(autouse=True)
@@ -30,18 +30,18 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_resumed_run_gives_what_an_uninterrupted_one_does(
     faces: FaceImages, roles: Roles, options: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    straight = fit.fit_locator(faces, roles.others, options, device=CPU)
+    straight = fit.fit_detector(faces, roles.others, options, device=CPU)
 
     again = dataclasses.replace(options, checkpoints=options.checkpoints / "again")
     step = fit._step
     monkeypatch.setattr(fit, "_step", interrupted := _stopping_at(3, step))
     with pytest.raises(KeyboardInterrupt):
-        fit.fit_locator(faces, roles.others, again, device=CPU)
+        fit.fit_detector(faces, roles.others, again, device=CPU)
     assert interrupted.calls == 3
     monkeypatch.setattr(fit, "_step", step)
     with pytest.raises(CheckpointError, match="unfinished run"):
-        fit.fit_locator(faces, roles.others, again, device=CPU)
-    resumed = fit.fit_locator(faces, roles.others, dataclasses.replace(again, resume=True), device=CPU)
+        fit.fit_detector(faces, roles.others, again, device=CPU)
+    resumed = fit.fit_detector(faces, roles.others, dataclasses.replace(again, resume=True), device=CPU)
     for one, other in zip(straight.state_dict().values(), resumed.state_dict().values(), strict=True):
         torch.testing.assert_close(one, other)
 
@@ -50,7 +50,7 @@ def test_frames_that_may_have_no_face_in_their_middle_are_refused(
     faces: FaceImages, roles: Roles, options: Options
 ) -> None:
     with pytest.raises(DataError, match="say so with --framing centre"):
-        fit.fit_locator(faces, roles.others, dataclasses.replace(options, framing=Path("any.onnx")), device=CPU)
+        fit.fit_detector(faces, roles.others, dataclasses.replace(options, framing=Path("any.onnx")), device=CPU)
 
 
 class _stopping_at:  # noqa: N801 - used like a function
@@ -67,8 +67,8 @@ class _stopping_at:  # noqa: N801 - used like a function
 
 def test_the_weights_of_frozen_blocks_stay_as_they_were(faces: FaceImages, roles: Roles, options: Options) -> None:
     torch.manual_seed(options.seed)
-    start = LocatorNetwork()
-    network = fit.fit_locator(faces, roles.others, options, device=CPU)
+    start = DetectorNetwork()
+    network = fit.fit_detector(faces, roles.others, options, device=CPU)
     for name, weight in network.named_parameters():
         frozen = name.startswith(tuple(f"features.{block}." for block in range(fit.FROZEN_BLOCKS)))
         assert torch.equal(weight, start.get_parameter(name)) == frozen, name
@@ -76,21 +76,21 @@ def test_the_weights_of_frozen_blocks_stay_as_they_were(faces: FaceImages, roles
 
 def test_without_other_people_there_is_nothing_to_learn_from(faces: FaceImages, options: Options) -> None:
     with pytest.raises(DataError, match="--min-images"):
-        fit.fit_locator(faces, np.array([], np.int64), options, device=CPU)
+        fit.fit_detector(faces, np.array([], np.int64), options, device=CPU)
 
 
 def test_other_options_are_refused(faces: FaceImages, roles: Roles, options: Options) -> None:
-    fit.fit_locator(faces, roles.others, options, device=CPU)
+    fit.fit_detector(faces, roles.others, options, device=CPU)
     with pytest.raises(CheckpointError, match="--seed 0"):
-        fit.fit_locator(faces, roles.others, dataclasses.replace(options, seed=1, resume=True), device=CPU)
+        fit.fit_detector(faces, roles.others, dataclasses.replace(options, seed=1, resume=True), device=CPU)
 
 
 def test_a_finished_run_is_not_taken_for_the_one_that_followed_it(
     faces: FaceImages, roles: Roles, options: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fit.fit_locator(faces, roles.others, options, device=CPU)
+    fit.fit_detector(faces, roles.others, options, device=CPU)
     monkeypatch.setattr(fit, "_step", _stopping_at(1, fit._step))
     with pytest.raises(KeyboardInterrupt):
-        fit.fit_locator(faces, roles.others, options, device=CPU)
+        fit.fit_detector(faces, roles.others, options, device=CPU)
     with pytest.raises(CheckpointError, match="there is no run to go on with"):
-        fit.fit_locator(faces, roles.others, dataclasses.replace(options, resume=True), device=CPU)
+        fit.fit_detector(faces, roles.others, dataclasses.replace(options, resume=True), device=CPU)

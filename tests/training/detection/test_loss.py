@@ -6,7 +6,7 @@ import torch
 
 from facerec.inference.cropping import Face
 from facerec.training.detection.compositing import Mosaic
-from facerec.training.detection.loss import Target, locating_loss, target_of
+from facerec.training.detection.loss import Target, detection_loss, target_of
 from facerec.training.detection.network import Outputs
 
 FACES = [Face(36, 44, 40, 0.3, 1), Face(100, 90, 24, -0.2, 1)]
@@ -40,12 +40,12 @@ def test_the_target_names_each_face_at_its_cell() -> None:
 
 def test_the_right_answer_costs_nothing_and_every_wrong_one_something() -> None:
     wanted = target()
-    least = locating_loss(perfect(wanted), wanted).item()
+    least = detection_loss(perfect(wanted), wanted).item()
     assert least < 1e-3
     for name in Outputs._fields:
         outputs = perfect(wanted)
         getattr(outputs, name).add_(0.5 if name != "logits" else 14)
-        assert locating_loss(outputs, wanted).item() > least + 0.05
+        assert detection_loss(outputs, wanted).item() > least + 0.05
 
 
 @pytest.mark.parametrize(
@@ -54,12 +54,12 @@ def test_the_right_answer_costs_nothing_and_every_wrong_one_something() -> None:
 def test_a_sure_find_where_nobody_labelled_is_not_punished(unsure: bool, score: float, costs: bool) -> None:
     wanted = target(unsure)
     outputs = perfect(wanted)
-    least = locating_loss(outputs, wanted).item()
+    least = detection_loss(outputs, wanted).item()
     outputs.logits[0, 2, 12] = math.log(score / (1 - score))
-    assert (locating_loss(outputs, wanted).item() > least + 0.02) == costs
+    assert (detection_loss(outputs, wanted).item() > least + 0.02) == costs
 
 
 def test_a_mosaic_without_faces_has_a_loss() -> None:
     empty = target_of(Mosaic(np.zeros((64, 64, 3), np.uint8), [], np.zeros((64, 64), bool)))
     wanted = Target(*(part[None] for part in empty))
-    assert 0 <= locating_loss(perfect(wanted), wanted).item() < 1e-3
+    assert 0 <= detection_loss(perfect(wanted), wanted).item() < 1e-3

@@ -3,13 +3,13 @@ import pytest
 from PIL import Image
 
 from facerec.inference.cropping import Face
-from facerec.inference.detector import Locator
+from facerec.inference.detector import FaceDetector
 from facerec.training.detection.compositing import Mosaic
 from facerec.training.detection.matching import look_for_faces
 
 
-class Finding(Locator):
-    """A locator that finds the same in every picture."""
+class Finding(FaceDetector):
+    """A detector that finds the same in every picture."""
 
     def __init__(self, *faces: Face) -> None:
         self.faces = list(faces)

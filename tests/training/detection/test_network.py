@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from facerec.inference.cropping import Face
-from facerec.training.detection.network import MOST_FACES, STRIDE, LocatorGraph, LocatorNetwork, Outputs
+from facerec.training.detection.network import MOST_FACES, STRIDE, DetectorGraph, DetectorNetwork, Outputs
 
 
 class Saying(nn.Module):
@@ -28,34 +28,34 @@ class Saying(nn.Module):
         return Outputs(logits, offsets, sizes, angles)
 
 
-def located(*faces: Face, side: int = 256) -> list[Face]:
-    graph = LocatorGraph(cast(LocatorNetwork, Saying(*faces)))
+def detected(*faces: Face, side: int = 256) -> list[Face]:
+    graph = DetectorGraph(cast(DetectorNetwork, Saying(*faces)))
     return [Face(*row) for row in graph(torch.zeros(side, side, 3, dtype=torch.uint8)).tolist()]
 
 
 def test_faces_come_in_pixels_and_by_falling_score() -> None:
     two = (Face(40.5, 61.25, 30, 0.2, 0.6), Face(180, 200, 55, -0.3, 0.9))
-    assert located(*two) == [pytest.approx(face, abs=1e-3) for face in reversed(two)]
+    assert detected(*two) == [pytest.approx(face, abs=1e-3) for face in reversed(two)]
 
 
 def test_one_face_is_not_found_twice() -> None:
     sure, unsure, other = Face(100, 100, 80, 0, 0.9), Face(118, 100, 80, 0, 0.7), Face(200, 100, 80, 0, 0.6)
-    assert [face.x for face in located(sure, unsure, other)] == pytest.approx([100, 200])
+    assert [face.x for face in detected(sure, unsure, other)] == pytest.approx([100, 200])
 
 
 def test_small_faces_are_less_sure() -> None:
-    (face,) = located(Face(100, 100, 14, 0, 0.8))
+    (face,) = detected(Face(100, 100, 14, 0, 0.8))
     assert face.score == pytest.approx(0.4, abs=1e-3)
 
 
 def test_unlikely_faces_and_more_than_a_hundred_are_left_out() -> None:
-    assert located(Face(100, 100, 80, 0, 0.04)) == []
+    assert detected(Face(100, 100, 80, 0, 0.04)) == []
     many = [Face(16 + 32 * x, 16 + 32 * y, 20, 0, 0.5 + 0.001 * x + 0.01 * y) for x in range(16) for y in range(16)]
-    assert len(located(*many, side=512)) == MOST_FACES
+    assert len(detected(*many, side=512)) == MOST_FACES
 
 
 def test_outputs_have_a_cell_for_every_eight_pixels() -> None:
-    outputs = LocatorNetwork().eval()(torch.zeros(2, 3, 64, 96))
+    outputs = DetectorNetwork().eval()(torch.zeros(2, 3, 64, 96))
     assert outputs.logits.shape == outputs.sizes.shape == outputs.angles.shape == (2, 8, 12)
     assert outputs.offsets.shape == (2, 2, 8, 12)
     assert outputs.logits.sigmoid().max() < 0.05  # nearly nothing is a face at the start

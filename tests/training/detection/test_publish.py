@@ -9,12 +9,12 @@ from PIL import Image
 
 import train
 from facerec.inference import detector as detector_module
-from facerec.inference.detector import Locator
+from facerec.inference.detector import FaceDetector
 from facerec.inference.model_file import verify_checksum
 from facerec.inference.recognizer import Recognizer
 from facerec.training.dataset import FaceImages
 from facerec.training.detection import evaluate, fit, matching, network, publish
-from facerec.training.detection.network import LocatorNetwork
+from facerec.training.detection.network import DetectorNetwork
 from facerec.training.errors import DataError, ExportError, TrainingError
 from facerec.training.options import Options
 from facerec.training.split import Roles
@@ -35,12 +35,12 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def options(small_options: Options, tmp_path_factory: pytest.TempPathFactory) -> Options:
-    """Of a recognizer that was trained, and of a locator that is to be."""
+    """Of a recognizer that was trained, and of a detector that is to be."""
     folder = tmp_path_factory.mktemp("run")
     options = dataclasses.replace(
         small_options,
         epochs=1,
-        locator_steps=2,
+        detector_steps=2,
         output=folder / "model",
         images=folder / "images",
         checkpoints=folder / "checkpoints",
@@ -50,43 +50,43 @@ def options(small_options: Options, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def test_networks_with_other_weights_do_not_find_the_same(options: Options, tmp_path: Path) -> None:
-    train.main(dataclasses.replace(options, locator=True))
-    locator = Locator.load(options.output / "face_locator.onnx", threads=1)
-    last = torch.load(options.checkpoints / "locator" / "last.pt", weights_only=True)
-    same, other = LocatorNetwork(), LocatorNetwork()
+    train.main(dataclasses.replace(options, detector=True))
+    detector = FaceDetector.load(options.output / "face_detector.onnx", threads=1)
+    last = torch.load(options.checkpoints / "detector" / "last.pt", weights_only=True)
+    same, other = DetectorNetwork(), DetectorNetwork()
     same.load_state_dict(last["average"])
     other.load_state_dict(last["network"])
     generator = np.random.default_rng(0)
     pictures = [Image.fromarray(generator.integers(0, 255, (64, 96, 3), np.uint8)) for _ in range(3)]
-    agreed, differed = (publish.compare(locator, network, pictures) for network in (same, other))
+    agreed, differed = (publish.compare(detector, network, pictures) for network in (same, other))
     assert agreed.faces == agreed.paired > 0
     assert agreed.largest_difference < publish.LARGEST_DIFFERENCE
     assert differed.paired < differed.faces
 
 
-def test_train_py_leaves_a_locator_with_report_card_and_figure(options: Options) -> None:
-    train.main(dataclasses.replace(options, locator=True))
-    file = options.output / "face_locator.onnx"
-    locator = Locator.load(file, threads=1)
+def test_train_py_leaves_a_detector_with_report_card_and_figure(options: Options) -> None:
+    train.main(dataclasses.replace(options, detector=True))
+    file = options.output / "face_detector.onnx"
+    detector = FaceDetector.load(file, threads=1)
     report = json.loads(file.with_suffix(".json").read_text())
     assert report["recognizer"] == Recognizer.load(options.output / "face_recognition.onnx", threads=1).checksum
-    assert report["metadata"] == locator.metadata.model_dump(mode="json")
+    assert report["metadata"] == detector.metadata.model_dump(mode="json")
     assert report["figures"]["auto"]["of"] == report["figures"]["centre"]["of"] == 5
-    assert f"**{locator.metadata.threshold:.3f}**" in file.with_suffix(".md").read_text()
+    assert f"**{detector.metadata.threshold:.3f}**" in file.with_suffix(".md").read_text()
     with Image.open(options.images / "photo.png") as figure:
         assert min(figure.size) > 300
 
     size = file.stat().st_size
-    train.main(dataclasses.replace(options, locator=True, resume=True))  # a finished run is measured anew
-    assert Locator.load(file, threads=1).metadata.figures.keys() == report["metadata"]["figures"].keys()
+    train.main(dataclasses.replace(options, detector=True, resume=True))  # a finished run is measured anew
+    assert FaceDetector.load(file, threads=1).metadata.figures.keys() == report["metadata"]["figures"].keys()
     assert verify_checksum(file)
     assert file.stat().st_size == pytest.approx(size, abs=200)
 
 
-def test_a_locator_that_finds_nothing_is_not_exported(options: Options, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_detector_that_finds_nothing_is_not_exported(options: Options, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "PRIOR", -20.0)
-    blind = dataclasses.replace(options, locator=True, checkpoints=options.checkpoints / "blind")
-    with pytest.raises(TrainingError, match="--locator-steps"):
+    blind = dataclasses.replace(options, detector=True, checkpoints=options.checkpoints / "blind")
+    with pytest.raises(TrainingError, match="--detector-steps"):
         train.main(blind)
 
 
@@ -95,11 +95,11 @@ def test_it_is_not_put_in_place_unless_it_finds_what_the_network_finds(
 ) -> None:
     recognizer = publish.load_recognizer(options, roles)
     monkeypatch.setattr(publish, "LARGEST_SHARE", -1.0)
-    there = {path: path.read_bytes() for path in options.output.glob("face_locator*")}
+    there = {path: path.read_bytes() for path in options.output.glob("face_detector*")}
     torch.manual_seed(0)
     with pytest.raises(ExportError, match="Nothing is changed"):
-        publish.publish_locator(LocatorNetwork().eval(), recognizer, faces, roles, options, command="", machine="")
-    assert there == {path: path.read_bytes() for path in options.output.glob("face_locator*")}
+        publish.publish_detector(DetectorNetwork().eval(), recognizer, faces, roles, options, command="", machine="")
+    assert there == {path: path.read_bytes() for path in options.output.glob("face_detector*")}
     assert not list(options.output.glob(".exporting-*"))
 
 

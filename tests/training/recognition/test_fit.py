@@ -158,7 +158,7 @@ def test_resuming_needs_the_same_options(faces: FaceImages, roles: Roles, option
 def test_resuming_needs_the_same_pictures(faces: FaceImages, roles: Roles, options: Options) -> None:
     fit(faces, roles, options, fold=0, device=CPU)
     others = dataclasses.replace(faces, fingerprint="other pictures")
-    with pytest.raises(CheckpointError, match=r"of another run: other pictures, or another locator"):
+    with pytest.raises(CheckpointError, match=r"of another run: other pictures, or another detector"):
         fit(others, roles, dataclasses.replace(options, resume=True), fold=0, device=CPU)
 
 

@@ -1,4 +1,4 @@
-"""The shipped locator: its report is true, on real faces and on a photograph that is not from its data set."""
+"""The shipped detector: its report is true, on real faces and on a photograph that is not from its data set."""
 
 import json
 from pathlib import Path
@@ -10,13 +10,13 @@ import pytest
 from PIL import Image
 
 from facerec.inference.cropping import Face
-from facerec.inference.detector import Locator
-from facerec.inference.model_file import LocatorMetadata
+from facerec.inference.detector import FaceDetector
+from facerec.inference.model_file import DetectorMetadata
 from facerec.inference.recognizer import Recognizer
 from facerec.training.dataset import FaceImages
-from facerec.training.detection.evaluate import evaluate_locator
+from facerec.training.detection.evaluate import evaluate_detector
 from facerec.training.split import Roles
-from tests.shipped import LOCATOR, MODEL, needs_lfw
+from tests.shipped import DETECTOR, MODEL, needs_lfw
 
 HOPPER = Face(265, 223, 205, 0, 1)
 """Grace Hopper's face in the photograph that comes with Matplotlib."""
@@ -24,23 +24,23 @@ HOPPER = Face(265, 223, 205, 0, 1)
 
 @pytest.fixture(scope="module")
 def report() -> dict[str, Any]:
-    return dict(json.loads(LOCATOR.with_suffix(".json").read_text()))
+    return dict(json.loads(DETECTOR.with_suffix(".json").read_text()))
 
 
 @pytest.fixture(scope="module")
-def locator() -> Locator:
-    return Locator.load(LOCATOR, threads=1)
+def detector() -> FaceDetector:
+    return FaceDetector.load(DETECTOR, threads=1)
 
 
 def photograph() -> Image.Image:
     return Image.open(Path(mpl.get_data_path()) / "sample_data" / "grace_hopper.jpg").convert("RGB")
 
 
-def test_file_and_report_are_of_one_run(locator: Locator, report: dict[str, Any]) -> None:
-    assert locator.metadata == LocatorMetadata.model_validate(report["metadata"])
+def test_file_and_report_are_of_one_run(detector: FaceDetector, report: dict[str, Any]) -> None:
+    assert detector.metadata == DetectorMetadata.model_validate(report["metadata"])
     assert report["recognizer"] == Recognizer.load(MODEL, threads=1).checksum
-    assert report["command"] in LOCATOR.with_suffix(".md").read_text()
-    assert LOCATOR.stat().st_size <= 6_000_000
+    assert report["command"] in DETECTOR.with_suffix(".md").read_text()
+    assert DETECTOR.stat().st_size <= 6_000_000
 
 
 def test_it_is_good_enough_to_ship(report: dict[str, Any]) -> None:
@@ -53,25 +53,25 @@ def test_it_is_good_enough_to_ship(report: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("scale", [0.2, 0.5, 1, 4])
-def test_it_finds_the_face_of_a_photograph_at_any_scale(locator: Locator, scale: float) -> None:
+def test_it_finds_the_face_of_a_photograph_at_any_scale(detector: FaceDetector, scale: float) -> None:
     picture = photograph()
     picture = picture.resize((round(picture.width * scale), round(picture.height * scale)))
-    (face,) = locator.locate(picture)
+    (face,) = detector.detect(picture)
     assert face.overlap(HOPPER.scaled(scale)) > 0.5
 
 
-def test_it_finds_none_in_noise_and_plain_colours(locator: Locator) -> None:
+def test_it_finds_none_in_noise_and_plain_colours(detector: FaceDetector) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
     for picture in (Image.fromarray(noise), *(Image.new("RGB", (320, 200), colour) for colour in ("black", "tan"))):
-        assert locator.locate(picture) == []
+        assert detector.detect(picture) == []
 
 
 @needs_lfw
 def test_its_figures_are_the_reports(
-    locator: Locator, lfw: FaceImages, lfw_roles: Roles, report: dict[str, Any]
+    detector: FaceDetector, lfw: FaceImages, lfw_roles: Roles, report: dict[str, Any]
 ) -> None:
     seed = report["metadata"]["configuration"]["seed"]
-    figures = evaluate_locator(locator, Recognizer.load(MODEL, threads=1), lfw, lfw_roles, seed=seed)
+    figures = evaluate_detector(detector, Recognizer.load(MODEL, threads=1), lfw, lfw_roles, seed=seed)
     for name in ("recall", "precision", "face_free", "centre", "auto", "scenes"):
         assert abs(getattr(figures, name).count - report["figures"][name]["count"]) <= 2, name  # rounding differs
     for name in ("turned", "sized"):
