@@ -86,7 +86,7 @@ def picture_url(options: Options) -> str:
 
 
 def draw_face() -> bytes:
-    """A PNG of nobody's face: 250 x 250 pixels, framed like the pictures that the model was trained on."""
+    """A PNG of nobody's face: 250 x 250 pixels, cropped like the pictures that the model was trained on."""
     picture = Image.new("RGB", (250, 250), "#7f8fa6")
     draw = ImageDraw.Draw(picture)
     draw.ellipse((72, 50, 178, 190), fill="#e0ac8a")

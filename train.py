@@ -6,7 +6,7 @@
     uv run train.py --explore                describe the data and draw its figures, without training
     uv run train.py --folds 5                train five networks, so that every image is tested once
     uv run train.py --tune --epochs 3        search embedding size, unfrozen blocks and learning rate
-    uv run train.py --detector                train the network that finds the faces in a photo
+    uv run train.py --train-detector                train the network that finds the faces in a photo
     uv run torchrun --nproc-per-node=2 train.py        train in two processes, one per GPU
 
 It leaves model/face_recognition.onnx with its checksum, model/report.json, the model card model/README.md and the
@@ -56,41 +56,41 @@ def main(options: Options) -> None:
             save_figures(draw_data(faces, folds[0]), options.images)
         if options.explore:
             return
-        if options.detector:
+        if options.train_detector:
             recognizer = load_recognizer(options, folds[0])
             detector = fit_detector(faces, folds[0].others, options, device=device)
             print_table("Face detector", publish_detector(detector, recognizer, faces, folds[0], options, **origin))
             return
         with first_process_first():
-            framed = frame(faces, options)
+            cropped = crop(faces, options)
         if options.tune:
-            save_trials(tune(framed, folds[0], options, device=device), options)
+            save_trials(tune(cropped, folds[0], options, device=device), options)
             return
-        fitted = [fit(framed, roles, options, fold=fold, device=device) for fold, roles in enumerate(folds)]
+        fitted = [fit(cropped, roles, options, fold=fold, device=device) for fold, roles in enumerate(folds)]
     if writes:
         evaluations = [
-            evaluate(one.network, framed, faces, roles, options) for one, roles in zip(fitted, folds, strict=True)
+            evaluate(one.network, cropped, faces, roles, options) for one, roles in zip(fitted, folds, strict=True)
         ]
-        figures = publish(fitted, framed, folds[0], evaluations, options, data=data, **origin)
+        figures = publish(fitted, cropped, folds[0], evaluations, options, data=data, **origin)
         print_table("Test", figures)
         print(f"The model, its report and its card are in {options.output}/, the figures in {options.images}/.")
 
 
-def frame(faces: FaceImages, options: Options) -> FaceImages:
-    """The same pictures, framed as the service frames them.
+def crop(faces: FaceImages, options: Options) -> FaceImages:
+    """The same pictures, cropped as the service crops them.
 
     Raises:
         DataError: the detector can't be used, or they are no longer the same.
     """
-    if options.framing == "centre":
+    if options.crop_mode == "centre":
         return faces
-    framed = load_faces(options.data, data_dir=options.data_dir, detector=load_detector(options.framing))
-    if framed.paths != faces.paths:
+    cropped = load_faces(options.data, data_dir=options.data_dir, detector=load_detector(options.detector))
+    if cropped.paths != faces.paths:
         raise DataError("pictures came or went while they were read: run the command again.")
-    if framed.faceless and rank() == 0:
-        print(f"No face was found in {len(framed.faceless)} pictures, whose centres are taken instead:")
-        print("".join(f"  {picture}\n" for picture in framed.faceless))
-    return framed
+    if cropped.faceless and rank() == 0:
+        print(f"No face was found in {len(cropped.faceless)} pictures, whose centres are taken instead:")
+        print("".join(f"  {picture}\n" for picture in cropped.faceless))
+    return cropped
 
 
 def command() -> str:

@@ -13,7 +13,7 @@ import onnxruntime as ort
 import requests
 from PIL import Image
 
-from facerec.inference.cropping import centre_frame
+from facerec.inference.cropping import crop_centre
 
 
 @bentoml.service(workers="cpu_count")
@@ -39,5 +39,5 @@ class Faces:
 
     def recognize(self, picture: Image.Image) -> dict[str, dict[str, float]]:
         """The probability of each person."""
-        probabilities = self.session.run(["probabilities"], {"images": centre_frame(picture)[None]})[0][0]
+        probabilities = self.session.run(["probabilities"], {"images": crop_centre(picture)[None]})[0][0]
         return {"predictions": dict(zip(self.names, probabilities.tolist(), strict=True))}

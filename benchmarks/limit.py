@@ -12,7 +12,7 @@ from PIL import Image
 
 from benchmarks.load import Outcome
 from benchmarks.processes import ROOT, peak_megabytes
-from facerec.inference.cropping import centre_frame, cut_frame
+from facerec.inference.cropping import crop_centre, crop_face
 from facerec.inference.detector import FaceDetector
 
 Recognize = Callable[[bytes], object]
@@ -20,17 +20,17 @@ Recognize = Callable[[bytes], object]
 
 
 def centre(ort_threads: int) -> Recognize:
-    """Decode, frame the centre, recognize."""
+    """Decode, crop the centre, recognize."""
     session = _session(ort_threads)
 
     def recognize(file: bytes) -> object:
-        return session.run(["probabilities"], {"images": centre_frame(Image.open(io.BytesIO(file)))[None]})
+        return session.run(["probabilities"], {"images": crop_centre(Image.open(io.BytesIO(file)))[None]})
 
     return recognize
 
 
 def auto(ort_threads: int) -> Recognize:
-    """Decode at the smallest scale that the detector can use, detect, frame the most prominent face, recognize."""
+    """Decode at the smallest scale that the detector can use, detect, crop the most prominent face, recognize."""
     session = _session(ort_threads)
     detector = FaceDetector.load(ROOT / "model/face_detector.onnx", threads=ort_threads)
     enough = detector.metadata.long_side
@@ -39,8 +39,8 @@ def auto(ort_threads: int) -> Recognize:
         picture = Image.open(io.BytesIO(file))
         picture.draft("RGB", (enough, enough))
         faces = detector.detect(picture)
-        frame = cut_frame(picture, faces[0]) if faces else centre_frame(picture)
-        return session.run(["probabilities"], {"images": frame[None]})
+        crop = crop_face(picture, faces[0]) if faces else crop_centre(picture)
+        return session.run(["probabilities"], {"images": crop[None]})
 
     return recognize
 

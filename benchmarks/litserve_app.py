@@ -16,7 +16,7 @@ import requests
 from fastapi import Request
 from PIL import Image
 
-from facerec.inference.cropping import Frame, centre_frame
+from facerec.inference.cropping import Crop, crop_centre
 
 
 class Faces(ls.LitAPI):  # type: ignore[misc]
@@ -29,12 +29,12 @@ class Faces(ls.LitAPI):  # type: ignore[misc]
         metadata = json.loads(self.session.get_modelmeta().custom_metadata_map["facerec"])
         self.names = [person["name"] for person in metadata["people"]]
 
-    def decode_request(self, request: Request) -> Frame:
+    def decode_request(self, request: Request) -> Crop:
         content = requests.get(request["url"], timeout=10).content if "url" in request else request["file"].file.read()
-        return centre_frame(Image.open(io.BytesIO(content)))
+        return crop_centre(Image.open(io.BytesIO(content)))
 
-    def predict(self, frame: Frame) -> list[float]:
-        probabilities: list[float] = self.session.run(["probabilities"], {"images": frame[None]})[0][0].tolist()
+    def predict(self, crop: Crop) -> list[float]:
+        probabilities: list[float] = self.session.run(["probabilities"], {"images": crop[None]})[0][0].tolist()
         return probabilities
 
     def encode_response(self, probabilities: list[float]) -> dict[str, dict[str, float]]:

@@ -19,10 +19,10 @@ from PIL import Image
 from tqdm import tqdm
 
 from benchmarks.contenders import SHARED
-from benchmarks.pictures import frames, photo
+from benchmarks.pictures import crops, photo
 from benchmarks.processes import ROOT
 from benchmarks.results import installed, publish, table
-from facerec.inference.cropping import FRAME_SIZE, Frame, centre_frame
+from facerec.inference.cropping import CROP_SIZE, Crop, crop_centre
 from facerec.inference.detector import FaceDetector
 from facerec.inference.recognizer import Recognizer
 from facerec.pictures.decode import PictureFile
@@ -40,19 +40,19 @@ def main(options: Options) -> None:
     """Measure by turns, take medians, publish."""
     recognizer = Recognizer.load(ROOT / "model/face_recognition.onnx", threads=1)
     detector = FaceDetector.load(ROOT / "model/face_detector.onnx", threads=1)
-    small, as_it_comes = frames(1)[0], plain_session()
+    small, as_it_comes = crops(1)[0], plain_session()
     large = photo(small, 4000, 3000)
-    frame = framed(small)[None]
-    picture = Image.fromarray(frame[0]).resize((320, 320))
-    reduced, full = "decode and frame a 12-megapixel JPEG", "the same, decoded at full size"
+    crop = cropped(small)[None]
+    picture = Image.fromarray(crop[0]).resize((320, 320))
+    reduced, full = "decode and crop a 12-megapixel JPEG", "the same, decoded at full size"
     ours, theirs = "recognize one face", "the same, in a session with ONNX Runtime's own settings"
     parts: dict[str, Callable[[], object]] = {
-        "decode and frame a JPEG of 250 pixels": lambda: framed(small),
-        reduced: lambda: framed(large),
-        full: lambda: framed(large, shrink=1),
+        "decode and crop a JPEG of 250 pixels": lambda: cropped(small),
+        reduced: lambda: cropped(large),
+        full: lambda: cropped(large, shrink=1),
         "find the faces in 320 x 320 pixels": lambda: detector.detect(picture),
-        ours: lambda: recognizer.recognize(frame),
-        theirs: lambda: as_it_comes.run(None, {"images": frame}),
+        ours: lambda: recognizer.recognize(crop),
+        theirs: lambda: as_it_comes.run(None, {"images": crop}),
     }
     seconds: dict[str, list[float]] = defaultdict(list)
     orders = random.Random(0)  # what ran before leaves its data in the caches
@@ -62,7 +62,7 @@ def main(options: Options) -> None:
             parts[name]()
             seconds[name].append(time.perf_counter() - start)
     milliseconds = {name: 1000 * statistics.median(seconds[name]) for name in parts}
-    answers = [recognizer.recognize(framed(large, shrink=shrink)[None]).probabilities[0] for shrink in (None, 1)]
+    answers = [recognizer.recognize(cropped(large, shrink=shrink)[None]).probabilities[0] for shrink in (None, 1)]
     same, apart = answers[0].argmax() == answers[1].argmax(), float(np.abs(answers[0] - answers[1]).max())
     publish(
         "parts",
@@ -76,10 +76,10 @@ def main(options: Options) -> None:
     )
 
 
-def framed(file: bytes, *, shrink: int | None = None) -> Frame:
-    """The frame of a picture file, decoded `shrink` times smaller, or as small as the service decodes it."""
+def cropped(file: bytes, *, shrink: int | None = None) -> Crop:
+    """The crop of a picture file, decoded `shrink` times smaller, or as small as the service decodes it."""
     picture = PictureFile(file, max_bytes=len(file), max_pixels=25_000_000)
-    return centre_frame(picture.decode(shrink=shrink or min(picture.size) // FRAME_SIZE).image)
+    return crop_centre(picture.decode(shrink=shrink or min(picture.size) // CROP_SIZE).image)
 
 
 def plain_session() -> ort.InferenceSession:

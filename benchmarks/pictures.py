@@ -1,4 +1,4 @@
-"""The pictures that are sent: frames of LFW where its archive is at hand, drawn faces where not, and photos of them."""
+"""The pictures that are sent: crops of LFW where its archive is at hand, drawn faces where not, and photos of them."""
 
 import io
 import os
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 LFW = Path(os.environ.get("LFW", ROOT / "data/lfw-funneled.tgz"))
 
 
-def frames(count: int) -> list[bytes]:
+def crops(count: int) -> list[bytes]:
     """JPEG files of 250 x 250 pixels, each of another person; LFW's are the archive's own bytes."""
     if not LFW.exists():
         return [_file(draw_person(person, 0), "JPEG") for person in range(count)]
@@ -30,8 +30,8 @@ def frames(count: int) -> list[bytes]:
     return list(found.values())
 
 
-def photo(frame: bytes, width: int, height: int, file_format: str = "JPEG") -> bytes:
-    """A photo with `frame` as its central square, in front of smooth colours.
+def photo(crop: bytes, width: int, height: int, file_format: str = "JPEG") -> bytes:
+    """A photo with `crop` as its central square, in front of smooth colours.
 
     A sensor's noise lies over all of it, without which the file would be a fraction of what cameras write: as a JPEG,
     12 megapixels make 3.6 MB.
@@ -40,7 +40,7 @@ def photo(frame: bytes, width: int, height: int, file_format: str = "JPEG") -> b
     background = Image.fromarray(random.integers(60, 200, (6, 8, 3), dtype=np.uint8))
     picture = background.resize((width, height), Image.Resampling.BICUBIC)
     side = min(width, height)
-    face = Image.open(io.BytesIO(frame)).resize((side, side), Image.Resampling.BICUBIC)
+    face = Image.open(io.BytesIO(crop)).resize((side, side), Image.Resampling.BICUBIC)
     picture.paste(face, ((width - side) // 2, (height - side) // 2))
     noise = 7 * random.standard_normal((height, width, 1), dtype=np.float32)
     return _file(Image.fromarray((np.asarray(picture) + noise).clip(0, 255).astype(np.uint8)), file_format)

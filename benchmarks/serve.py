@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from benchmarks.contenders import CONTENDERS, SHARED, Absent, Key, python_for, versions
 from benchmarks.measure import Cell, Figures, World
-from benchmarks.pictures import frames, photo
+from benchmarks.pictures import crops, photo
 from benchmarks.results import installed, publish
 from benchmarks.serve_tables import tables
 
@@ -42,8 +42,8 @@ class Options:
 def main(options: Options) -> None:
     """Measure by turns, take medians, publish."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cpus])
-    small = frames(16)
-    sent = {"250 px frames": small, "12-megapixel photo": [photo(small[0], 4000, 3000)]}
+    small = crops(16)
+    sent = {"250 px crops": small, "12-megapixel photo": [photo(small[0], 4000, 3000)]}
     samples: dict[Cell, list[Figures]] = defaultdict(list)
     absent: dict[str, JsonValue] = {}
     with tempfile.TemporaryDirectory() as folder, World(sent, options.clients, options.seconds) as world:

@@ -27,7 +27,7 @@ import tyro
 
 from benchmarks.contenders import CONTENDERS, SHARED, Contender, serving
 from benchmarks.load import by_url, load, upload
-from benchmarks.pictures import frames, photo
+from benchmarks.pictures import crops, photo
 from benchmarks.processes import ROOT, peak_megabytes, resident_megabytes
 from benchmarks.results import installed, publish, table
 
@@ -134,8 +134,8 @@ def blueprint() -> dict[str, str]:
 
 def watch_memory(contender: Contender, name: str, variables: Mapping[str, str], options: Options) -> Memory:
     """Send pictures of 0.06 to 12 megapixels by turns, as uploads and, where the service takes them, as data: URLs."""
-    frame = frames(1)[0]
-    photos = [frame, photo(frame, 1200, 1600), photo(frame, 2000, 1500, "PNG"), photo(frame, 4000, 3000)]
+    crop = crops(1)[0]
+    photos = [crop, photo(crop, 1200, 1600), photo(crop, 2000, 1500, "PNG"), photo(crop, 4000, 3000)]
     requests = [upload(contender.upload_path, picture, contender.fields) for picture in photos]
     if contender is CONTENDERS["ours"]:
         urls = [f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}" for picture in photos]

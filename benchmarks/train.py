@@ -110,9 +110,9 @@ def speed_table(speeds: list[Speed]) -> str:
 
 
 def preparation_line(pictures: int, seconds: float, framing: float) -> str:
-    """How long it took to come from an archive to frames, of the centres and of the faces."""
+    """How long it took to come from an archive to crops, of the centres and of the faces."""
     return (
-        f"From the archive to the memory map of frames, once per data set: {seconds:.0f} s for {pictures:,} pictures "
+        f"From the archive to the memory map of crops, once per data set: {seconds:.0f} s for {pictures:,} pictures "
         f"({pictures / seconds:,.0f} a second), extraction and writing included. Finding the faces in them and cutting "
         f"these out, once per data set and detector: another {framing:.0f} s."
     )

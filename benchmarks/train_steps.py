@@ -37,7 +37,7 @@ class Options:
     data: Path
     """Archive or folder of people."""
     data_dir: Path
-    """Where its frames are kept."""
+    """Where its crops are kept."""
     steps: int = 12
     """Of each measurement."""
     min_images: int = 20
@@ -69,13 +69,13 @@ class Steps:
         self._batches = own_share(epoch_batches(self._roles, self._training, epoch=0))
 
     def real(self, count: int) -> None:
-        """The training loop: frames from the memory map, changed at random, and the average of the weights."""
+        """The training loop: crops from the memory map, changed at random, and the average of the weights."""
         shares = itertools.islice(itertools.cycle(self._batches), count)
         train_one_epoch(
             self._model,
             self._run.average,
             (
-                (torch.from_numpy(self._faces.frames[each]), torch.from_numpy(self._roles.labels[each]))
+                (torch.from_numpy(self._faces.crops[each]), torch.from_numpy(self._roles.labels[each]))
                 for each in shares
             ),
             self._run.optimizer,

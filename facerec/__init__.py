@@ -1,7 +1,7 @@
 """Recognize known people in pictures.
 
 `facerec.training` trains, evaluates and exports (needs torch); `facerec.serving` answers requests (never imports
-torch). Training cuts out frames and checks what it exports with `FaceDetector` and `Recognizer` of `facerec.inference`.
+torch). Training cuts out crops and checks what it exports with `FaceDetector` and `Recognizer` of `facerec.inference`.
 """
 
 import os

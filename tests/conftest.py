@@ -26,7 +26,7 @@ def small_options(drawn_people: Path) -> Options:
     return Options(
         data=drawn_people,
         data_dir=drawn_people.parent / "data",
-        framing="centre",
+        crop_mode="centre",
         min_images=5,
         weights="none",
         embedding_size=128,
@@ -43,8 +43,8 @@ def lfw() -> FaceImages:
 
 
 @pytest.fixture(scope="session")
-def framed_lfw() -> FaceImages:
-    """The same, framed by the shipped detector."""
+def cropped_lfw() -> FaceImages:
+    """The same, cropped by the shipped detector."""
     return load_faces(LFW, data_dir=ROOT / "data", detector=load_detector(DETECTOR))
 
 

@@ -74,7 +74,7 @@ def test_training_commands_run_one_after_the_other(tmp_path: Path, drawn_people:
     for command in (line for line in COMMANDS if "train.py" in line):
         given = command.replace("my_people/", str(drawn_people)).replace("--epochs 3", "--epochs 1")
         added = [f"--{name}={value}" for name, value in small.items() if f"--{name} " not in given]
-        added += ["--framing=centre"] if "--detector" in command else []
+        added += ["--crop-mode=centre"] if "--train-detector" in command else []
         words = given.replace("uv run train.py", f"{sys.executable} {ROOT / 'train.py'}")
         words = words.replace("uv run torchrun", f"{sys.executable} -m torch.distributed.run --standalone")
         result = subprocess.run(
@@ -86,7 +86,7 @@ def test_training_commands_run_one_after_the_other(tmp_path: Path, drawn_people:
             check=False,
             env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},  # two processes would want two GPUs
         )
-        if "--detector" in command:  # which sees no face yet after one step, and says so
+        if "--train-detector" in command:  # which sees no face yet after one step, and says so
             assert result.stderr.splitlines()[-1].endswith("train it for longer (--detector-steps).")
         else:
             assert result.returncode == 0, f"{command}: {result.stdout}{result.stderr}"
@@ -126,7 +126,7 @@ def test_its_figures_are_the_reports() -> None:
         ("faces of 40 pixels and more found", detected["recall"]["value"]),
         ("detected faces that are faces", detected["precision"]["value"]),
         ("composed pictures without a face in which one was found", detected["face_free"]["value"]),
-        ("test images named rightly, framed by the detector", detected["auto"]["value"]),
+        ("test images named rightly, cropped by the detector", detected["auto"]["value"]),
         ("the same in larger composed pictures", detected["scenes"]["value"]),
     ):
         assert float(rows[name]) == pytest.approx(100 * value, abs=0.0051), name

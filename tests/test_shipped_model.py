@@ -33,7 +33,7 @@ def recognizer() -> Recognizer:
 
 
 def recognize(recognizer: Recognizer, faces: FaceImages, images: NDArray[np.int64]) -> Recognition:
-    parts = [recognizer.recognize(faces.frames[chunk]) for chunk in np.array_split(images, len(images) // 32)]
+    parts = [recognizer.recognize(faces.crops[chunk]) for chunk in np.array_split(images, len(images) // 32)]
     return Recognition(*(np.concatenate(outputs) for outputs in zip(*parts, strict=True)))
 
 
@@ -70,13 +70,13 @@ def test_the_data_is_the_one_that_the_protocol_describes(lfw: FaceImages, lfw_ro
 
 @needs_lfw
 def test_its_test_accuracy_is_the_reports(
-    recognizer: Recognizer, framed_lfw: FaceImages, lfw_roles: Roles, report: dict[str, Any]
+    recognizer: Recognizer, cropped_lfw: FaceImages, lfw_roles: Roles, report: dict[str, Any]
 ) -> None:
-    answer = recognize(recognizer, framed_lfw, lfw_roles.test)
+    answer = recognize(recognizer, cropped_lfw, lfw_roles.test)
     right = answer.probabilities.argmax(axis=1) == lfw_roles.labels[lfw_roles.test]
     assert len(right) == report["figures"]["top_1"]["of"]
     assert right.sum() == report["figures"]["top_1"]["count"]
-    wrong = {framed_lfw.paths[image] for image in lfw_roles.test[~right]}
+    wrong = {cropped_lfw.paths[image] for image in lfw_roles.test[~right]}
     assert wrong == {mistake["picture"] for mistake in report["mistakes"]}
     accepted = right & (answer.similarities.max(axis=1) >= recognizer.metadata.threshold)
     assert abs(accepted.sum() - report["figures"]["accepted_known"]["count"]) <= 1  # rounding differs between machines
@@ -84,9 +84,9 @@ def test_its_test_accuracy_is_the_reports(
 
 @needs_lfw
 def test_strangers_are_rejected_at_the_reported_rate(
-    recognizer: Recognizer, framed_lfw: FaceImages, lfw_roles: Roles, report: dict[str, Any]
+    recognizer: Recognizer, cropped_lfw: FaceImages, lfw_roles: Roles, report: dict[str, Any]
 ) -> None:
-    highest = recognize(recognizer, framed_lfw, lfw_roles.strangers_test).similarities.max(axis=1)
+    highest = recognize(recognizer, cropped_lfw, lfw_roles.strangers_test).similarities.max(axis=1)
     accepted = int((highest >= recognizer.metadata.threshold).sum())
     assert len(highest) == report["figures"]["accepted_strangers"]["of"]
     assert abs(accepted - report["figures"]["accepted_strangers"]["count"]) <= 1
@@ -94,7 +94,7 @@ def test_strangers_are_rejected_at_the_reported_rate(
 
 @needs_lfw
 def test_the_service_names_the_test_images_as_the_report_says(
-    framed_lfw: FaceImages, lfw_roles: Roles, report: dict[str, Any]
+    cropped_lfw: FaceImages, lfw_roles: Roles, report: dict[str, Any]
 ) -> None:
     people = next(extract(LFW, ROOT / "data").glob("*/Aaron_Eckhart")).parent
     wrong, accepted = set(), 0
@@ -103,7 +103,7 @@ def test_the_service_names_the_test_images_as_the_report_says(
         requests.Session() as client,
     ):
         for image in lfw_roles.test:
-            picture, person = framed_lfw.paths[image], lfw_roles.people[lfw_roles.labels[image]]
+            picture, person = cropped_lfw.paths[image], lfw_roles.people[lfw_roles.labels[image]]
             file = {"file": (people / picture).read_bytes()}
             answer = client.post(f"{address}/predict/upload", files=file, data={"top_k": 1}, timeout=60).json()
             wrong |= {picture} if answer["top_class"] != person else set()

@@ -88,19 +88,18 @@ def test_training_is_shown_the_faces_that_the_detector_finds(small_options: Opti
         small_options,
         data=tmp_path / "people",
         data_dir=tmp_path / "data",
-        framing=tmp_path / "toy.onnx",
+        crop_mode="detect",
+        detector=tmp_path / "toy.onnx",
         epochs=1,
     )
     train.main(options)
     report = json.loads((tmp_path / "output" / "report.json").read_text())
-    assert report["metadata"]["configuration"]["framing"] == "toy.onnx"
-    assert report["data"]["frames"].startswith(
-        "the most prominent face that toy.onnx finds in each picture; the centre"
-    )
-    assert "of 0 pictures" in report["data"]["frames"]
+    assert report["metadata"]["configuration"]["detector"] == "toy.onnx"
+    assert report["data"]["crops"].startswith("the most prominent face that toy.onnx finds in each picture; the centre")
+    assert "of 0 pictures" in report["data"]["crops"]
 
-    with pytest.raises(CheckpointError, match="framing"):
-        train.main(dataclasses.replace(options, framing="centre", resume=True))
+    with pytest.raises(CheckpointError, match="crop-mode"):
+        train.main(dataclasses.replace(options, crop_mode="centre", resume=True))
 
 
 def test_pictures_that_go_while_they_are_read(small_options: Options, tmp_path: Path) -> None:
@@ -110,7 +109,7 @@ def test_pictures_that_go_while_they_are_read(small_options: Options, tmp_path: 
     faces = load_faces(options.data, data_dir=options.data_dir)
     (tmp_path / "people" / "Person_00" / "0000.jpg").unlink()
     with pytest.raises(DataError, match="came or went"):
-        train.frame(faces, dataclasses.replace(options, framing=DETECTOR))
+        train.crop(faces, dataclasses.replace(options, crop_mode="detect", detector=DETECTOR))
 
 
 def test_two_people_with_five_pictures_each_are_enough(small_options: Options, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Tiny ONNX models with the signatures of the real ones, which go by colours.
 
-The recognizer knows three people by the mean colour of the frame; the detector takes patches of magenta for faces.
+The recognizer knows three people by the mean colour of the crop; the detector takes patches of magenta for faces.
 """
 
 from datetime import UTC, datetime
@@ -10,11 +10,11 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from facerec.inference.cropping import FRAME_SIZE, Face
+from facerec.inference.cropping import CROP_SIZE, Face
 from facerec.inference.model_file import DETECTOR_STRIDE, DetectorMetadata, ModelMetadata, Person, write_checksum
 
 TOY_PEOPLE = ("Rosa_Red", "Gustav_Green", "Bella_Blue")
-"""A frame of a pure primary colour is theirs, in this order; grey is nobody's."""
+"""A crop of a pure primary colour is theirs, in this order; grey is nobody's."""
 TOY_THRESHOLD = 0.8
 TOY_TEMPERATURE = 0.1
 
@@ -26,9 +26,9 @@ TOY_SCORE = 0.5
 
 
 def toy_graph(*, nan_for_white: bool = False) -> onnx.GraphProto:
-    """`embeddings` is the frame's mean colour as a unit vector, `similarities` its cosines to red, green and blue.
+    """`embeddings` is the crop's mean colour as a unit vector, `similarities` its cosines to red, green and blue.
 
-    With `nan_for_white` the model is broken: a white frame gives NaN.
+    With `nan_for_white` the model is broken: a white crop gives NaN.
     """
     return helper.make_graph(
         [
@@ -46,7 +46,7 @@ def toy_graph(*, nan_for_white: bool = False) -> onnx.GraphProto:
             helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
         ],
         "toy",
-        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["n", FRAME_SIZE, FRAME_SIZE, 3])],
+        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["n", CROP_SIZE, CROP_SIZE, 3])],
         [
             helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3])
             for name in ("probabilities", "similarities", "embeddings")

@@ -9,7 +9,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from PIL import Image
 
-from facerec.inference.cropping import FACE_SIZE, FRAME_SIZE, Face, cut_frame
+from facerec.inference.cropping import CROP_SIZE, FACE_SIZE, Face, crop_face
 from facerec.inference.model_file import (
     DETECTOR_INPUT,
     DETECTOR_OUTPUTS,
@@ -90,12 +90,12 @@ class FaceDetector:
         return sorted(judged, key=lambda face: -face.score)
 
     def _look_again(self, face: Face, picture: Image.Image, scale: float) -> Face:
-        """`face` with a score that, unless it is sure, also says whether it is one in a frame like LFW's."""
+        """`face` with a score that, unless it is sure, also says whether it is one in a crop like LFW's."""
         if face.score >= SURE:
             return face
-        frame = Image.fromarray(cut_frame(picture, face)).resize((CLOSE_SIDE, CLOSE_SIDE), Image.Resampling.BILINEAR)
-        middle = Face(CLOSE_SIDE / 2, CLOSE_SIDE / 2, CLOSE_SIDE * FACE_SIZE / FRAME_SIZE, 0, 1)
-        close = [Face(*row) for row in self.run(np.asarray(frame)).tolist()]
+        crop = Image.fromarray(crop_face(picture, face)).resize((CLOSE_SIDE, CLOSE_SIDE), Image.Resampling.BILINEAR)
+        middle = Face(CLOSE_SIDE / 2, CLOSE_SIDE / 2, CLOSE_SIDE * FACE_SIZE / CROP_SIZE, 0, 1)
+        close = [Face(*row) for row in self.run(np.asarray(crop)).tolist()]
         again = max((there.score for there in close if there.overlap(middle) >= SAME), default=0.0)
         return face._replace(score=(face.score + min(1, face.size / scale / SMALL) * again) / 2)
 

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from facerec.inference.cropping import FRAME_SIZE
+from facerec.inference.cropping import CROP_SIZE
 
 METADATA_KEY = "facerec"
 """The one entry of the ONNX file's metadata; its value is `ModelMetadata` or `DetectorMetadata` as JSON."""
@@ -28,15 +28,15 @@ class Tensor(NamedTuple):
     shape: tuple[int | str | None, ...]
 
 
-INPUT = Tensor("images", "tensor(uint8)", ("batch", FRAME_SIZE, FRAME_SIZE, 3))
-"""RGB frames as `facerec.inference.cropping` makes them."""
+INPUT = Tensor("images", "tensor(uint8)", ("batch", CROP_SIZE, CROP_SIZE, 3))
+"""RGB crops as `facerec.inference.cropping` makes them."""
 
 OUTPUTS = (
     Tensor("probabilities", "tensor(float)", ("batch", None)),
     Tensor("similarities", "tensor(float)", ("batch", None)),
     Tensor("embeddings", "tensor(float)", ("batch", None)),
 )
-"""Calibrated probabilities `[N, P]` (rows sum to 1), cosine similarities `[N, P]` (-1 to 1) of each frame to each of
+"""Calibrated probabilities `[N, P]` (rows sum to 1), cosine similarities `[N, P]` (-1 to 1) of each crop to each of
 the P people, and L2-normalized embeddings `[N, D]`."""
 
 DETECTOR_INPUT = Tensor("image", "tensor(uint8)", ("rows", "columns", 3))

@@ -1,4 +1,4 @@
-"""The ONNX model, verified and ready: frames in, probabilities, similarities and embeddings out."""
+"""The ONNX model, verified and ready: crops in, probabilities, similarities and embeddings out."""
 
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -7,14 +7,14 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from facerec.inference.cropping import FRAME_SIZE
+from facerec.inference.cropping import CROP_SIZE
 from facerec.inference.model_file import INPUT, OUTPUTS, ModelFileError, ModelMetadata
 from facerec.inference.session import open_session
 from facerec.serving.errors import InvalidOutput
 
 
 class Recognition(NamedTuple):
-    """What the model says of N frames; float32, columns in the order of `ModelMetadata.people`."""
+    """What the model says of N crops; float32, columns in the order of `ModelMetadata.people`."""
 
     probabilities: NDArray[np.float32]
     """`[N, P]`, rows sum to 1."""
@@ -46,22 +46,22 @@ class Recognizer:
         try:
             metadata = ModelMetadata.from_properties(session.get_modelmeta().custom_metadata_map)
             recognizer = cls(session, metadata, checksum)
-            _check_widths(recognizer.recognize(np.zeros((1, FRAME_SIZE, FRAME_SIZE, 3), np.uint8)), metadata)
+            _check_widths(recognizer.recognize(np.zeros((1, CROP_SIZE, CROP_SIZE, 3), np.uint8)), metadata)
         except InvalidOutput:
             raise ModelFileError(f"{path} can't be used: it gives NaN for a black picture") from None
         except ModelFileError as error:
             raise ModelFileError(f"{path} can't be used: {error}") from None
         return recognizer
 
-    def recognize(self, frames: NDArray[np.uint8]) -> Recognition:
-        """Recognize the person in each of `frames`, uint8 `[N, 250, 250, 3]`, from `facerec.inference.cropping`, N > 0.
+    def recognize(self, crops: NDArray[np.uint8]) -> Recognition:
+        """Recognize the person in each of `crops`, uint8 `[N, 250, 250, 3]`, from `facerec.inference.cropping`, N > 0.
 
         Raises:
             InvalidOutput: an output is NaN or infinite.
         """
         # One after the other: on a CPU a batch is no faster, and the session would keep the memory of the largest.
         names = [output.name for output in OUTPUTS]
-        runs = [self._session.run(names, {INPUT.name: frame[None]}) for frame in frames]
+        runs = [self._session.run(names, {INPUT.name: crop[None]}) for crop in crops]
         outputs = [np.concatenate(rows) for rows in zip(*runs, strict=True)]
         if not all(np.isfinite(output).all() for output in outputs):
             raise InvalidOutput

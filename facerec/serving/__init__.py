@@ -1,1 +1,1 @@
-"""From a request to an answer: fetch, decode, frame, recognize. Never imports torch."""
+"""From a request to an answer: fetch, decode, crop, recognize. Never imports torch."""

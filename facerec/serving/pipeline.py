@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from facerec.inference.cropping import FACE_SIZE, FRAME_SIZE, Face, Framing, centre_frame, cut_frame
+from facerec.inference.cropping import CROP_SIZE, FACE_SIZE, Face, crop_centre, crop_face
 from facerec.inference.detector import FaceDetector
 from facerec.inference.recognizer import Recognition, Recognizer
 from facerec.pictures.bounded_pool import Gate
@@ -17,7 +17,7 @@ from facerec.pictures.decode import Picture, PictureFile
 from facerec.pictures.fetch import Fetcher
 from facerec.pictures.urls import host_of, is_data_url, read_data_url
 from facerec.serving.errors import InternalError, NoFace, ServiceError
-from facerec.serving.settings import Settings
+from facerec.serving.settings import Framing, Settings
 from facerec.serving.telemetry import Metrics, PictureRecord
 
 
@@ -88,10 +88,10 @@ class Pipeline:
         """All in one thread, here as for faces: a hand-over costs more than it could win."""
         with self.metrics.stage("decode", record):
             file = self._open(read, record)
-            picture = file.decode(shrink=min(file.size) // FRAME_SIZE)
-            frame = centre_frame(picture.image)
+            picture = file.decode(shrink=min(file.size) // CROP_SIZE)
+            crop = crop_centre(picture.image)
         with self.metrics.stage("infer", record):
-            return Recognized(self.recognizer.recognize(frame[None]), [], picture.width, picture.height)
+            return Recognized(self.recognizer.recognize(crop[None]), [], picture.width, picture.height)
 
     def _recognize_faces(self, read: Callable[[], bytes], record: PictureRecord) -> Recognized:
         with self.metrics.stage("decode", record):
@@ -102,9 +102,9 @@ class Pipeline:
             if not faces:
                 raise NoFace
             faces = [face.scaled(picture.shrink) for face in faces]
-            frames = _cut(file, picture, faces)
+            crops = _cut(file, picture, faces)
         with self.metrics.stage("infer", record):
-            return Recognized(self.recognizer.recognize(frames), faces, picture.width, picture.height)
+            return Recognized(self.recognizer.recognize(crops), faces, picture.width, picture.height)
 
     def _open(self, read: Callable[[], bytes], record: PictureRecord) -> PictureFile:
         data = read()
@@ -128,8 +128,8 @@ def _outcome(record: PictureRecord) -> Iterator[None]:
 
 
 def _cut(file: PictureFile, picture: Picture, faces: Sequence[Face]) -> NDArray[np.uint8]:
-    """The frames `[N, 250, 250, 3]` of `faces`, cut from `picture`, or from a larger one if the smallest needs it."""
+    """The crops `[N, 250, 250, 3]` of `faces`, cut from `picture`, or from a larger one if the smallest needs it."""
     shrink = max(1, int(min(face.size for face in faces) / FACE_SIZE))
     if shrink < picture.shrink:
         picture = file.decode(shrink=shrink)
-    return np.stack([cut_frame(picture.image, face.scaled(1 / picture.shrink)) for face in faces])
+    return np.stack([crop_face(picture.image, face.scaled(1 / picture.shrink)) for face in faces])

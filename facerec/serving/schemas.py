@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from facerec.inference.cropping import Face, Framing
+from facerec.inference.cropping import Face
 from facerec.inference.model_file import DetectorMetadata, ModelMetadata, Person, Proportion
 from facerec.serving.pipeline import Recognized
 from facerec.serving.problems import Problem
+from facerec.serving.settings import Framing
 
 MAX_BATCH = 16
 
@@ -90,7 +91,7 @@ class Identification(BaseModel):
         threshold: float,
         top_k: int | None,
     ) -> Self:
-        """The answer for one frame; its probabilities and similarities `[P]` are those of `names`."""
+        """The answer for one crop; its probabilities and similarities `[P]` are those of `names`."""
         order = (-probabilities).argsort(kind="stable")
         top = order[0]
         similarity = round(float(similarities[top]), 6)
@@ -125,20 +126,20 @@ class Prediction(Identification):
     @classmethod
     def of_picture(cls, recognized: Recognized, names: list[str], *, threshold: float, top_k: int | None) -> Self:
         """The answer for a picture; `names` are those of the recognition's columns."""
-        frames = [
+        crops = [
             Identification.of(probabilities, similarities, names, threshold=threshold, top_k=top_k)
             for probabilities, similarities, _ in zip(*recognized.recognition, strict=True)
         ]
         faces = [
             DetectedFace(
-                **vars(frame),
+                **vars(crop),
                 box=_box(face, recognized.width, recognized.height),
                 angle=round(math.degrees(face.angle), 1),
                 score=round(face.score, 4),
             )
-            for frame, face in zip(frames, recognized.faces, strict=False)
+            for crop, face in zip(crops, recognized.faces, strict=False)
         ]
-        return cls(**vars(frames[0]), faces=faces)
+        return cls(**vars(crops[0]), faces=faces)
 
 
 def _box(face: Face, width: int, height: int) -> tuple[int, int, int, int]:

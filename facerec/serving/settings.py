@@ -2,13 +2,15 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from facerec.inference.cpus import available_cpus
-from facerec.inference.cropping import Framing
+
+Framing = Literal["auto", "centre"]
+"""What the API and its setting call the crop modes `detect` and `centre`."""
 
 _PREFIX = "FACEREC_"
 _MODELS = Path(__file__).parents[2] / "model"

@@ -82,7 +82,7 @@ def _of_another_version(path: Path, error: Exception) -> CheckpointError:
 def _difference(name: str, before: object, now: object) -> str:
     """In words that say what to change."""
     if name == "data":
-        return "other pictures, or another detector that frames them"
+        return "other pictures, or another detector that crops them"
     if name in OPTIONS:
         return f"--{name.replace('_', '-')} {before} (now {now})"
     return f"another version of this project, of {name.replace('_', ' ')} {before} (now {now})"

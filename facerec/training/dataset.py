@@ -1,4 +1,4 @@
-"""A folder of people becomes an array of frames, made once and kept in a cache."""
+"""A folder of people becomes an array of crops, made once and kept in a cache."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from facerec.inference.cropping import FRAME_SIZE, Frame, centre_frame, cut_frame
+from facerec.inference.cropping import CROP_SIZE, Crop, crop_centre, crop_face
 from facerec.inference.detector import FaceDetector
 from facerec.inference.model_file import ModelFileError
 from facerec.training.archive import LFW_PEOPLE, LFW_PICTURES, LFW_SHA256, LFW_URL, download, extract
@@ -21,7 +21,7 @@ from facerec.training.errors import DataError
 
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 CACHE_VERSION = 5
-"""To be raised when the same pictures would be framed differently, or something else be kept beside their frames."""
+"""To be raised when the same pictures would be cropped differently, or something else be kept beside their crops."""
 
 
 @dataclass(frozen=True)
@@ -29,16 +29,16 @@ class FaceImages:
     """All readable pictures of a data set, in the order of their paths.
 
     Attributes:
-        frames: uint8 `[M, 250, 250, 3]`, RGB; a read-only memory map.
+        crops: uint8 `[M, 250, 250, 3]`, RGB; a read-only memory map.
         paths: `[M]` `NAME/FILE` of each picture.
         names: `[I]` the people, sorted.
         identities: int64 `[M]`, index into `names` of each picture.
         skipped: pictures that can't be read, and copies of others, each with the reason.
-        faceless: pictures in which a detector found no face, so that their frames are their centres.
-        fingerprint: SHA-256 of paths and frames in hexadecimal, whichever files they came from.
+        faceless: pictures in which a detector found no face, so that their crops are their centres.
+        fingerprint: SHA-256 of paths and crops in hexadecimal, whichever files they came from.
     """
 
-    frames: NDArray[np.uint8]
+    crops: NDArray[np.uint8]
     paths: list[str]
     names: list[str]
     identities: NDArray[np.int64]
@@ -60,7 +60,7 @@ def load_faces(source: Path | None, *, data_dir: Path, detector: FaceDetector | 
 
     Args:
         source: a local archive or folder; None downloads LFW.
-        data_dir: where downloads, extracted archives and frames are kept.
+        data_dir: where downloads, extracted archives and crops are kept.
         detector: cuts the most prominent face out of each picture, as the service does; None takes its centre.
 
     Raises:
@@ -83,7 +83,7 @@ def load_faces(source: Path | None, *, data_dir: Path, detector: FaceDetector | 
 
 
 def load_detector(path: Path) -> FaceDetector:
-    """The face detector that frames the training pictures.
+    """The face detector that crops the training pictures.
 
     Raises:
         DataError: the file at `path` can't be used.
@@ -91,7 +91,7 @@ def load_detector(path: Path) -> FaceDetector:
     try:
         return FaceDetector.load(path, threads=1)
     except ModelFileError as error:
-        raise DataError(f"{error}. --framing takes a face detector's file, or centre.") from error
+        raise DataError(f"{error}. --detector names a face detector's file; --crop-mode centre needs none.") from error
 
 
 def _people_root(folder: Path) -> Path:
@@ -104,8 +104,8 @@ def _people_root(folder: Path) -> Path:
 
 
 def _cache_key(root: Path, pictures: list[Path], detector: FaceDetector | None) -> str:
-    """Changes whenever a picture is added, removed, renamed or written, or framing changes."""
-    digest = hashlib.sha256(f"{CACHE_VERSION} {FRAME_SIZE} {detector.checksum if detector else ''}".encode())
+    """Changes whenever a picture is added, removed, renamed or written, or cropping changes."""
+    digest = hashlib.sha256(f"{CACHE_VERSION} {CROP_SIZE} {detector.checksum if detector else ''}".encode())
     for picture in pictures:
         status = picture.stat()
         digest.update(f"\n{_name(picture, root)} {status.st_size} {status.st_mtime_ns}".encode())
@@ -135,7 +135,7 @@ def _copies(pictures: list[Path]) -> dict[Path, Path]:
 
 
 def _write_cache(cache: Path, root: Path, pictures: list[Path], detector: FaceDetector | None) -> None:
-    """Frames go to `cache`, their paths and what is to be said of some to a JSON file beside it."""
+    """Crops go to `cache`, their paths and what is to be said of some to a JSON file beside it."""
     cache.parent.mkdir(parents=True, exist_ok=True)
     unfinished = cache.with_suffix(f".{os.getpid()}.unfinished")
     paths: list[str] = []
@@ -145,28 +145,28 @@ def _write_cache(cache: Path, root: Path, pictures: list[Path], detector: FaceDe
     try:
         # Written in sequence, not through a memory map: a full disk is then an error instead of a crash (SIGBUS).
         with unfinished.open("wb") as file:
-            header = {"descr": "|u1", "fortran_order": False, "shape": (len(pictures), FRAME_SIZE, FRAME_SIZE, 3)}
+            header = {"descr": "|u1", "fortran_order": False, "shape": (len(pictures), CROP_SIZE, CROP_SIZE, 3)}
             np.lib.format.write_array_header_1_0(file, header)
-            for picture, framed in zip(pictures, _frames(pictures, root, detector), strict=True):
+            for picture, cropped in zip(pictures, _crops(pictures, root, detector), strict=True):
                 name = _name(picture, root)
-                if isinstance(framed, str):
-                    skipped[name] = framed
+                if isinstance(cropped, str):
+                    skipped[name] = cropped
                     continue
-                frame, faced = framed
+                crop, faced = cropped
                 paths.append(name)
-                file.write(frame.data)
+                file.write(crop.data)
                 digest.update(name.encode() + b"\n")
-                digest.update(frame.data)
+                digest.update(crop.data)
                 if not faced:
                     faceless.append(name)
             if skipped:
                 file.seek(0)
-                np.lib.format.write_array_header_1_0(file, header | {"shape": (len(paths), FRAME_SIZE, FRAME_SIZE, 3)})
+                np.lib.format.write_array_header_1_0(file, header | {"shape": (len(paths), CROP_SIZE, CROP_SIZE, 3)})
         listed = {"paths": paths, "skipped": skipped, "faceless": faceless, "fingerprint": digest.hexdigest()}
         cache.with_suffix(".json").write_text(json.dumps(listed))
         unfinished.replace(cache)
     except OSError as error:
-        needed = len(pictures) * FRAME_SIZE * FRAME_SIZE * 3 / 1e9
+        needed = len(pictures) * CROP_SIZE * CROP_SIZE * 3 / 1e9
         raise DataError(
             f"can't write the decoded pictures ({needed:.1f} GB) to {cache.parent}: {error}. "
             "Free some space; files there that are older can go."
@@ -175,20 +175,20 @@ def _write_cache(cache: Path, root: Path, pictures: list[Path], detector: FaceDe
         unfinished.unlink(missing_ok=True)
 
 
-def _frames(pictures: list[Path], root: Path, detector: FaceDetector | None) -> Iterator[tuple[Frame, bool] | str]:
-    """The frame of each picture in order and whether it has its face, or why the picture is skipped."""
+def _crops(pictures: list[Path], root: Path, detector: FaceDetector | None) -> Iterator[tuple[Crop, bool] | str]:
+    """The crop of each picture in order and whether it has its face, or why the picture is skipped."""
     copies = _copies(pictures)
 
-    def frame(path: Path) -> tuple[Frame, bool] | str:
+    def crop(path: Path) -> tuple[Crop, bool] | str:
         if original := copies.get(path):
             return f"a copy of {_name(original, root)}"
         try:
             with Image.open(path) as picture:
                 if detector is None:
-                    return centre_frame(picture), True
+                    return crop_centre(picture), True
                 ImageOps.exif_transpose(picture, in_place=True)
                 detected = detector.detect(picture)
-                return (cut_frame(picture, detected[0]), True) if detected else (centre_frame(picture), False)
+                return (crop_face(picture, detected[0]), True) if detected else (crop_centre(picture), False)
         except Exception as error:
             return str(error).replace(str(path), path.name) or type(error).__name__
 
@@ -196,23 +196,23 @@ def _frames(pictures: list[Path], root: Path, detector: FaceDetector | None) -> 
         ThreadPoolExecutor(os.cpu_count()) as pool,
         tqdm(desc="Finding faces" if detector else "Decoding pictures", total=len(pictures), unit=" pictures") as bar,
     ):
-        for start in range(0, len(pictures), 256):  # so that a slow disk doesn't let frames pile up
-            for framed in pool.map(frame, pictures[start : start + 256]):
+        for start in range(0, len(pictures), 256):  # so that a slow disk doesn't let crops pile up
+            for cropped in pool.map(crop, pictures[start : start + 256]):
                 bar.update()
-                yield framed
+                yield cropped
 
 
 def _read_cache(cache: Path) -> FaceImages:
     try:
         listed = json.loads(cache.with_suffix(".json").read_text())
-        frames = np.load(cache, mmap_mode="r")
+        crops = np.load(cache, mmap_mode="r")
         paths: list[str] = listed["paths"]
         fingerprint: str = listed["fingerprint"]
-        if len(frames) != len(paths):
-            raise ValueError(f"{len(frames)} frames, {len(paths)} paths")
+        if len(crops) != len(paths):
+            raise ValueError(f"{len(crops)} crops, {len(paths)} paths")
     except (OSError, ValueError, KeyError) as error:
         raise DataError(f"{cache} is damaged ({error}): delete it and run the command again.") from error
     if not paths:
         raise DataError(f"not one picture could be read, for example {next(iter(listed['skipped'].items()))}.")
     names, identities = np.unique([path.split("/")[0] for path in paths], return_inverse=True)
-    return FaceImages(frames, paths, names.tolist(), identities, listed["skipped"], listed["faceless"], fingerprint)
+    return FaceImages(crops, paths, names.tolist(), identities, listed["skipped"], listed["faceless"], fingerprint)

@@ -16,7 +16,7 @@ from torch import distributed
 from facerec.training.errors import OptionError
 
 DATA_SET_PATIENCE = timedelta(hours=6)
-"""How long the other processes wait while the first one downloads, decodes and frames the pictures."""
+"""How long the other processes wait while the first one downloads, decodes and crops the pictures."""
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from facerec.inference.cropping import FRAME_SIZE, Frame
+from facerec.inference.cropping import CROP_SIZE, Crop
 from facerec.training.dataset import FaceImages
 from facerec.training.split import Indices, Roles
 
@@ -85,7 +85,7 @@ def samples(faces: FaceImages, roles: Roles) -> Figure:
     for axes in grid.flat:
         axes.axis("off")
     for axes, image, name in zip(grid.flat, first, roles.people, strict=False):
-        axes.imshow(faces.frames[image])
+        axes.imshow(faces.crops[image])
         axes.set_title(name.replace("_", " "), fontsize=5)
     figure.suptitle(f"One image of each of {len(first)} known people", fontsize=9)
     return figure
@@ -106,7 +106,7 @@ def image_properties(faces: FaceImages, roles: Roles) -> Figure:
     face.imshow(mean)
     face.axis("off")
     face.set_title("Mean of all")
-    figure.suptitle(f"{len(known):,} images of known people, {FRAME_SIZE} x {FRAME_SIZE} pixels", fontsize=10)
+    figure.suptitle(f"{len(known):,} images of known people, {CROP_SIZE} x {CROP_SIZE} pixels", fontsize=10)
     return figure
 
 
@@ -115,14 +115,14 @@ def _pixel_statistics(
 ) -> tuple[NDArray[np.int64], list[float], list[float], NDArray[np.uint8]]:
     """Histogram `[3, 256]`, brightness and contrast of each image, and the mean image uint8 `[250, 250, 3]`."""
     histogram = np.zeros((3, 256), dtype=np.int64)
-    total = np.zeros((FRAME_SIZE, FRAME_SIZE, 3))
+    total = np.zeros((CROP_SIZE, CROP_SIZE, 3))
     brightness, contrast = [], []
     for image in images:
-        frame = faces.frames[image]
-        histogram += channel_histogram(frame)
-        total += frame
-        brightness.append(float(frame.mean()))
-        contrast.append(float(frame.std()))
+        crop = faces.crops[image]
+        histogram += channel_histogram(crop)
+        total += crop
+        brightness.append(float(crop.mean()))
+        contrast.append(float(crop.std()))
     return histogram, brightness, contrast, (total / len(images)).round().astype(np.uint8)
 
 
@@ -148,13 +148,13 @@ def describe_data(faces: FaceImages, roles: Roles) -> dict[str, JsonValue]:
 
 def channel_statistics(faces: FaceImages, images: Indices) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and standard deviation `[3]` of the red, green and blue pixels of `images`, on a scale of 0 to 1."""
-    histogram = sum((channel_histogram(faces.frames[image]) for image in images), np.zeros((3, 256), np.int64))
+    histogram = sum((channel_histogram(faces.crops[image]) for image in images), np.zeros((3, 256), np.int64))
     values = np.arange(256) / 255
     weights = histogram / histogram.sum(axis=1, keepdims=True)
     mean = weights @ values
     return mean, np.sqrt(weights @ values**2 - mean**2)
 
 
-def channel_histogram(frame: Frame) -> NDArray[np.int64]:
-    """How often each value occurs in each channel of a frame, int64 `[3, 256]`."""
-    return np.stack([np.bincount(frame[..., channel].ravel(), minlength=256) for channel in range(3)])
+def channel_histogram(crop: Crop) -> NDArray[np.int64]:
+    """How often each value occurs in each channel of a crop, int64 `[3, 256]`."""
+    return np.stack([np.bincount(crop[..., channel].ravel(), minlength=256) for channel in range(3)])

@@ -7,11 +7,12 @@ from typing import Literal
 
 from pydantic import JsonValue
 
+from facerec.inference.cropping import CropMode
 from facerec.training.errors import OptionError
 
 NOT_IN_RECIPE = {
     *("data", "data_dir", "output", "images", "checkpoints", "tuning_storage"),  # where things are
-    *("folds", "explore", "tune", "detector", "detector_steps", "resume"),  # what to do
+    *("folds", "explore", "tune", "train_detector", "detector_steps", "resume"),  # what to do
 }
 
 AFTER_TRAINING = {"false_accept_rate", "weights_licence"}
@@ -50,10 +51,12 @@ class Options:
     """Folder of people (NAME/*.jpg|png|webp), each the most prominent one of their pictures, or a tar archive of such a
     folder; without it, LFW is downloaded once."""
     data_dir: Path = Path("data")
-    """Where downloads, extracted archives and frames are kept."""
-    framing: Literal["centre"] | Path = Path("model/face_detector.onnx")
-    """What the network is shown of a picture: the face that this detector finds in it, as the service does; or the
+    """Where downloads, extracted archives and crops are kept."""
+    crop_mode: CropMode = "detect"
+    """What the network is shown of a picture: the face that the detector finds in it, as the service does, or the
     centre, where the face should take about 45 % of the shorter side, as in LFW."""
+    detector: Path = Path("model/face_detector.onnx")
+    """The face detector's file, for the crop mode `detect`."""
     min_images: int = 20
     """People with this many pictures or more are known, at least 5."""
     folds: Literal[1, 2, 3, 4, 5] = 1
@@ -97,7 +100,7 @@ class Options:
     """Share of strangers that the threshold may take for a known person."""
 
     # --- face detector ---
-    detector: bool = False
+    train_detector: bool = False
     """Train the network that finds the faces in a photo, instead of the one that names them."""
     detector_steps: int = 3000
     """Steps of 16 mosaics."""

@@ -5,32 +5,32 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facerec.inference.cropping import FACE_SIZE, FRAME_SIZE, Face, Frame, centre_frame, cut_frame
+from facerec.inference.cropping import CROP_SIZE, FACE_SIZE, Crop, Face, crop_centre, crop_face
 from facerec.pictures.colour_modes import to_rgb
 
 
 def colour_at(picture: Image.Image, *, x: int = 125, y: int = 125) -> tuple[int, ...]:
-    return tuple(int(value) for value in centre_frame(picture)[y, x])
+    return tuple(int(value) for value in crop_centre(picture)[y, x])
 
 
-def test_a_frame_of_the_right_size_is_left_as_it_is() -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (FRAME_SIZE, FRAME_SIZE, 3), dtype=np.uint8)
-    assert np.array_equal(centre_frame(Image.fromarray(pixels)), pixels)
+def test_a_crop_of_the_right_size_is_left_as_it_is() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
+    assert np.array_equal(crop_centre(Image.fromarray(pixels)), pixels)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (249, 251), (1000, 600), (600, 1000), (251, 250)])
-def test_every_picture_becomes_a_frame(size: tuple[int, int]) -> None:
-    frame = centre_frame(Image.new("RGB", size, "teal"))
-    assert frame.shape == (250, 250, 3)
-    assert frame.dtype == np.uint8
-    assert frame[125, 125].tolist() == [0, 128, 128]
+def test_every_picture_becomes_a_crop(size: tuple[int, int]) -> None:
+    crop = crop_centre(Image.new("RGB", size, "teal"))
+    assert crop.shape == (250, 250, 3)
+    assert crop.dtype == np.uint8
+    assert crop[125, 125].tolist() == [0, 128, 128]
 
 
 def test_the_centre_is_kept() -> None:
     picture = Image.new("RGB", (1000, 500), "red")
     picture.paste("blue", (250, 0, 750, 500))
-    frame = centre_frame(picture)
-    assert frame[125, 10].tolist() == frame[125, 240].tolist() == [0, 0, 255]
+    crop = crop_centre(picture)
+    assert crop[125, 10].tolist() == crop[125, 240].tolist() == [0, 0, 255]
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -85,10 +85,10 @@ def test_a_large_jpeg_is_decoded_at_reduced_scale() -> None:
     assert picture.size == (500, 375)
 
 
-# The frame of a face
+# The crop of a face
 
 
-def smooth(size: int = FRAME_SIZE) -> Image.Image:
+def smooth(size: int = CROP_SIZE) -> Image.Image:
     """A picture without sharp edges: rotating and scaling it loses next to nothing."""
     y, x = np.mgrid[:size, :size] / size
     waves = [np.sin(7 * x + 1), np.cos(5 * y), np.sin(4 * (x - y))]
@@ -99,44 +99,44 @@ def face(*, size: float = FACE_SIZE, degrees: float = 0, x: float = 125, y: floa
     return Face(x, y, size, math.radians(degrees), 1)
 
 
-def difference(frame: Frame, other: Frame) -> int:
+def difference(crop: Crop, other: Crop) -> int:
     """The largest of any pixel's value, away from the corners that a rotated picture has lost."""
     inner = slice(45, -45)
-    return int(np.abs(frame[inner, inner].astype(int) - other[inner, inner]).max())
+    return int(np.abs(crop[inner, inner].astype(int) - other[inner, inner]).max())
 
 
-def test_a_face_that_is_framed_already_is_left_as_it_is() -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (FRAME_SIZE, FRAME_SIZE, 3), dtype=np.uint8)
-    assert np.array_equal(cut_frame(Image.fromarray(pixels), face()), pixels)
+def test_a_face_that_is_cropped_already_is_left_as_it_is() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8)
+    assert np.array_equal(crop_face(Image.fromarray(pixels), face()), pixels)
 
 
 def test_a_face_is_cut_out_where_it_is() -> None:
     picture = Image.new("RGB", (900, 700), "white")
     picture.paste(smooth(), (400, 300))
-    assert np.array_equal(cut_frame(picture, face(x=525, y=425)), np.asarray(smooth()))
+    assert np.array_equal(crop_face(picture, face(x=525, y=425)), np.asarray(smooth()))
 
 
 @pytest.mark.parametrize("degrees", [-90, -30, 10, 45, 180])
 def test_the_rotation_of_a_face_is_undone(degrees: float) -> None:
     turned = smooth().rotate(-degrees, Image.Resampling.BICUBIC)  # Pillow counts counter-clockwise
-    assert difference(cut_frame(turned, face(degrees=degrees)), np.asarray(smooth())) <= 4
+    assert difference(crop_face(turned, face(degrees=degrees)), np.asarray(smooth())) <= 4
 
 
 @pytest.mark.parametrize("scale", [0.3, 0.9, 1.7, 2, 3.9, 8])
-def test_small_and_large_faces_fill_the_frame_alike(scale: float) -> None:
-    side = round(FRAME_SIZE * scale)
+def test_small_and_large_faces_fill_the_crop_alike(scale: float) -> None:
+    side = round(CROP_SIZE * scale)
     picture = smooth().resize((side, side), Image.Resampling.BICUBIC)
-    frame = cut_frame(picture, face(size=FACE_SIZE * scale, x=side / 2, y=side / 2))
-    assert difference(frame, np.asarray(smooth())) <= 6
+    crop = crop_face(picture, face(size=FACE_SIZE * scale, x=side / 2, y=side / 2))
+    assert difference(crop, np.asarray(smooth())) <= 6
 
 
 def test_outside_of_the_picture_is_black() -> None:
-    white = Image.new("RGB", (FRAME_SIZE, FRAME_SIZE), "white")
-    frame = cut_frame(white, face(x=0, y=125))
-    assert not frame[:, :120].any()
-    assert frame[:, 130:].min() == 255
+    white = Image.new("RGB", (CROP_SIZE, CROP_SIZE), "white")
+    crop = crop_face(white, face(x=0, y=125))
+    assert not crop[:, :120].any()
+    assert crop[:, 130:].min() == 255
     for elsewhere in (face(x=-1e6), face(y=2000), face(x=1e9, size=1e3)):
-        assert not cut_frame(white, elsewhere).any()
+        assert not crop_face(white, elsewhere).any()
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16", "I"])
@@ -148,13 +148,13 @@ def test_a_face_in_every_mode_is_rgb(mode: str, size: float) -> None:
     picture = Image.new(mode, (1000, 1000), light)  # type: ignore[arg-type]
     if mode == "P":
         picture = Image.new("RGB", (1000, 1000), "white").convert("P")
-    frame = cut_frame(picture, face(size=size, x=500, y=500))
-    assert frame.shape == (FRAME_SIZE, FRAME_SIZE, 3)
-    assert frame.min() >= 254
+    crop = crop_face(picture, face(size=size, x=500, y=500))
+    assert crop.shape == (CROP_SIZE, CROP_SIZE, 3)
+    assert crop.min() >= 254
 
 
 def test_around_a_transparent_face_it_is_white() -> None:
-    assert cut_frame(Image.new("RGBA", (250, 250)), face()).min() == 255
+    assert crop_face(Image.new("RGBA", (250, 250)), face()).min() == 255
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto
 
-from facerec.inference.cropping import FRAME_SIZE
+from facerec.inference.cropping import CROP_SIZE
 from facerec.inference.model_file import ModelFileError, checksum_path, write_checksum
 from facerec.inference.recognizer import Recognizer
 from facerec.serving.errors import InvalidOutput
@@ -16,13 +16,13 @@ from tests.serving.harness import ROOT
 from tests.toy_model import TOY_PEOPLE, toy_graph, toy_metadata, write_model, write_toy_model
 
 
-def frames(*colours: tuple[int, int, int]) -> np.ndarray:
-    return np.broadcast_to(np.array(colours, np.uint8)[:, None, None], (len(colours), FRAME_SIZE, FRAME_SIZE, 3))
+def crops(*colours: tuple[int, int, int]) -> np.ndarray:
+    return np.broadcast_to(np.array(colours, np.uint8)[:, None, None], (len(colours), CROP_SIZE, CROP_SIZE, 3))
 
 
 def test_it_recognizes_a_batch(model: Path) -> None:
     recognizer = Recognizer.load(model, threads=1)
-    recognition = recognizer.recognize(frames((255, 0, 0), (0, 255, 0), (0, 0, 255), (99, 99, 99)))
+    recognition = recognizer.recognize(crops((255, 0, 0), (0, 255, 0), (0, 0, 255), (99, 99, 99)))
     names = [person.name for person in recognizer.metadata.people]
     assert names == list(TOY_PEOPLE)
     assert recognition.probabilities.argmax(1)[:3].tolist() == [0, 1, 2]
@@ -104,9 +104,9 @@ def test_nan_out_of_the_model_is_a_typed_error(tmp_path: Path) -> None:
     path = tmp_path / "toy.onnx"
     write_model(path, toy_graph(nan_for_white=True), toy_metadata())
     recognizer = Recognizer.load(path, threads=1)
-    recognizer.recognize(frames((9, 9, 9)))
+    recognizer.recognize(crops((9, 9, 9)))
     with pytest.raises(InvalidOutput):
-        recognizer.recognize(frames((255, 255, 255)))
+        recognizer.recognize(crops((255, 255, 255)))
 
 
 def test_onnx_runtime_reports_to_nobody(model: Path, tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_what_a_cancelled_call_held_is_let_go_at_once() -> None:
         assert there()
         waiting.cancel()
         await asyncio.wait([waiting])
-        del waiting  # its exception holds the frames that it passed through
+        del waiting  # its exception holds the crops that it passed through
         gc.collect()
         assert there() is None
         door.set()

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageFile, PngImagePlugin
 
-from facerec.inference.cropping import FRAME_SIZE, Face, Frame, centre_frame, cut_frame
+from facerec.inference.cropping import CROP_SIZE, Crop, Face, crop_centre, crop_face
 from facerec.inference.detector import FaceDetector
 from facerec.pictures.decode import FORMATS, PictureFile
 from facerec.serving.errors import PictureError, PictureTooLarge, TooManyPixels, UnsupportedPicture
@@ -24,8 +24,8 @@ def opened(data: bytes, *, max_bytes: int = 2**24, max_pixels: int = MAX_PIXELS)
     return PictureFile(data, max_bytes=max_bytes, max_pixels=max_pixels)
 
 
-def decoded(data: bytes) -> Frame:
-    return centre_frame(opened(data).decode().image)
+def decoded(data: bytes) -> Crop:
+    return crop_centre(opened(data).decode().image)
 
 
 def png_header(width: int, height: int) -> bytes:
@@ -40,14 +40,14 @@ def png_header(width: int, height: int) -> bytes:
 
 
 def mean_colour(data: bytes) -> tuple[int, ...]:
-    frame = decoded(data)
-    assert frame.shape == (FRAME_SIZE, FRAME_SIZE, 3)
-    assert frame.dtype == np.uint8
-    return tuple(np.rint(frame.mean((0, 1))).astype(int).tolist())
+    crop = decoded(data)
+    assert crop.shape == (CROP_SIZE, CROP_SIZE, 3)
+    assert crop.dtype == np.uint8
+    return tuple(np.rint(crop.mean((0, 1))).astype(int).tolist())
 
 
 @pytest.mark.parametrize("file_format", FORMATS)
-def test_every_format_becomes_a_frame(file_format: str) -> None:
+def test_every_format_becomes_a_crop(file_format: str) -> None:
     red, green, blue = mean_colour(picture("red", file_format=file_format))
     assert red > 250
     assert max(green, blue) < 5
@@ -214,8 +214,8 @@ print(psutil.Process().memory_info().rss - before)
 
 @pytest.mark.parametrize("file_format", ["GIF", "WEBP", "PNG"])
 def test_an_animation_shows_its_first_frame(file_format: str) -> None:
-    frames = [Image.new("RGB", (32, 32), colour) for colour in ("red", "lime", "blue")]
-    red, green, _ = mean_colour(saved(frames[0], file_format, save_all=True, append_images=frames[1:]))
+    crops = [Image.new("RGB", (32, 32), colour) for colour in ("red", "lime", "blue")]
+    red, green, _ = mean_colour(saved(crops[0], file_format, save_all=True, append_images=crops[1:]))
     assert red > 240
     assert green < 10
 
@@ -255,8 +255,8 @@ def test_mutated_files_are_decoded_or_refused(
             image = opened(file).decode().image
         except PictureError:
             continue
-        for frame in (centre_frame(image), cut_frame(image, Face(16, 16, 9, 0.1, 1))):
-            assert frame.shape == (FRAME_SIZE, FRAME_SIZE, 3)
+        for crop in (crop_centre(image), crop_face(image, Face(16, 16, 9, 0.1, 1))):
+            assert crop.shape == (CROP_SIZE, CROP_SIZE, 3)
         finder.candidates(image)
 
 
@@ -265,9 +265,9 @@ def test_exif_rotation_is_undone() -> None:
     left_red.paste("red", (0, 0, 32, 64))
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was turned: the left of the file is the top of the scene
-    frame = decoded(saved(left_red, "PNG", exif=exif))
-    assert frame[20, :, 0].min() > 200
-    assert frame[-20, :, 2].min() > 200
+    crop = decoded(saved(left_red, "PNG", exif=exif))
+    assert crop[20, :, 0].min() > 200
+    assert crop[-20, :, 2].min() > 200
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "I;16", "CMYK"])

@@ -8,10 +8,9 @@ import pytest
 import requests
 from PIL import Image
 
-from facerec.inference.cropping import Framing
 from facerec.inference.recognizer import Recognition, Recognizer
 from facerec.pictures.decode import PictureFile
-from facerec.serving.settings import Settings
+from facerec.serving.settings import Framing, Settings
 from tests.serving.conftest import Service
 from tests.serving.harness import data_url, photo, picture, saved
 from tests.toy_model import TOY_PEOPLE, toy_detector_graph, toy_detector_metadata, write_model
@@ -83,7 +82,7 @@ def test_in_a_batch_only_the_picture_without_a_face_fails(service: str) -> None:
 
 
 @pytest.mark.parametrize("default", ["auto", "centre"])
-def test_a_request_can_say_how_a_picture_is_framed(serve: Service, model: Path, default: Framing) -> None:
+def test_a_request_can_say_how_a_picture_is_cropped(serve: Service, model: Path, default: Framing) -> None:
     service = serve(Settings(model=model, framing=default))
     data = saved(photo(*TWO))
     for framing, count in (("auto", 2), ("centre", 0), (None, 2 if default == "auto" else 0)):
@@ -120,9 +119,9 @@ def test_of_a_hundred_faces_the_most_prominent_are_recognized(
     recognized = []
     recognize = Recognizer.recognize
 
-    def counting(recognizer: Recognizer, frames: np.ndarray) -> Recognition:
-        recognized.append(len(frames))
-        return recognize(recognizer, frames)
+    def counting(recognizer: Recognizer, crops: np.ndarray) -> Recognition:
+        recognized.append(len(crops))
+        return recognize(recognizer, crops)
 
     monkeypatch.setattr(Recognizer, "recognize", counting)
     found = faces(service, picture("magenta", size=(320, 320)))

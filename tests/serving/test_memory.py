@@ -35,12 +35,12 @@ CROWD = """
 import sys
 from pathlib import Path
 import numpy as np, psutil
-from facerec.inference.cropping import FRAME_SIZE
+from facerec.inference.cropping import CROP_SIZE
 from facerec.inference.recognizer import Recognizer
 
 recognizer = Recognizer.load(Path(sys.argv[1]), threads=1)
-crowd = np.zeros((20, FRAME_SIZE, FRAME_SIZE, 3), np.uint8)
-for frames in (crowd[:1], crowd):
-    recognizer.recognize(frames)
+crowd = np.zeros((20, CROP_SIZE, CROP_SIZE, 3), np.uint8)
+for crops in (crowd[:1], crowd):
+    recognizer.recognize(crops)
     print(psutil.Process().memory_info().rss)
 """

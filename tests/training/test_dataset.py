@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facerec.inference.cropping import Frame, centre_frame, cut_frame
+from facerec.inference.cropping import Crop, crop_centre, crop_face
 from facerec.inference.detector import FaceDetector
 from facerec.training import dataset
 from facerec.training.dataset import load_detector, load_faces
@@ -19,17 +19,17 @@ from tests.toy_model import toy_detector_graph, toy_detector_metadata, write_mod
 from tests.training.small_disk import no_file_larger_than
 
 
-def test_frames_in_the_order_of_their_paths(tmp_path: Path) -> None:
+def test_crops_in_the_order_of_their_paths(tmp_path: Path) -> None:
     folder = draw_people(tmp_path / "people", [3, 1, 2])
     faces = load_faces(folder, data_dir=tmp_path / "data")
-    assert faces.frames.shape == (6, 250, 250, 3)
-    assert faces.frames.dtype == np.uint8
+    assert faces.crops.shape == (6, 250, 250, 3)
+    assert faces.crops.dtype == np.uint8
     assert faces.names == ["Person_00", "Person_01", "Person_02"]
     assert faces.identities.tolist() == [0, 0, 0, 1, 2, 2]
     assert faces.counts().tolist() == [3, 1, 2]
-    for path, frame in zip(faces.paths, faces.frames, strict=True):
+    for path, crop in zip(faces.paths, faces.crops, strict=True):
         with Image.open(folder / path) as picture:
-            assert np.array_equal(centre_frame(picture), frame)
+            assert np.array_equal(crop_centre(picture), crop)
 
 
 def test_an_archive_is_like_its_folder(tmp_path: Path) -> None:
@@ -43,17 +43,17 @@ def test_an_archive_is_like_its_folder(tmp_path: Path) -> None:
 def test_decodes_once_and_again_when_a_picture_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[int] = []
 
-    def counting(picture: Image.Image) -> Frame:
+    def counting(picture: Image.Image) -> Crop:
         decoded.append(1)
-        return centre_frame(picture)
+        return crop_centre(picture)
 
-    monkeypatch.setattr(dataset, "centre_frame", counting)
+    monkeypatch.setattr(dataset, "crop_centre", counting)
     folder = draw_people(tmp_path / "people", [2, 2])
     for _ in range(2):
         load_faces(folder, data_dir=tmp_path / "data")
     assert len(decoded) == 4
     Image.new("RGB", (250, 250), "red").save(folder / "Person_00" / "0000.jpg")
-    assert load_faces(folder, data_dir=tmp_path / "data").frames[0, 0, 0, 0] > 250
+    assert load_faces(folder, data_dir=tmp_path / "data").crops[0, 0, 0, 0] > 250
     assert len(decoded) == 8
     monkeypatch.setattr(dataset, "CACHE_VERSION", dataset.CACHE_VERSION + 1)
     load_faces(folder, data_dir=tmp_path / "data")
@@ -67,7 +67,7 @@ def toy_detector(tmp_path: Path) -> FaceDetector:
     return load_detector(tmp_path / "detector.onnx")
 
 
-def test_a_detector_frames_the_most_prominent_face(tmp_path: Path, toy_detector: FaceDetector) -> None:
+def test_a_detector_crops_the_most_prominent_face(tmp_path: Path, toy_detector: FaceDetector) -> None:
     (tmp_path / "people" / "Ann").mkdir(parents=True)
     picture = Image.new("RGB", (256, 320), "grey")
     picture.paste((255, 0, 255), (160, 256, 192, 288))
@@ -80,24 +80,24 @@ def test_a_detector_frames_the_most_prominent_face(tmp_path: Path, toy_detector:
     assert faces.paths == ["Ann/turned.png", "Ann/without.png"]
     assert faces.faceless == ["Ann/without.png"]
     (face,) = toy_detector.detect(picture)
-    assert np.array_equal(faces.frames[0], cut_frame(picture, face))
-    assert faces.frames[0, 125, 125].tolist() == [255, 0, 255]
-    assert (faces.frames[1] == Image.new("RGB", (1, 1), "teal").getpixel((0, 0))).all()
+    assert np.array_equal(faces.crops[0], crop_face(picture, face))
+    assert faces.crops[0, 125, 125].tolist() == [255, 0, 255]
+    assert (faces.crops[1] == Image.new("RGB", (1, 1), "teal").getpixel((0, 0))).all()
 
 
-def test_frames_of_centres_and_of_faces_are_kept_apart(tmp_path: Path, toy_detector: FaceDetector) -> None:
+def test_crops_of_centres_and_of_faces_are_kept_apart(tmp_path: Path, toy_detector: FaceDetector) -> None:
     folder = draw_people(tmp_path / "people", [2, 2])
     picture = Image.new("RGB", (320, 256), "grey")
     picture.paste((255, 0, 255), (32, 32, 64, 64))
     picture.save(folder / "Person_00" / "0000.png")
     centres = load_faces(folder, data_dir=tmp_path / "data")
-    framed = load_faces(folder, data_dir=tmp_path / "data", detector=toy_detector)
+    cropped = load_faces(folder, data_dir=tmp_path / "data", detector=toy_detector)
     assert centres.faceless == []
-    assert framed.paths == centres.paths
-    assert framed.fingerprint != centres.fingerprint
+    assert cropped.paths == centres.paths
+    assert cropped.fingerprint != centres.fingerprint
 
 
-def test_the_same_frames_are_the_same_data(tmp_path: Path, toy_detector: FaceDetector) -> None:
+def test_the_same_crops_are_the_same_data(tmp_path: Path, toy_detector: FaceDetector) -> None:
     """So a run goes on after its detector was measured again, which writes its file anew, or pictures were copied."""
     folder, path = draw_people(tmp_path / "people", [2, 2]), tmp_path / "detector.onnx"
     before = load_faces(folder, data_dir=tmp_path / "data", detector=toy_detector)
@@ -115,7 +115,9 @@ def test_the_same_frames_are_the_same_data(tmp_path: Path, toy_detector: FaceDet
 
 
 def test_a_detector_that_cannot_be_used(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"missing\.onnx is missing.*--framing takes a face detector's file, or centre"):
+    with pytest.raises(
+        DataError, match=r"missing\.onnx is missing.*--detector names a face detector's file; --crop-mode centre"
+    ):
         load_detector(tmp_path / "missing.onnx")
 
 
@@ -127,7 +129,7 @@ def test_unreadable_pictures_are_named_and_skipped(tmp_path: Path) -> None:
     faces = load_faces(folder, data_dir=tmp_path / "data")
     assert list(faces.skipped) == ["Person_00/0001.jpg", "Person_01/0000.jpg"]
     assert faces.identities.tolist() == [0, 0, 1]
-    assert len(faces.frames) == 3
+    assert len(faces.crops) == 3
 
 
 def test_a_picture_that_can_not_be_read_now_is_not_skipped_for_ever(
@@ -218,12 +220,12 @@ def test_not_one_readable_picture(tmp_path: Path) -> None:
 def test_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
     folder = draw_people(tmp_path / "people", [2, 2])
     with (
-        no_file_larger_than(300_000),  # the second frame doesn't fit
+        no_file_larger_than(300_000),  # the second crop doesn't fit
         pytest.raises(DataError, match=r"can't write the decoded pictures \(0.0 GB\)"),
     ):
         load_faces(folder, data_dir=tmp_path / "data")
     assert not list((tmp_path / "data" / "cache").iterdir())
-    assert len(load_faces(folder, data_dir=tmp_path / "data").frames) == 4
+    assert len(load_faces(folder, data_dir=tmp_path / "data").crops) == 4
 
 
 def test_damaged_cache(tmp_path: Path) -> None:

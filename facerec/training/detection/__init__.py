@@ -1,1 +1,1 @@
-"""The face detector: learned from frames whose face stands at a known place, pasted into larger pictures."""
+"""The face detector: learned from crops whose face stands at a known place, pasted into larger pictures."""

@@ -1,4 +1,4 @@
-"""Pictures without faces, to paste frames onto and to learn from what is no face."""
+"""Pictures without faces, to paste crops onto and to learn from what is no face."""
 
 import math
 from collections.abc import Callable
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from facerec.inference.cropping import FACE_SIZE, FRAME_SIZE
+from facerec.inference.cropping import CROP_SIZE, FACE_SIZE
 from facerec.training.dataset import FaceImages
 from facerec.training.split import Indices
 
@@ -29,17 +29,17 @@ def face_free(
     With `pieces` it may hold what looks most like a face: eyes and mouths, one by one or in the wrong order.
     """
 
-    def frame() -> Pixels:
-        return np.asarray(faces.frames[random.choice(images)])
+    def crop() -> Pixels:
+        return np.asarray(faces.crops[random.choice(images)])
 
     def part() -> Image.Image:
-        return PARTS[random.choice(len(PARTS), p=(0.6, 0.2, 0.2) if pieces else (1, 0, 0))](frame(), random)
+        return PARTS[random.choice(len(PARTS), p=(0.6, 0.2, 0.2) if pieces else (1, 0, 0))](crop(), random)
 
     def motif() -> Image.Image:
-        return _border(frame(), random) if random.random() < 0.6 else _drawn(64, random)
+        return _border(crop(), random) if random.random() < 0.6 else _drawn(64, random)
 
     kinds: list[Callable[[], Image.Image]] = [
-        lambda: _blurred(Image.fromarray(frame()), side, random),
+        lambda: _blurred(Image.fromarray(crop()), side, random),
         lambda: _enlarged(part(), side, random),
         lambda: _tiled(motif(), side, random),
         lambda: _collage([part() for _ in range(random.integers(4, 30))], side, random),
@@ -50,32 +50,32 @@ def face_free(
     return _with_solids(picture, random) if random.random() < 0.35 else picture
 
 
-def _border(frame: Pixels, random: np.random.Generator) -> Image.Image:
-    """A piece of a frame away from its face: an upper corner, or what is below the chin."""
+def _border(crop: Pixels, random: np.random.Generator) -> Image.Image:
+    """A piece of a crop away from its face: an upper corner, or what is below the chin."""
     width, height = random.integers(30, 66, 2)
     left, top = [
         (random.integers(0, 66 - width + 1), random.integers(0, 90 - height)),
-        (FRAME_SIZE - width - random.integers(0, 66 - width + 1), random.integers(0, 90 - height)),
-        (random.integers(0, FRAME_SIZE - width), FRAME_SIZE - height // 2),
+        (CROP_SIZE - width - random.integers(0, 66 - width + 1), random.integers(0, 90 - height)),
+        (random.integers(0, CROP_SIZE - width), CROP_SIZE - height // 2),
     ][random.integers(3)]
-    return Image.fromarray(frame[top : top + height, left : left + width])
+    return Image.fromarray(crop[top : top + height, left : left + width])
 
 
-def _piece(frame: Pixels, random: np.random.Generator) -> Image.Image:
+def _piece(crop: Pixels, random: np.random.Generator) -> Image.Image:
     """An eye, an ear, a mouth, a cheek: a piece of a face, too little to be one."""
     size = FACE_SIZE * random.uniform(0.15, 0.35, 2)
-    left, top = ((FRAME_SIZE - size) / 2 + (FACE_SIZE - size) * random.uniform(-0.6, 0.6, 2)).astype(int)
+    left, top = ((CROP_SIZE - size) / 2 + (FACE_SIZE - size) * random.uniform(-0.6, 0.6, 2)).astype(int)
     width, height = size.astype(int)
-    return Image.fromarray(frame[top : top + height, left : left + width])
+    return Image.fromarray(crop[top : top + height, left : left + width])
 
 
-def _jumble(frame: Pixels, random: np.random.Generator) -> Image.Image:
+def _jumble(crop: Pixels, random: np.random.Generator) -> Image.Image:
     """A face cut into nine or sixteen squares, none of which stays at its place."""
     count = int(random.integers(3, 5))
     size = int(FACE_SIZE) // count
-    start = (FRAME_SIZE - count * size) // 2
+    start = (CROP_SIZE - count * size) // 2
     starts = range(start, start + count * size, size)
-    squares = [frame[top : top + size, left : left + size] for top in starts for left in starts]
+    squares = [crop[top : top + size, left : left + size] for top in starts for left in starts]
     cycle = random.permutation(count**2)
     order = np.empty_like(cycle)
     order[cycle] = np.roll(cycle, 1)
@@ -86,10 +86,10 @@ def _jumble(frame: Pixels, random: np.random.Generator) -> Image.Image:
 PARTS = (_border, _piece, _jumble)
 
 
-def _blurred(frame: Image.Image, side: int, random: np.random.Generator) -> Image.Image:
-    """A frame of which only the colours are left."""
+def _blurred(crop: Image.Image, side: int, random: np.random.Generator) -> Image.Image:
+    """A crop of which only the colours are left."""
     few = int(random.integers(3, 10))
-    return frame.resize((few, few), Image.Resampling.BOX).resize((side, side), Image.Resampling.BICUBIC)
+    return crop.resize((few, few), Image.Resampling.BOX).resize((side, side), Image.Resampling.BICUBIC)
 
 
 def _enlarged(part: Image.Image, side: int, random: np.random.Generator) -> Image.Image:

@@ -1,4 +1,4 @@
-"""A picture that frames are pasted into, which keeps book of the faces in it."""
+"""A picture that crops are pasted into, which keeps book of the faces in it."""
 
 import math
 from dataclasses import dataclass, field
@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facerec.inference.cropping import FACE_SIZE, FRAME_SIZE, Face
+from facerec.inference.cropping import CROP_SIZE, FACE_SIZE, Face
 from facerec.training.detection.backgrounds import Pixels
 
 WHOLE, HIDDEN = 0.6, 0.1
 """Share of a face in view from which it is to be found, and under which there is none."""
 BLACK = 12
-"""The darkest corners of funneled frames are no part of a photo."""
+"""The darkest corners of funneled crops are no part of a photo."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Mosaic:
 
 @dataclass
 class Canvas:
-    """A picture that frames are pasted into, one over the other."""
+    """A picture that crops are pasted into, one over the other."""
 
     picture: Pixels
     faces: list[Face] = field(default_factory=list)
@@ -42,18 +42,18 @@ class Canvas:
         self.unsure = np.zeros(self.picture.shape[:2], bool)
         self._shown = np.full(self.picture.shape[:2], -1, np.int16)  # whose face each pixel shows
 
-    def paste(self, frame: Pixels, alpha: NDArray[np.float32], face: Face, *, slim: float = 1) -> None:
-        """Paste `frame` so that its own face becomes `face`.
+    def paste(self, crop: Pixels, alpha: NDArray[np.float32], face: Face, *, slim: float = 1) -> None:
+        """Paste `crop` so that its own face becomes `face`.
 
         Args:
-            frame: uint8 `[F, F, 3]`, of 250 pixels or shrunk.
+            crop: uint8 `[F, F, 3]`, of 250 pixels or shrunk.
             alpha: `[F, F]`, 0 to 1: how much of each pixel is pasted.
             face: where, in pixels of the canvas.
             slim: how many times slimmer the face becomes.
         """
         x, y, size, angle, _ = face
-        middle = len(frame) / 2
-        scale = size / FACE_SIZE * FRAME_SIZE / len(frame)
+        middle = len(crop) / 2
+        scale = size / FACE_SIZE * CROP_SIZE / len(crop)
         reach = scale * middle * (abs(math.cos(angle)) + abs(math.sin(angle)))
         height, width = self.picture.shape[:2]
         left, top = max(0, math.floor(x - reach)), max(0, math.floor(y - reach))
@@ -61,7 +61,7 @@ class Canvas:
         self.faces.append(face)
         if right <= left or bottom <= top:
             return
-        rgba = Image.fromarray(np.dstack([frame, (255 * alpha).astype(np.uint8)]))
+        rgba = Image.fromarray(np.dstack([crop, (255 * alpha).astype(np.uint8)]))
         area = (right - left, bottom - top)
         cos, sin = math.cos(angle) / scale, math.sin(angle) / scale
         coefficients = (
@@ -89,19 +89,19 @@ class Canvas:
         return Mosaic(self.picture, whole, self.unsure)
 
 
-def cut_out(frame: Pixels, random: np.random.Generator) -> NDArray[np.float32]:
-    """How much of each pixel of a frame is pasted, `[F, F]`: a window around the face, square or round, soft or not.
+def cut_out(crop: Pixels, random: np.random.Generator) -> NDArray[np.float32]:
+    """How much of each pixel of a crop is pasted, `[F, F]`: a window around the face, square or round, soft or not.
 
     The black corners that funneling left are no part of it.
     """
-    offsets = (np.arange(len(frame)) + 0.5) * FRAME_SIZE / len(frame) - FRAME_SIZE / 2
+    offsets = (np.arange(len(crop)) + 0.5) * CROP_SIZE / len(crop) - CROP_SIZE / 2
     left, right, top, bottom = random.uniform(0.62, 1.1, 4) * FACE_SIZE
     across = np.where(offsets < 0, -offsets / left, offsets / right)
     down = np.where(offsets < 0, -offsets / (1.1 * top), offsets / bottom)[:, None]
     power = random.choice([2.0, 3.0, 8.0, 40.0])
     edge = (across**power + down**power) ** (1 / power)
     window = ((1 - edge) / random.choice([0.02, 0.1, 0.3]) + 0.5).clip(0, 1)
-    dark = frame.max(axis=2) < BLACK
+    dark = crop.max(axis=2) < BLACK
     outside = np.zeros_like(dark)
     for axis in (0, 1):
         for step in (1, -1):

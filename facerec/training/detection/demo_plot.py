@@ -6,7 +6,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.transforms import Affine2D
 from PIL import Image
 
-from facerec.inference.cropping import Face, cut_frame
+from facerec.inference.cropping import Face, crop_face
 from facerec.inference.detector import FaceDetector
 from facerec.inference.recognizer import Recognizer
 from facerec.training.dataset import FaceImages
@@ -28,7 +28,7 @@ def draw_photo(detector: FaceDetector, recognizer: Recognizer, faces: FaceImages
     axes.imshow(picture)
     axes.set_axis_off()
     if detected:
-        recognized = recognizer.recognize(np.stack([cut_frame(picture, face) for face in detected]))
+        recognized = recognizer.recognize(np.stack([crop_face(picture, face) for face in detected]))
         for face, similarities in zip(detected, recognized.similarities, strict=True):
             known = similarities.max() >= recognizer.metadata.threshold
             colour = "lime" if known else "orange"
@@ -47,7 +47,7 @@ def draw_photo(detector: FaceDetector, recognizer: Recognizer, faces: FaceImages
 
 
 def _group(faces: FaceImages, roles: Roles, random: np.random.Generator) -> Pixels:
-    """Two rows of frames in several sizes and angles over a picture without a face, uint8 `[H, W, 3]`."""
+    """Two rows of crops in several sizes and angles over a picture without a face, uint8 `[H, W, 3]`."""
     people = random.permutation(len(roles.people))[:KNOWN]
     shown = [int(random.choice(roles.test[roles.labels[roles.test] == person])) for person in people]
     shown += random.permutation(roles.strangers_test)[:STRANGERS].tolist()
@@ -55,8 +55,8 @@ def _group(faces: FaceImages, roles: Roles, random: np.random.Generator) -> Pixe
     canvas = Canvas(np.array(background)[: SIDE * 6 // 10])
     places = [(x, y) for y in (0.26, 0.74) for x in (0.14, 0.38, 0.62, 0.86)]
     for image, (x, y) in zip(random.permutation(shown).tolist(), places, strict=False):
-        frame = np.asarray(faces.frames[image])
+        crop = np.asarray(faces.crops[image])
         left, top = random.normal((x * SIDE, y * SIDE * 0.6), 10)
         face = Face(left, top, random.uniform(60, 110), random.normal(0, 0.15), 1)
-        canvas.paste(frame, cut_out(frame, random), face)
+        canvas.paste(crop, cut_out(crop, random), face)
     return canvas.picture

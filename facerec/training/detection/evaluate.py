@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from facerec.inference.cropping import Face, cut_frame
+from facerec.inference.cropping import Face, crop_face
 from facerec.inference.detector import FaceDetector
 from facerec.inference.recognizer import Recognizer
 from facerec.training.dataset import FaceImages
@@ -44,8 +44,8 @@ class DetectorFigures:
         recall: faces of 40 pixels and more in mosaics that were found (intersection over union 0.5 or more).
         precision: detected faces in mosaics that are faces; false ones of any size count.
         face_free: pictures without a face in which one was detected.
-        centre: test images named rightly, framed by their centre.
-        auto: the same images named rightly, framed by the detector.
+        centre: test images named rightly, cropped by their centre.
+        auto: the same images named rightly, cropped by the detector.
         scenes: the same images in larger composed pictures named rightly.
         turned: upright faces and turned ones, alone in a picture, that were found, by degrees.
         sized: small and large faces, alone in a picture, that were found, by pixels.
@@ -115,19 +115,19 @@ def evaluate_detector(
     true, false = (found.hits >= threshold).sum(), (found.false >= threshold).sum()
     free = highest_scores(detector, face_free_pictures(faces, images, seed=seed))
     random = np.random.default_rng([seed, 2])
-    detected, frames, places = [], [], []
+    detected, crops, places = [], [], []
     for image in tqdm(roles.test, desc="Test images", unit=" pictures"):
-        frame = Image.fromarray(faces.frames[image])
-        detected.append(_name(detector, recognizer, frame))
+        crop = Image.fromarray(faces.crops[image])
+        detected.append(_name(detector, recognizer, crop))
         picture, face = scene(faces, image, images, random=random)
         places.append(_name(detector, recognizer, picture, face))
-        frames.append(int(recognizer.recognize(faces.frames[image][None]).similarities.argmax()))
+        crops.append(int(recognizer.recognize(faces.crops[image][None]).similarities.argmax()))
     labels = roles.labels[roles.test]
     return DetectorFigures(
         recall=Share.counted(found.hits >= threshold),
         precision=Share.counted(np.repeat([True, False], [true, false])),
         face_free=Share.counted(free >= threshold),
-        centre=Share.counted(np.array(frames) == labels),
+        centre=Share.counted(np.array(crops) == labels),
         auto=Share.counted(np.array(detected) == labels),
         scenes=Share.counted(np.array(places) == labels),
         turned={turn: _found_alone(detector, faces, images, size=100, degrees=turn, seed=seed) for turn in TURNS},
@@ -176,7 +176,7 @@ def _name(detector: FaceDetector, recognizer: Recognizer, picture: Image.Image, 
         detected = [face for face in detected if face.overlap(wanted) >= MIN_OVERLAP]
     if not detected:
         return -1
-    return int(recognizer.recognize(cut_frame(picture, detected[0])[None]).similarities.argmax())
+    return int(recognizer.recognize(crop_face(picture, detected[0])[None]).similarities.argmax())
 
 
 def _time_ratio(
@@ -185,12 +185,12 @@ def _time_ratio(
     """Median time to detect over median time to recognize, measured in turns."""
     times = []
     for image in roles.test[:rounds]:
-        frame = faces.frames[image][None]
-        picture = Image.fromarray(frame[0]).resize((320, 320))
+        crop = faces.crops[image][None]
+        picture = Image.fromarray(crop[0]).resize((320, 320))
         start = time.perf_counter()
         detector.candidates(picture)
         middle = time.perf_counter()
-        recognizer.recognize(frame)
+        recognizer.recognize(crop)
         times.append((middle - start, time.perf_counter() - middle))
     detecting, recognizing = np.median(times, axis=0)
     return float(detecting / recognizing)

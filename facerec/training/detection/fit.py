@@ -31,7 +31,7 @@ FROZEN_BLOCKS = 4
 """Their weights stay as they came; the statistics of their BatchNorm follow the mosaics."""
 STEPS_BETWEEN_CHECKPOINTS = 100
 FORKS = sys.platform == "linux"
-"""Whether workers can share the frames; elsewhere each would get a copy of them."""
+"""Whether workers can share the crops; elsewhere each would get a copy of them."""
 
 
 @dataclass(frozen=True)
@@ -59,15 +59,15 @@ def fit_detector(faces: FaceImages, images: Indices, options: Options, *, device
     Raises:
         CheckpointError: an unfinished run is in the way, or there is none to resume.
         TrainingError: the loss is no longer a number.
-        DataError: there are no images, they may not be framed like LFW's, or the backbone's weights can't be loaded.
+        DataError: there are no images, they may not be cropped like LFW's, or the backbone's weights can't be loaded.
         OptionError: started by `torchrun`.
     """
     if world_size() > 1:
         raise OptionError("--detector trains in one process: start it without torchrun.")
-    if not faces.is_lfw() and options.framing != "centre":
+    if not faces.is_lfw() and options.crop_mode != "centre":
         raise DataError(
-            "the detector learns from frames that have the face in their middle, upright and about 45 % of their "
-            "side, as LFW's have: if your pictures are such, say so with --framing centre."
+            "the detector learns from crops that have the face in their middle, upright and about 45 % of their "
+            "side, as LFW's have: if your pictures are such, say so with --crop-mode centre."
         )
     if not len(images):
         raise DataError(

@@ -15,8 +15,8 @@ def in_words(figures: DetectorFigures) -> dict[str, str]:
         f"faces of {SMALLEST} pixels and more found in mosaics": str(figures.recall),
         "detected faces there that are faces; false ones of any size count": str(figures.precision),
         "composed pictures without a face in which one was detected": str(figures.face_free),
-        "test images named rightly, framed by their centre": str(figures.centre),
-        "test images named rightly, framed by the detector": str(figures.auto),
+        "test images named rightly, cropped by their centre": str(figures.centre),
+        "test images named rightly, cropped by the detector": str(figures.auto),
         "test images in larger composed pictures named rightly": str(figures.scenes),
         f"the only face of a picture found, {PORTRAITS} of each: turned by": _listed(figures.turned, "degrees"),
         f"the only face of a picture found, {PORTRAITS} of each: of": _listed(figures.sized, "pixels"),
@@ -54,11 +54,11 @@ on {machine}. This page and `face_detector.json`, which holds the same figures f
 
 What scores under **{metadata.threshold:.3f}** is no face. What scores from {LOW} to {SURE} is cut out and looked at
 again, closer; its score is then the mean of both. The square is the one that Labeled Faces in the Wild puts in the
-middle of its frames: eyebrows to chin, cheek to cheek.
+middle of its crops: eyebrows to chin, cheek to cheek.
 
 ## Figures
 
-On strangers' frames and known people's test images that it never learned from. Mosaics are composed of frames at
+On strangers' crops and known people's test images that it never learned from. Mosaics are composed of crops at
 random place, size and angle, {PICTURES} of them, over backgrounds like those of training but for the pieces of faces;
 proportions have their counts and Wilson's 95 % interval. What is detected in the surroundings of a pasted face, from
 three quarters of its size on, is neither right nor wrong, as a stranger in the background may be there whom nobody
@@ -70,10 +70,10 @@ labelled: false finds on hair, hands and clothes are therefore missing from thes
 
 ## How it learned
 
-From the frames of people who are neither known nor strangers, each of which has a face at a known place: pasted into
+From the crops of people who are neither known nor strangers, each of which has a face at a known place: pasted into
 pictures at random size, angle and light, one to many, over one another, in front of anything that is no face: borders
-of frames, textures, drawn things, single eyes and mouths, faces cut into squares in the wrong order. Faces in the
-background of a frame, which nobody labelled, are not rewarded, and not punished once they are found. The first half of
+of crops, textures, drawn things, single eyes and mouths, faces cut into squares in the wrong order. Faces in the
+background of a crop, which nobody labelled, are not rewarded, and not punished once they are found. The first half of
 the strangers chose the threshold; which share of them it must find, and how the score of small faces falls, was settled
 after a look at the figures of the other half.
 

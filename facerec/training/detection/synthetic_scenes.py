@@ -1,4 +1,4 @@
-"""Mosaics: frames at random place, size, angle and light, so that every face's place is known."""
+"""Mosaics: crops at random place, size, angle and light, so that every face's place is known."""
 
 import io
 import math
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facerec.inference.cropping import FACE_SIZE, FRAME_SIZE, Face
+from facerec.inference.cropping import CROP_SIZE, FACE_SIZE, Face
 from facerec.training.dataset import FaceImages
 from facerec.training.detection.backgrounds import Pixels, face_free
 from facerec.training.detection.compositing import Canvas, Mosaic, cut_out
@@ -21,16 +21,16 @@ MIN_SIZE = 12
 def compose(
     faces: FaceImages, images: Indices, *, side: int, random: np.random.Generator, pieces: bool = False
 ) -> Mosaic:
-    """A random mosaic of frames from `images`: one that fills the picture, some that are strewn, or a crowd in rows.
+    """A random mosaic of crops from `images`: one that fills the picture, some that are strewn, or a crowd in rows.
 
     With `pieces` there may be pieces of faces in the background.
     """
     canvas = Canvas(np.array(face_free(faces, images, side=side, random=random, pieces=pieces)))
     if (layout := random.random()) < 0.3:
-        _fill(canvas, faces.frames[random.choice(images)], random)
+        _fill(canvas, faces.crops[random.choice(images)], random)
     else:
         for face in _strewn(side, random) if layout < 0.7 else _crowd(side, random):
-            _paste(canvas, faces.frames[random.choice(images)], face, random)
+            _paste(canvas, faces.crops[random.choice(images)], face, random)
     mosaic = canvas.finished()
     return Mosaic(_photographed(mosaic.picture, random), mosaic.faces, mosaic.unsure)
 
@@ -58,29 +58,29 @@ def _between(low: float, high: float, random: np.random.Generator) -> float:
     return math.exp(random.uniform(math.log(low), math.log(high)))
 
 
-def _fill(canvas: Canvas, frame: Pixels, random: np.random.Generator) -> None:
-    """Paste a frame so large that nothing else is in the picture."""
+def _fill(canvas: Canvas, crop: Pixels, random: np.random.Generator) -> None:
+    """Paste a crop so large that nothing else is in the picture."""
     side = len(canvas.picture)
-    size = side * FACE_SIZE / FRAME_SIZE * math.exp(random.uniform(0, 0.7))
-    slack = max(0.0, size * FRAME_SIZE / FACE_SIZE - side) / 2
+    size = side * FACE_SIZE / CROP_SIZE * math.exp(random.uniform(0, 0.7))
+    slack = max(0.0, size * CROP_SIZE / FACE_SIZE - side) / 2
     x, y = side / 2 + random.uniform(-slack, slack, 2)
-    frame = frame[:, ::-1] if random.random() < 0.5 else frame
-    canvas.paste(frame, np.ones(frame.shape[:2], np.float32), Face(x, y, size, random.normal(0, 0.12), 1))
+    crop = crop[:, ::-1] if random.random() < 0.5 else crop
+    canvas.paste(crop, np.ones(crop.shape[:2], np.float32), Face(x, y, size, random.normal(0, 0.12), 1))
 
 
-def _paste(canvas: Canvas, frame: Pixels, face: Face, random: np.random.Generator) -> None:
-    """Paste a frame, in light of its own, so that its face becomes `face`."""
-    frame = np.asarray(Image.fromarray(frame).reduce(max(1, int(FACE_SIZE / face.size))))
-    frame = frame[:, ::-1] if random.random() < 0.5 else frame
+def _paste(canvas: Canvas, crop: Pixels, face: Face, random: np.random.Generator) -> None:
+    """Paste a crop, in light of its own, so that its face becomes `face`."""
+    crop = np.asarray(Image.fromarray(crop).reduce(max(1, int(FACE_SIZE / face.size))))
+    crop = crop[:, ::-1] if random.random() < 0.5 else crop
     slim = math.exp(random.normal(0, 0.06))
-    canvas.paste(_relit(frame, random), cut_out(frame, random), face, slim=slim)
+    canvas.paste(_relit(crop, random), cut_out(crop, random), face, slim=slim)
 
 
-def _relit(frame: Pixels, random: np.random.Generator) -> Pixels:
-    """A frame in other light: each face of a mosaic has its own."""
+def _relit(crop: Pixels, random: np.random.Generator) -> Pixels:
+    """A crop in other light: each face of a mosaic has its own."""
     values = np.arange(256) / 255
     curves = values[:, None] ** math.exp(random.normal(0, 0.25)) * np.exp(random.normal(0, 0.08, 3))
-    return _through(frame, (255 * curves).clip(0, 255).astype(np.uint8))
+    return _through(crop, (255 * curves).clip(0, 255).astype(np.uint8))
 
 
 def _through(picture: Pixels, curves: NDArray[np.uint8]) -> Pixels:
@@ -121,26 +121,26 @@ def portrait(
     side = 320
     canvas = Canvas(np.array(face_free(faces, images, side=side, random=random)))
     face = Face(side / 2, side / 2, size, math.radians(degrees), 1)
-    _paste(canvas, faces.frames[random.choice(images)], face, random)
+    _paste(canvas, faces.crops[random.choice(images)], face, random)
     return Image.fromarray(canvas.picture), face
 
 
 def scene(faces: FaceImages, image: int, beside: Indices, *, random: np.random.Generator) -> tuple[Image.Image, Face]:
-    """A large picture with the frame `image` at a random place, 0.5 to 3 times as large and turned by up to 20 degrees.
+    """A large picture with the crop `image` at a random place, 0.5 to 3 times as large and turned by up to 20 degrees.
 
-    A frame of `beside` stands next to it, over a background made of others of `beside`.
+    A crop of `beside` stands next to it, over a background made of others of `beside`.
 
     Returns:
         The picture, and where the face of `image` is.
     """
     size = FACE_SIZE * _between(0.5, 3, random)
-    side = round(size / FACE_SIZE * FRAME_SIZE * random.uniform(1.6, 2.6))
+    side = round(size / FACE_SIZE * CROP_SIZE * random.uniform(1.6, 2.6))
     background = face_free(faces, beside, side=320, random=random).resize((side, side), Image.Resampling.BICUBIC)
     canvas = Canvas(np.array(background))
     x, y = random.uniform(0.9 * size, side - 0.9 * size, 2)
     neighbour = x + size * random.uniform(1.3, 2.0) * (1 if x < side / 2 else -1)
     for picture, place in ((int(random.choice(beside)), neighbour), (image, x)):
-        frame = np.asarray(faces.frames[picture])
+        crop = np.asarray(faces.crops[picture])
         face = Face(place, y, size, math.radians(random.uniform(-20, 20)), 1)
-        canvas.paste(frame, cut_out(frame, random), face)
+        canvas.paste(crop, cut_out(crop, random), face)
     return Image.fromarray(canvas.picture), face

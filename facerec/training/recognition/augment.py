@@ -1,4 +1,4 @@
-"""Random changes of training frames, made for a whole batch at once: one by one they cost as much as the network."""
+"""Random changes of training crops, made for a whole batch at once: one by one they cost as much as the network."""
 
 import math
 
@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from facerec.inference.cropping import FRAME_SIZE
+from facerec.inference.cropping import CROP_SIZE
 from facerec.training.backbone import normalize
-from facerec.training.recognition.network import CROP_SIZE, INPUT_SIZE
+from facerec.training.recognition.network import CENTRE_SIZE, INPUT_SIZE
 
 MAX_ROTATION = math.radians(6)
 MAX_ZOOM = 0.08  # in log scale
@@ -20,17 +20,17 @@ ERASE_SHARE = 0.3  # faces partly hidden
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
-def augment(frames: Tensor, *, generator: torch.Generator) -> Tensor:
-    """Changed network inputs of training frames.
+def augment(crops: Tensor, *, generator: torch.Generator) -> Tensor:
+    """Changed network inputs of training crops.
 
     Args:
-        frames: uint8 `[N, 250, 250, 3]`.
+        crops: uint8 `[N, 250, 250, 3]`.
         generator: source of all randomness, on the CPU.
 
     Returns:
         float32 `[N, 3, 224, 224]`, normalized, in channels-last memory.
     """
-    images = _warp(frames, generator=generator)
+    images = _warp(crops, generator=generator)
     images = _blur(images, generator=generator)
     images = normalize(_recolour(images, generator=generator))
     return _erase(images, generator=generator).contiguous(memory_format=torch.channels_last)
@@ -40,16 +40,16 @@ def _uniform(low: float, high: float, shape: tuple[int, ...], generator: torch.G
     return torch.empty(shape).uniform_(low, high, generator=generator).to(like.device)
 
 
-def _warp(frames: Tensor, *, generator: torch.Generator) -> Tensor:
-    """Mirror, rotate, zoom, stretch and shift around the frame's centre, and cut the crop."""
+def _warp(crops: Tensor, *, generator: torch.Generator) -> Tensor:
+    """Mirror, rotate, zoom, stretch and shift around the crop's centre, and cut the crop."""
     border = 25  # no warp reaches it: leaving it out saves a third of the conversion to float
-    pixels = frames[:, border:-border, border:-border].permute(0, 3, 1, 2).float()
+    pixels = crops[:, border:-border, border:-border].permute(0, 3, 1, 2).float()
 
     def uniform(limit: float) -> Tensor:
-        return _uniform(-limit, limit, (len(frames),), generator, pixels)
+        return _uniform(-limit, limit, (len(crops),), generator, pixels)
 
     angle = uniform(MAX_ROTATION)
-    zoom = uniform(MAX_ZOOM).exp() * CROP_SIZE / (FRAME_SIZE - 2 * border)
+    zoom = uniform(MAX_ZOOM).exp() * CENTRE_SIZE / (CROP_SIZE - 2 * border)
     horizontal = zoom * uniform(MAX_STRETCH).exp() * uniform(1).sign()
     shift_x, shift_y = (uniform(MAX_SHIFT) * zoom for _ in range(2))
     rows = (
@@ -57,7 +57,7 @@ def _warp(frames: Tensor, *, generator: torch.Generator) -> Tensor:
         torch.stack([horizontal * angle.sin(), zoom * angle.cos(), shift_y], dim=1),
     )
     grid = functional.affine_grid(
-        torch.stack(rows, dim=1), [len(frames), 3, INPUT_SIZE, INPUT_SIZE], align_corners=False
+        torch.stack(rows, dim=1), [len(crops), 3, INPUT_SIZE, INPUT_SIZE], align_corners=False
     )
     return functional.grid_sample(pixels, grid, padding_mode="reflection", align_corners=False)
 

@@ -24,7 +24,7 @@ class Figures:
 
     Attributes:
         top_1: named rightly.
-        top_1_centred: named rightly where the picture's centre is the frame, whatever was found in it.
+        top_1_centred: named rightly where the picture's centre is the crop, whatever was found in it.
         top_5: among the five most probable.
         macro_recall: mean over people of the share of their images that were named rightly.
         macro_recall_low: lower end of its 95 % interval, by bootstrap over people.
@@ -93,7 +93,7 @@ def evaluate(
 ) -> Evaluation:
     """Choose temperature and threshold on the images that are there to choose them, then measure on the others.
 
-    `centred` are the pictures of `faces`, framed by their centres.
+    `centred` are the pictures of `faces`, cropped by their centres.
     """
     validation, test = (_similarities(network, faces, roles, images) for images in (roles.validation, roles.test))
     chosen, unseen = (

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from facerec.inference.cropping import FRAME_SIZE
+from facerec.inference.cropping import CROP_SIZE
 from facerec.inference.model_file import INPUT, OUTPUTS, ModelMetadata, checksum_path
 from facerec.inference.recognizer import Recognizer
 from facerec.training.dataset import FaceImages
@@ -41,7 +41,7 @@ class Parity:
 
 
 class ExportedModel(nn.Module):
-    """The graph of the ONNX file: frames in, calibrated probabilities, similarities and embeddings out.
+    """The graph of the ONNX file: crops in, calibrated probabilities, similarities and embeddings out.
 
     Of the classes only the first `people` go into the file.
     """
@@ -55,8 +55,8 @@ class ExportedModel(nn.Module):
         self.temperature = temperature
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Frames uint8 `[N, 250, 250, 3]` to the three outputs that `facerec.inference.model_file` promises."""
-        embeddings = self.network.embed_frames(images)
+        """Crops uint8 `[N, 250, 250, 3]` to the three outputs that `facerec.inference.model_file` promises."""
+        embeddings = self.network.embed_crops(images)
         similarities = functional.linear(embeddings, self.directions)
         return torch.softmax(similarities / self.temperature, dim=1), similarities, embeddings
 
@@ -98,7 +98,7 @@ def export(
 def compare(recognizer: Recognizer, faces: FaceImages, images: Indices, probabilities: Floats) -> Parity:
     """Compare the file's probabilities with `probabilities`, float32 `[N, P]`, on each of `images`."""
     chunks: Sequence[Indices] = np.array_split(images, max(1, len(images) // 32))
-    exported = np.concatenate([recognizer.recognize(faces.frames[chunk]).probabilities for chunk in chunks])
+    exported = np.concatenate([recognizer.recognize(faces.crops[chunk]).probabilities for chunk in chunks])
     return Parity(
         images=len(images),
         same_top_1=int((exported.argmax(axis=1) == probabilities.argmax(axis=1)).sum()),
@@ -109,7 +109,7 @@ def compare(recognizer: Recognizer, faces: FaceImages, images: Indices, probabil
 def _write(network: FaceNetwork, metadata: ModelMetadata, path: Path) -> None:
     write_onnx(
         ExportedModel(network.cpu(), people=len(metadata.people), temperature=metadata.temperature).eval(),
-        torch.zeros(2, FRAME_SIZE, FRAME_SIZE, 3, dtype=torch.uint8),
+        torch.zeros(2, CROP_SIZE, CROP_SIZE, 3, dtype=torch.uint8),
         path,
         names=(INPUT.name, [output.name for output in OUTPUTS]),
         dynamic={0: torch.export.Dim("batch")},

@@ -178,7 +178,7 @@ def _train_and_validate(
     loss, accuracy = train_one_epoch(
         model,
         run.average,
-        ((torch.from_numpy(faces.frames[share]), torch.from_numpy(roles.labels[share])) for share in shares),
+        ((torch.from_numpy(faces.crops[share]), torch.from_numpy(roles.labels[share])) for share in shares),
         run.optimizer,
         run.schedule,
         margin=options.margin,

@@ -4,25 +4,25 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models import mobilenet_v3_large
 
-from facerec.inference.cropping import FRAME_SIZE
+from facerec.inference.cropping import CROP_SIZE
 from facerec.training.backbone import BLOCKS, normalize
 from facerec.training.recognition.loss import CosineClassifier
 
-CROP_SIZE = 128
-"""Side in pixels of the frame's centre that training shows, changed at random: the face, which in LFW measures about
+CENTRE_SIZE = 128
+"""Side in pixels of the crop's centre that training shows, changed at random: the face, which in LFW measures about
 110 of the 250 pixels, and little of hair and background, by which pictures can be told apart instead of people."""
 
 INPUT_SIZE = 224
 """Side in pixels that the crop is resized to: larger than it is, so that the last blocks see 7 x 7 places of it."""
 
-SHOWN = {"crop": CROP_SIZE, "input_size": INPUT_SIZE}
-"""What a network is shown of a frame: one that was trained with other numbers is another network."""
+SHOWN = {"crop": CENTRE_SIZE, "input_size": INPUT_SIZE}
+"""What a network is shown of a crop: one that was trained with other numbers is another network."""
 
 
-def preprocess(frames: Tensor) -> Tensor:
-    """Frames uint8 `[N, 250, 250, 3]` as the network's input: float32 `[N, 3, 224, 224]`, the centre, normalized."""
-    start, stop = (FRAME_SIZE - CROP_SIZE) // 2, (FRAME_SIZE + CROP_SIZE) // 2
-    centre = frames[:, start:stop, start:stop].permute(0, 3, 1, 2).float()
+def preprocess(crops: Tensor) -> Tensor:
+    """Crops uint8 `[N, 250, 250, 3]` as the network's input: float32 `[N, 3, 224, 224]`, the centre, normalized."""
+    start, stop = (CROP_SIZE - CENTRE_SIZE) // 2, (CROP_SIZE + CENTRE_SIZE) // 2
+    centre = crops[:, start:stop, start:stop].permute(0, 3, 1, 2).float()
     size = (INPUT_SIZE, INPUT_SIZE)
     return normalize(functional.interpolate(centre, size=size, mode="bilinear", align_corners=False))
 
@@ -53,9 +53,9 @@ class FaceNetwork(nn.Module):
         """Normalized images `[N, 3, H, W]` to L2-normalized embeddings `[N, D]`."""
         return functional.normalize(self.head(self.features(images).mean(dim=(2, 3))))
 
-    def embed_frames(self, frames: Tensor) -> Tensor:
-        """Embeddings `[N, D]` of frames uint8 `[N, 250, 250, 3]`."""
-        return self.embed(preprocess(frames))
+    def embed_crops(self, crops: Tensor) -> Tensor:
+        """Embeddings `[N, D]` of crops uint8 `[N, 250, 250, 3]`."""
+        return self.embed(preprocess(crops))
 
     def freeze(self, *, unfrozen_blocks: int) -> None:
         """Leave only the last `unfrozen_blocks` of the backbone's 17 blocks, and the head, to be trained."""

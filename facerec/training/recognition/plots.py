@@ -41,12 +41,12 @@ def augmented_samples(faces: FaceImages, roles: Roles) -> Figure:
     figure = Figure(figsize=(10, 1.25 * len(chosen) + 0.4))
     grid = figure.subplots(len(chosen), 8, squeeze=False)
     for row, image in zip(grid, chosen, strict=True):
-        changed = augment(torch.from_numpy(faces.frames[[image] * 7]), generator=generator)
+        changed = augment(torch.from_numpy(faces.crops[[image] * 7]), generator=generator)
         pictures = denormalize(changed).permute(0, 2, 3, 1).round().to(torch.uint8).numpy()
-        for axes, picture in zip(row, (faces.frames[image], *pictures), strict=True):
+        for axes, picture in zip(row, (faces.crops[image], *pictures), strict=True):
             axes.imshow(picture)
             axes.axis("off")
-    figure.suptitle("Training frames (left) and what the network is shown of them", fontsize=9)
+    figure.suptitle("Training crops (left) and what the network is shown of them", fontsize=9)
     return figure
 
 

@@ -62,7 +62,7 @@ def publish(
         training_seconds=seconds,
         training_images_per_second=sum(epoch.images for epoch in exported.history) / seconds[0],
         lfw=faces.is_lfw(),
-        data=data | {"frames": describe_frames(faces, options)},
+        data=data | {"crops": describe_crops(faces, options)},
         strangers=roles.strangers,
         metadata=metadata,
         figures=evaluation.figures,
@@ -78,11 +78,11 @@ def publish(
     return dict(report.summary())
 
 
-def describe_frames(faces: FaceImages, options: Options) -> str:
+def describe_crops(faces: FaceImages, options: Options) -> str:
     """What training and evaluation cut out of the pictures, in words."""
-    if options.framing == "centre":
+    if options.crop_mode == "centre":
         return "the centre of each picture"
     return (
-        f"the most prominent face that {options.framing.name} finds in each picture; "
+        f"the most prominent face that {options.detector.name} finds in each picture; "
         f"the centre of {len(faces.faceless):,} pictures, in which it finds none"
     )

@@ -69,7 +69,7 @@ class Report:
         figures = self.figures
         return [
             ("top-1", str(figures.top_1)),
-            ("the same, framed by the pictures' centres", str(figures.top_1_centred)),
+            ("the same, cropped by the pictures' centres", str(figures.top_1_centred)),
             ("top-5", str(figures.top_5)),
             (
                 "macro recall",
@@ -118,7 +118,7 @@ programs, are written by that command.
 
 | tensor | type and shape | what |
 |---|---|---|
-| `images` | uint8 `[N, 250, 250, 3]` | upright RGB frames with the face in the middle, about 110 pixels high |
+| `images` | uint8 `[N, 250, 250, 3]` | upright RGB crops with the face in the middle, about 110 pixels high |
 | `probabilities` | float32 `[N, {count}]` | calibrated: softmax of similarities / {metadata.temperature:.4f} |
 | `similarities` | float32 `[N, {count}]` | cosine, -1 to 1 |
 | `embeddings` | float32 `[N, {metadata.embedding_size}]` | L2-normalized |
@@ -151,8 +151,8 @@ threshold is chosen on other images of strangers than it is tested on. Exported 
 
 - It tells its own {count} people apart. It is not a general face embedding: new people are learned by
   training on their pictures.
-- It was measured on frames that were cut like its training data (`frames` above). It does not look for faces itself,
-  and doesn't say that a frame holds none.
+- It was measured on crops that were cut like its training data (`crops` above). It does not look for faces itself,
+  and doesn't say that a crop holds none.
 {LFW_LIMITS if self.lfw else ""}\
 - Recall differs between people (below). For groups that the data hardly holds nobody has measured it.
 - At its threshold {self.figures.accepted_strangers.value:.1%} of the strangers that tested it ({self.strangers}) were
@@ -182,7 +182,7 @@ The network {metadata.licence}.
             return ""
         columns = {
             "top-1": "top_1",
-            "framed by centres": "top_1_centred",
+            "cropped by centres": "top_1_centred",
             "macro recall": "macro_recall",
             "DIR at FAR 1 %": "dir_at_far_1",
             "DIR at FAR 10 %": "dir_at_far_10",
@@ -202,7 +202,7 @@ once. Fold 0 is the exported network. Together they took {sum(self.training_seco
 |---{"|---" * len(columns)}|
 {table}
 
-Over all their test images together: top-1 {Share.together([fold.top_1 for fold in self.folds])}, framed by the
+Over all their test images together: top-1 {Share.together([fold.top_1 for fold in self.folds])}, cropped by the
 pictures' centres {Share.together([fold.top_1_centred for fold in self.folds])}, DIR at FAR 1 %
 {Share.together([fold.dir_at_far_1 for fold in self.folds])}.
 

@@ -32,7 +32,7 @@ def train_one_epoch(
     scale: float,
     generator: torch.Generator,
 ) -> tuple[float, float]:
-    """One optimization step per batch of frames uint8 `[N, 250, 250, 3]` and labels int64 `[N]`.
+    """One optimization step per batch of crops uint8 `[N, 250, 250, 3]` and labels int64 `[N]`.
 
     Returns:
         The mean loss with the margin, and the share of images classified rightly without it, over all processes.
@@ -45,9 +45,9 @@ def train_one_epoch(
     model.train()
     losses: list[float] = []
     correct = total = 0
-    for frames, classes in batches:
+    for crops, classes in batches:
         try:
-            images = augment(frames.to(device), generator=generator)
+            images = augment(crops.to(device), generator=generator)
             labels = classes.to(device)
             with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
                 similarities = model(images)
@@ -78,7 +78,7 @@ def similarities_to(people: int, network: FaceNetwork, faces: FaceImages, images
     device = next(network.parameters()).device
     directions = network.classifier.directions()[:people]
     parts = [
-        functional.linear(network.embed_frames(torch.from_numpy(faces.frames[chunk]).to(device)), directions)
+        functional.linear(network.embed_crops(torch.from_numpy(faces.crops[chunk]).to(device)), directions)
         for chunk in np.array_split(images, math.ceil(len(images) / 64))
     ]
     return torch.cat(parts).cpu()

@@ -46,11 +46,11 @@ def test_a_resumed_run_gives_what_an_uninterrupted_one_does(
         torch.testing.assert_close(one, other)
 
 
-def test_frames_that_may_have_no_face_in_their_middle_are_refused(
+def test_crops_that_may_have_no_face_in_their_middle_are_refused(
     faces: FaceImages, roles: Roles, options: Options
 ) -> None:
-    with pytest.raises(DataError, match="say so with --framing centre"):
-        fit.fit_detector(faces, roles.others, dataclasses.replace(options, framing=Path("any.onnx")), device=CPU)
+    with pytest.raises(DataError, match="say so with --crop-mode centre"):
+        fit.fit_detector(faces, roles.others, dataclasses.replace(options, crop_mode="detect"), device=CPU)
 
 
 class _stopping_at:  # noqa: N801 - used like a function

@@ -50,7 +50,7 @@ def options(small_options: Options, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def test_networks_with_other_weights_do_not_find_the_same(options: Options, tmp_path: Path) -> None:
-    train.main(dataclasses.replace(options, detector=True))
+    train.main(dataclasses.replace(options, train_detector=True))
     detector = FaceDetector.load(options.output / "face_detector.onnx", threads=1)
     last = torch.load(options.checkpoints / "detector" / "last.pt", weights_only=True)
     same, other = DetectorNetwork(), DetectorNetwork()
@@ -65,7 +65,7 @@ def test_networks_with_other_weights_do_not_find_the_same(options: Options, tmp_
 
 
 def test_train_py_leaves_a_detector_with_report_card_and_figure(options: Options) -> None:
-    train.main(dataclasses.replace(options, detector=True))
+    train.main(dataclasses.replace(options, train_detector=True))
     file = options.output / "face_detector.onnx"
     detector = FaceDetector.load(file, threads=1)
     report = json.loads(file.with_suffix(".json").read_text())
@@ -77,7 +77,7 @@ def test_train_py_leaves_a_detector_with_report_card_and_figure(options: Options
         assert min(figure.size) > 300
 
     size = file.stat().st_size
-    train.main(dataclasses.replace(options, detector=True, resume=True))  # a finished run is measured anew
+    train.main(dataclasses.replace(options, train_detector=True, resume=True))  # a finished run is measured anew
     assert FaceDetector.load(file, threads=1).metadata.figures.keys() == report["metadata"]["figures"].keys()
     assert verify_checksum(file)
     assert file.stat().st_size == pytest.approx(size, abs=200)
@@ -85,7 +85,7 @@ def test_train_py_leaves_a_detector_with_report_card_and_figure(options: Options
 
 def test_a_detector_that_finds_nothing_is_not_exported(options: Options, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "PRIOR", -20.0)
-    blind = dataclasses.replace(options, detector=True, checkpoints=options.checkpoints / "blind")
+    blind = dataclasses.replace(options, train_detector=True, checkpoints=options.checkpoints / "blind")
     with pytest.raises(TrainingError, match="--detector-steps"):
         train.main(blind)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facerec.inference.cropping import FACE_SIZE, FRAME_SIZE, Face, cut_frame
+from facerec.inference.cropping import CROP_SIZE, FACE_SIZE, Face, crop_face
 from facerec.training.dataset import FaceImages
 from facerec.training.detection.backgrounds import face_free
 from facerec.training.detection.compositing import BLACK, Canvas, cut_out
@@ -12,7 +12,7 @@ from facerec.training.detection.synthetic_scenes import compose, scene
 from facerec.training.split import Roles
 from tests.drawn_people import draw_person
 
-EVERYTHING = np.ones((FRAME_SIZE, FRAME_SIZE), np.float32)
+EVERYTHING = np.ones((CROP_SIZE, CROP_SIZE), np.float32)
 
 
 def grey(side: int) -> Canvas:
@@ -22,20 +22,20 @@ def grey(side: int) -> Canvas:
 @pytest.mark.parametrize("angle", [0.0, 0.4, -0.4])
 @pytest.mark.parametrize("size", [60.0, 150.0])
 def test_a_pasted_face_is_where_the_mosaic_says(size: float, angle: float) -> None:
-    frame = np.asarray(draw_person(0, 0))
+    crop = np.asarray(draw_person(0, 0))
     canvas = grey(600)
     face = Face(290.3, 310.8, size, angle, 1)
-    canvas.paste(frame, EVERYTHING, face)
+    canvas.paste(crop, EVERYTHING, face)
     mosaic = canvas.finished()
     assert mosaic.faces == [face]
     middle = np.s_[60:190, 60:190]
-    found = cut_frame(Image.fromarray(mosaic.picture), face)[middle].astype(int)
-    assert np.abs(found - frame[middle]).mean() < 6
-    elsewhere = cut_frame(Image.fromarray(mosaic.picture), face._replace(angle=angle + 0.5))[middle].astype(int)
-    assert np.abs(elsewhere - frame[middle]).mean() > 12
+    found = crop_face(Image.fromarray(mosaic.picture), face)[middle].astype(int)
+    assert np.abs(found - crop[middle]).mean() < 6
+    elsewhere = crop_face(Image.fromarray(mosaic.picture), face._replace(angle=angle + 0.5))[middle].astype(int)
+    assert np.abs(elsewhere - crop[middle]).mean() > 12
 
 
-def test_where_a_frame_may_hold_other_faces_the_mosaic_is_unsure() -> None:
+def test_where_a_crop_may_hold_other_faces_the_mosaic_is_unsure() -> None:
     canvas = grey(400)
     canvas.paste(np.asarray(draw_person(0, 0)), EVERYTHING, Face(200, 200, FACE_SIZE, 0, 1))
     unsure = canvas.finished().unsure
@@ -46,15 +46,15 @@ def test_where_a_frame_may_hold_other_faces_the_mosaic_is_unsure() -> None:
 
 @pytest.mark.parametrize(("right", "known", "unsure"), [(0.0, 1, False), (0.6, 2, False), (0.25, 1, True)])
 def test_a_face_counts_as_far_as_it_is_in_view(right: float, known: int, unsure: bool) -> None:
-    frame = np.asarray(draw_person(0, 0))
+    crop = np.asarray(draw_person(0, 0))
     canvas = grey(400)
     size = 100.0
     behind = Face(150 + right * 2 * size, 200, size, 0, 1)
     in_front = Face(150, 200, size, 0, 1)
     window = np.zeros_like(EVERYTHING)
     window[60:190, 60:190] = 1
-    canvas.paste(frame, window, behind)
-    canvas.paste(frame, window, in_front)
+    canvas.paste(crop, window, behind)
+    canvas.paste(crop, window, in_front)
     mosaic = canvas.finished()
     assert len(mosaic.faces) == known
     assert in_front in mosaic.faces
@@ -62,10 +62,10 @@ def test_a_face_counts_as_far_as_it_is_in_view(right: float, known: int, unsure:
 
 
 def test_black_corners_are_not_pasted() -> None:
-    frame = np.full((FRAME_SIZE, FRAME_SIZE, 3), 200, np.uint8)
-    frame[:70] = BLACK - 1
-    frame[120:130, 120:130] = 0
-    window = cut_out(frame, np.random.default_rng(0))
+    crop = np.full((CROP_SIZE, CROP_SIZE, 3), 200, np.uint8)
+    crop[:70] = BLACK - 1
+    crop[120:130, 120:130] = 0
+    window = cut_out(crop, np.random.default_rng(0))
     assert window[:70].max() == 0
     assert window[100:150, 100:150].min() > 0.9
 
@@ -96,5 +96,5 @@ def test_a_scene_shows_its_face_in_full(faces: FaceImages, roles: Roles) -> None
         picture, face = scene(faces, image, roles.strangers_test, random=np.random.default_rng(seed))
         assert 0.5 <= face.size / FACE_SIZE <= 3
         assert abs(face.angle) <= math.radians(20)
-        frame, middle = faces.frames[image].astype(int), np.s_[80:170, 80:170]
-        assert np.abs(cut_frame(picture, face)[middle] - frame[middle]).mean() < 8
+        crop, middle = faces.crops[image].astype(int), np.s_[80:170, 80:170]
+        assert np.abs(crop_face(picture, face)[middle] - crop[middle]).mean() < 8

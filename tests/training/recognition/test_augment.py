@@ -6,15 +6,15 @@ from facerec.training.recognition.augment import augment
 from facerec.training.recognition.network import INPUT_SIZE, preprocess
 
 
-def frames() -> torch.Tensor:
-    """Smooth frames, so that warps change them little by little."""
+def crops() -> torch.Tensor:
+    """Smooth crops, so that warps change them little by little."""
     ramp = torch.linspace(0, 255, 250)
     picture = torch.stack([ramp.expand(250, 250), ramp[:, None].expand(250, 250), 255 - ramp.expand(250, 250)], dim=2)
     return picture.round().to(torch.uint8).expand(64, 250, 250, 3)
 
 
 def test_shape_range_and_memory() -> None:
-    images = augment(frames(), generator=torch.Generator().manual_seed(0))
+    images = augment(crops(), generator=torch.Generator().manual_seed(0))
     assert images.shape == (64, 3, INPUT_SIZE, INPUT_SIZE)
     assert images.dtype == torch.float32
     assert images.is_contiguous(memory_format=torch.channels_last)
@@ -22,7 +22,7 @@ def test_shape_range_and_memory() -> None:
 
 
 def test_a_seed_gives_the_same_images_and_another_one_others() -> None:
-    first, again, other = (augment(frames(), generator=torch.Generator().manual_seed(s)) for s in (1, 1, 2))
+    first, again, other = (augment(crops(), generator=torch.Generator().manual_seed(s)) for s in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
@@ -32,8 +32,8 @@ def test_without_any_change_it_is_preprocessing(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr(module, limit, 0)
     monkeypatch.setattr(module, "_recolour", lambda images, **_: images)
     inner = (..., slice(1, -1), slice(1, -1))  # at its border preprocessing repeats pixels, a warp goes on
-    images = augment(frames(), generator=torch.Generator().manual_seed(0))[inner]
-    straight = preprocess(frames())[inner]
+    images = augment(crops(), generator=torch.Generator().manual_seed(0))[inner]
+    straight = preprocess(crops())[inner]
     for image, expected in zip(images, straight, strict=True):
         mirrored = expected.flip(2)
         assert min((image - expected).abs().max(), (image - mirrored).abs().max()) < 1e-3
@@ -43,10 +43,10 @@ def test_without_any_change_it_is_preprocessing(monkeypatch: pytest.MonkeyPatch)
     "change", ["MAX_ROTATION", "MAX_ZOOM", "MAX_STRETCH", "MAX_SHIFT", "BLUR_SHARE", "GREY_SHARE", "ERASE_SHARE"]
 )
 def test_each_change_changes_images(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    random_frames = torch.randint(0, 256, (8, 250, 250, 3), dtype=torch.uint8)
-    with_it = augment(random_frames, generator=torch.Generator().manual_seed(0))
+    random_crops = torch.randint(0, 256, (8, 250, 250, 3), dtype=torch.uint8)
+    with_it = augment(random_crops, generator=torch.Generator().manual_seed(0))
     monkeypatch.setattr(module, change, 1.0 if change.endswith("SHARE") else 0.0)
-    without = augment(random_frames, generator=torch.Generator().manual_seed(0))
+    without = augment(random_crops, generator=torch.Generator().manual_seed(0))
     changed = (with_it - without).abs().amax(dim=(1, 2, 3)) > 0.01
     assert changed.float().mean() > 0.4
 
@@ -66,7 +66,7 @@ def test_every_change_of_colour_happens() -> None:
 
 
 def test_some_are_mirrored_and_some_have_a_part_erased() -> None:
-    images = augment(frames(), generator=torch.Generator().manual_seed(0))
+    images = augment(crops(), generator=torch.Generator().manual_seed(0))
     middle, quarter = INPUT_SIZE // 2, INPUT_SIZE // 4
     falling_red = images[:, 0, middle, :quarter].mean(dim=1) > images[:, 0, middle, -quarter:].mean(dim=1)
     assert 0.25 < falling_red.float().mean() < 0.75, "about half are mirrored"

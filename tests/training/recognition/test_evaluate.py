@@ -15,14 +15,14 @@ from facerec.training.split import Indices, Roles
 
 # Six images: two of Ann, two of Bob, two strangers. Their similarities to Ann and Bob:
 SIMILARITIES = torch.tensor([[0.8, 0.1], [0.7, 0.2], [0.3, 0.9], [0.4, 0.3], [0.1, 0.5], [0.45, 0.0]])
-# The same where they are framed by their centres, which are white here:
+# The same where they are cropped by their centres, which are white here:
 CENTRED = torch.tensor([[0.8, 0.1], [0.7, 0.2], [0.3, 0.9], [0.3, 0.4], [0.1, 0.5], [0.45, 0.0]])
 
 
 @pytest.fixture
 def faces(monkeypatch: pytest.MonkeyPatch) -> FaceImages:
     def known_answers(people: int, _: FaceNetwork, faces: FaceImages, images: Indices) -> torch.Tensor:
-        return (CENTRED if faces.frames.any() else SIMILARITIES)[torch.from_numpy(images), :people]
+        return (CENTRED if faces.crops.any() else SIMILARITIES)[torch.from_numpy(images), :people]
 
     monkeypatch.setattr(module, "similarities_to", known_answers)
     paths = ["Ann/1", "Ann/2", "Bob/1", "Bob/2", "Cid/1", "Dee/1"]
@@ -48,7 +48,7 @@ def roles(*, chosen: list[int], test: list[int]) -> Roles:
 
 def test_figures_are_those_of_the_test_images(faces: FaceImages) -> None:
     network = FaceNetwork(embedding_size=128, classes=2)
-    centred = dataclasses.replace(faces, frames=faces.frames + 255)
+    centred = dataclasses.replace(faces, crops=faces.crops + 255)
     evaluation = evaluate(network, faces, centred, roles(chosen=[4], test=[5]), Options())
     assert evaluation.threshold == pytest.approx(0.5)
     assert evaluation.chosen_false_accept_rate == 0

@@ -31,8 +31,8 @@ METADATA = ModelMetadata(
 
 @pytest.fixture(scope="module")
 def faces() -> FaceImages:
-    frames = np.random.default_rng(0).integers(0, 256, (9, 250, 250, 3), dtype=np.uint8)
-    return FaceImages(frames, [f"Ann/{i}" for i in range(9)], ["Ann"], np.zeros(9, np.int64), {}, [], "")
+    crops = np.random.default_rng(0).integers(0, 256, (9, 250, 250, 3), dtype=np.uint8)
+    return FaceImages(crops, [f"Ann/{i}" for i in range(9)], ["Ann"], np.zeros(9, np.int64), {}, [], "")
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def network() -> FaceNetwork:
 @torch.inference_mode()
 def probabilities(network: FaceNetwork, faces: FaceImages) -> Tensor:
     answer: tuple[Tensor, Tensor, Tensor] = ExportedModel(network, people=3, temperature=0.05)(
-        torch.from_numpy(faces.frames)
+        torch.from_numpy(faces.crops)
     )
     return answer[0]
 
@@ -65,7 +65,7 @@ def test_the_file_answers_like_the_network_and_says_what_it_is(
     recognizer = Recognizer.load(tmp_path / FILE_NAME, threads=1)
     assert recognizer.metadata == METADATA
     for count in (1, 2, 9):
-        answer = recognizer.recognize(faces.frames[:count])
+        answer = recognizer.recognize(faces.crops[:count])
         assert answer.probabilities == pytest.approx(expected[:count], abs=1e-4)
         assert answer.similarities.shape == (count, 3)
         assert np.linalg.norm(answer.embeddings, axis=1) == pytest.approx(np.ones(count), abs=1e-5)

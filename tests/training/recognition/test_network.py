@@ -5,7 +5,7 @@ from torch.nn import functional
 from facerec.training.backbone import BLOCKS
 from facerec.training.recognition.loss import cosine_margin_loss
 from facerec.training.recognition.network import (
-    CROP_SIZE,
+    CENTRE_SIZE,
     INPUT_SIZE,
     FaceNetwork,
     preprocess,
@@ -19,15 +19,15 @@ def network() -> FaceNetwork:
 
 
 def test_preprocess_cuts_the_centre_enlarges_and_normalizes_it() -> None:
-    frames = torch.zeros(1, 250, 250, 3, dtype=torch.uint8)
-    start, stop = (250 - CROP_SIZE) // 2, (250 + CROP_SIZE) // 2
-    frames[0, start:stop, start:stop] = torch.tensor([255, 128, 0], dtype=torch.uint8)
-    images = preprocess(frames)
+    crops = torch.zeros(1, 250, 250, 3, dtype=torch.uint8)
+    start, stop = (250 - CENTRE_SIZE) // 2, (250 + CENTRE_SIZE) // 2
+    crops[0, start:stop, start:stop] = torch.tensor([255, 128, 0], dtype=torch.uint8)
+    images = preprocess(crops)
     assert images.shape == (1, 3, INPUT_SIZE, INPUT_SIZE)
     expected = torch.tensor([(1 - 0.485) / 0.229, (128 / 255 - 0.456) / 0.224, (0 - 0.406) / 0.225])
     assert torch.allclose(images, expected.view(1, 3, 1, 1).expand_as(images), atol=1e-4)
-    frames[0, start, start] = 0
-    images = preprocess(frames)
+    crops[0, start, start] = 0
+    images = preprocess(crops)
     assert (images[0, 0, 0, 0] < expected[0]).all(), "the crop reaches to its corner"
     assert torch.allclose(
         images[0, :, 8:, 8:], expected.view(3, 1, 1).expand(3, INPUT_SIZE - 8, INPUT_SIZE - 8), atol=1e-4
