@@ -34,7 +34,7 @@ from facerec.training.recognition.evaluate import evaluate
 from facerec.training.recognition.fit import fit
 from facerec.training.recognition.publish import publish
 from facerec.training.recognition.tune import save_trials, tune
-from facerec.training.split import assign_roles
+from facerec.training.split import split_dataset
 
 
 def main(options: Options) -> None:
@@ -47,7 +47,7 @@ def main(options: Options) -> None:
         with first_process_first():
             faces = load_faces(options.data, data_dir=options.data_dir)
         folds = [
-            assign_roles(faces, min_images=options.min_images, seed=options.seed, fold=fold)
+            split_dataset(faces, min_images=options.min_images, seed=options.seed, fold=fold)
             for fold in range(options.folds)
         ]
         data = describe_data(faces, folds[0])
@@ -58,7 +58,7 @@ def main(options: Options) -> None:
             return
         if options.train_detector:
             recognizer = load_recognizer(options, folds[0])
-            detector = fit_detector(faces, folds[0].others, options, device=device)
+            detector = fit_detector(faces, folds[0].background, options, device=device)
             print_table("Face detector", publish_detector(detector, recognizer, faces, folds[0], options, **origin))
             return
         with first_process_first():
@@ -66,10 +66,10 @@ def main(options: Options) -> None:
         if options.tune:
             save_trials(tune(cropped, folds[0], options, device=device), options)
             return
-        fitted = [fit(cropped, roles, options, fold=fold, device=device) for fold, roles in enumerate(folds)]
+        fitted = [fit(cropped, split, options, fold=fold, device=device) for fold, split in enumerate(folds)]
     if writes:
         evaluations = [
-            evaluate(one.network, cropped, faces, roles, options) for one, roles in zip(fitted, folds, strict=True)
+            evaluate(one.network, cropped, faces, split, options) for one, split in zip(fitted, folds, strict=True)
         ]
         figures = publish(fitted, cropped, folds[0], evaluations, options, data=data, **origin)
         print_table("Test", figures)

@@ -25,7 +25,7 @@ from facerec.training.recognition.loss import cosine_margin_loss
 from facerec.training.recognition.network import INPUT_SIZE
 from facerec.training.recognition.sampling import epoch_batches
 from facerec.training.recognition.steps import train_one_epoch
-from facerec.training.split import assign_roles
+from facerec.training.split import split_dataset
 
 _WARM_STEPS = 2
 
@@ -62,7 +62,7 @@ class Steps:
         with first_process_first():
             self._faces = load_faces(options.data, data_dir=options.data_dir)
         self._training = TrainingOptions(weights="none", min_images=options.min_images, batch_size=options.batch_size)
-        self._roles = assign_roles(self._faces, min_images=options.min_images, seed=self._training.seed, fold=0)
+        self._roles = split_dataset(self._faces, min_images=options.min_images, seed=self._training.seed, fold=0)
         self._device = pick_device()
         self._run = Run.start(self._roles, self._training, device=self._device)
         self._model = DistributedDataParallel(self._run.network) if world_size() > 1 else self._run.network

@@ -8,7 +8,7 @@ import pytest
 from facerec.inference.detector import FaceDetector
 from facerec.training.dataset import FaceImages, load_detector, load_faces
 from facerec.training.options import Options
-from facerec.training.split import Roles, assign_roles
+from facerec.training.split import Split, split_dataset
 from tests.drawn_people import draw_people
 from tests.shipped import DETECTOR, LFW, MODEL, ROOT
 from tests.toy_model import write_toy_detector, write_toy_model
@@ -49,10 +49,10 @@ def cropped_lfw() -> FaceImages:
 
 
 @pytest.fixture(scope="session")
-def lfw_roles(lfw: FaceImages) -> Roles:
-    """The roles that its images had for the shipped model."""
+def lfw_split(lfw: FaceImages) -> Split:
+    """The split that its images had for the shipped model."""
     options = json.loads(MODEL.with_name("report.json").read_text())["metadata"]["configuration"]
-    return assign_roles(lfw, min_images=options["min_images"], seed=options["seed"], fold=0)
+    return split_dataset(lfw, min_images=options["min_images"], seed=options["seed"], fold=0)
 
 
 @pytest.fixture(scope="session")

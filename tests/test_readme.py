@@ -121,7 +121,7 @@ def test_its_figures_are_the_reports() -> None:
         ("macro recall", figures["macro_recall"]),
         ("DIR at FAR 1 %", figures["dir_at_far_1"]["value"]),
         ("DIR at FAR 10 %", figures["dir_at_far_10"]["value"]),
-        ("strangers taken for a known person", figures["accepted_strangers"]["value"]),
+        ("strangers taken for a known person", figures["accepted_unknown"]["value"]),
         ("calibration error", figures["ece"]),
         ("faces of 40 pixels and more found", detected["recall"]["value"]),
         ("detected faces that are faces", detected["precision"]["value"]),

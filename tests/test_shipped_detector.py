@@ -15,7 +15,7 @@ from facerec.inference.model_file import DetectorMetadata
 from facerec.inference.recognizer import Recognizer
 from facerec.training.dataset import FaceImages
 from facerec.training.detection.evaluate import evaluate_detector
-from facerec.training.split import Roles
+from facerec.training.split import Split
 from tests.shipped import DETECTOR, MODEL, needs_lfw
 
 HOPPER = Face(265, 223, 205, 0, 1)
@@ -68,10 +68,10 @@ def test_it_finds_none_in_noise_and_plain_colours(detector: FaceDetector) -> Non
 
 @needs_lfw
 def test_its_figures_are_the_reports(
-    detector: FaceDetector, lfw: FaceImages, lfw_roles: Roles, report: dict[str, Any]
+    detector: FaceDetector, lfw: FaceImages, lfw_split: Split, report: dict[str, Any]
 ) -> None:
     seed = report["metadata"]["configuration"]["seed"]
-    figures = evaluate_detector(detector, Recognizer.load(MODEL, threads=1), lfw, lfw_roles, seed=seed)
+    figures = evaluate_detector(detector, Recognizer.load(MODEL, threads=1), lfw, lfw_split, seed=seed)
     for name in ("recall", "precision", "face_free", "centre", "auto", "scenes"):
         assert abs(getattr(figures, name).count - report["figures"][name]["count"]) <= 2, name  # rounding differs
     for name in ("turned", "sized"):

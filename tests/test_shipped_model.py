@@ -17,7 +17,7 @@ from facerec.training.archive import extract
 from facerec.training.dataset import FaceImages
 from facerec.training.exploration import channel_statistics
 from facerec.training.options import Options
-from facerec.training.split import Roles
+from facerec.training.split import Split
 from tests.serving.harness import running
 from tests.shipped import DETECTOR, LFW, MODEL, ROOT, needs_lfw
 
@@ -57,12 +57,12 @@ def test_detecting_the_face_loses_nothing_where_the_centre_has_it(report: dict[s
 
 
 @needs_lfw
-def test_the_data_is_the_one_that_the_protocol_describes(lfw: FaceImages, lfw_roles: Roles) -> None:
-    known = np.concatenate([lfw_roles.train, lfw_roles.validation, lfw_roles.test])
+def test_the_data_is_the_one_that_the_protocol_describes(lfw: FaceImages, lfw_split: Split) -> None:
+    known = np.concatenate([lfw_split.train, lfw_split.validation, lfw_split.test])
     assert (len(lfw.paths), len(lfw.names)) == (13_233, 5_749)
-    assert (len(lfw_roles.people), len(known)) == (62, 3_023)
-    assert (lfw_roles.other_people, len(lfw_roles.others)) == (1_618, 6_141)
-    assert len(lfw_roles.strangers_chosen) + len(lfw_roles.strangers_test) == 4_069
+    assert (len(lfw_split.people), len(known)) == (62, 3_023)
+    assert (lfw_split.background_people, len(lfw_split.background)) == (1_618, 6_141)
+    assert len(lfw_split.unknown_validation) + len(lfw_split.unknown_test) == 4_069
     mean, deviation = channel_statistics(lfw, known)
     assert mean == pytest.approx([0.4304, 0.3777, 0.3368], abs=5e-5)
     assert deviation == pytest.approx([0.3000, 0.2728, 0.2655], abs=5e-5)
@@ -70,13 +70,13 @@ def test_the_data_is_the_one_that_the_protocol_describes(lfw: FaceImages, lfw_ro
 
 @needs_lfw
 def test_its_test_accuracy_is_the_reports(
-    recognizer: Recognizer, cropped_lfw: FaceImages, lfw_roles: Roles, report: dict[str, Any]
+    recognizer: Recognizer, cropped_lfw: FaceImages, lfw_split: Split, report: dict[str, Any]
 ) -> None:
-    answer = recognize(recognizer, cropped_lfw, lfw_roles.test)
-    right = answer.probabilities.argmax(axis=1) == lfw_roles.labels[lfw_roles.test]
+    answer = recognize(recognizer, cropped_lfw, lfw_split.test)
+    right = answer.probabilities.argmax(axis=1) == lfw_split.labels[lfw_split.test]
     assert len(right) == report["figures"]["top_1"]["of"]
     assert right.sum() == report["figures"]["top_1"]["count"]
-    wrong = {cropped_lfw.paths[image] for image in lfw_roles.test[~right]}
+    wrong = {cropped_lfw.paths[image] for image in lfw_split.test[~right]}
     assert wrong == {mistake["picture"] for mistake in report["mistakes"]}
     accepted = right & (answer.similarities.max(axis=1) >= recognizer.metadata.threshold)
     assert abs(accepted.sum() - report["figures"]["accepted_known"]["count"]) <= 1  # rounding differs between machines
@@ -84,17 +84,17 @@ def test_its_test_accuracy_is_the_reports(
 
 @needs_lfw
 def test_strangers_are_rejected_at_the_reported_rate(
-    recognizer: Recognizer, cropped_lfw: FaceImages, lfw_roles: Roles, report: dict[str, Any]
+    recognizer: Recognizer, cropped_lfw: FaceImages, lfw_split: Split, report: dict[str, Any]
 ) -> None:
-    highest = recognize(recognizer, cropped_lfw, lfw_roles.strangers_test).similarities.max(axis=1)
+    highest = recognize(recognizer, cropped_lfw, lfw_split.unknown_test).similarities.max(axis=1)
     accepted = int((highest >= recognizer.metadata.threshold).sum())
-    assert len(highest) == report["figures"]["accepted_strangers"]["of"]
-    assert abs(accepted - report["figures"]["accepted_strangers"]["count"]) <= 1
+    assert len(highest) == report["figures"]["accepted_unknown"]["of"]
+    assert abs(accepted - report["figures"]["accepted_unknown"]["count"]) <= 1
 
 
 @needs_lfw
 def test_the_service_names_the_test_images_as_the_report_says(
-    cropped_lfw: FaceImages, lfw_roles: Roles, report: dict[str, Any]
+    cropped_lfw: FaceImages, lfw_split: Split, report: dict[str, Any]
 ) -> None:
     people = next(extract(LFW, ROOT / "data").glob("*/Aaron_Eckhart")).parent
     wrong, accepted = set(), 0
@@ -102,8 +102,8 @@ def test_the_service_names_the_test_images_as_the_report_says(
         running(Settings(model=MODEL, detector=DETECTOR), write_log=lambda _: None) as address,
         requests.Session() as client,
     ):
-        for image in lfw_roles.test:
-            picture, person = cropped_lfw.paths[image], lfw_roles.people[lfw_roles.labels[image]]
+        for image in lfw_split.test:
+            picture, person = cropped_lfw.paths[image], lfw_split.people[lfw_split.labels[image]]
             file = {"file": (people / picture).read_bytes()}
             answer = client.post(f"{address}/predict/upload", files=file, data={"top_k": 1}, timeout=60).json()
             wrong |= {picture} if answer["top_class"] != person else set()

@@ -7,27 +7,27 @@ from pydantic import JsonValue
 
 from facerec.inference.cropping import CROP_SIZE, Crop
 from facerec.training.dataset import FaceImages
-from facerec.training.split import Indices, Roles
+from facerec.training.split import Indices, Split
 
 CHANNELS = {"red": "#c0392b", "green": "#27ae60", "blue": "#2980b9"}
 
 
-def draw_data(faces: FaceImages, roles: Roles) -> dict[str, Figure]:
+def draw_data(faces: FaceImages, split: Split) -> dict[str, Figure]:
     """All figures of the data set, by the name of their file."""
     return {
-        "classes": class_distribution(roles),
-        "roles": images_per_person(faces, roles),
-        "samples": samples(faces, roles),
-        "properties": image_properties(faces, roles),
+        "classes": class_distribution(split),
+        "split": images_per_person(faces, split),
+        "samples": samples(faces, split),
+        "properties": image_properties(faces, split),
     }
 
 
-def class_distribution(roles: Roles) -> Figure:
+def class_distribution(split: Split) -> Figure:
     """Images of each known person by role, most first."""
-    people = len(roles.people)
+    people = len(split.people)
     parts = {
-        role: roles.counts(images)
-        for role, images in (("train", roles.train), ("validation", roles.validation), ("test", roles.test))
+        role: split.counts(images)
+        for role, images in (("train", split.train), ("validation", split.validation), ("test", split.test))
     }
     total = np.sum(list(parts.values()), axis=0)
     order = np.argsort(-total, kind="stable")
@@ -41,7 +41,7 @@ def class_distribution(roles: Roles) -> Figure:
         base += counts[order]
     for place, count in enumerate(total[order]):
         axes.annotate(str(count), (place, count), ha="center", va="bottom", fontsize=5.5)
-    names = [roles.people[person].replace("_", " ") for person in order]
+    names = [split.people[person].replace("_", " ") for person in order]
     axes.set_xticks(np.arange(people), names, rotation=90, fontsize=6.5)
     axes.set(ylabel="images", xlim=(-0.7, people - 0.3))
     axes.set_title(
@@ -52,19 +52,19 @@ def class_distribution(roles: Roles) -> Figure:
     return figure
 
 
-def images_per_person(faces: FaceImages, roles: Roles) -> Figure:
+def images_per_person(faces: FaceImages, split: Split) -> Figure:
     """How many people have how many images, and which role that gives them."""
     counts = faces.counts()
     labels = np.full(len(counts), -1)
-    labels[faces.identities] = roles.labels
-    known = (labels >= 0) & (labels < len(roles.people))
+    labels[faces.identities] = split.labels
+    known = (labels >= 0) & (labels < len(split.people))
     smallest = int(counts[known].min())
     edges = np.concatenate([np.geomspace(1, smallest, 16), np.geomspace(smallest, counts.max() + 1, 12)]).round()
     figure = Figure(figsize=(8, 3.6))
     axes = figure.subplots()
     for role, people in (
         ("not trained on", labels < 0),
-        ("training only", labels >= len(roles.people)),
+        ("training only", labels >= len(split.people)),
         ("known", known),
     ):
         label = f"{role}: {people.sum():,} people, {counts[people].sum():,} images"
@@ -76,24 +76,24 @@ def images_per_person(faces: FaceImages, roles: Roles) -> Figure:
     return figure
 
 
-def samples(faces: FaceImages, roles: Roles) -> Figure:
+def samples(faces: FaceImages, split: Split) -> Figure:
     """The first training image of each known person."""
-    first = [int(roles.train[roles.labels[roles.train] == person].min()) for person in range(len(roles.people))]
+    first = [int(split.train[split.labels[split.train] == person].min()) for person in range(len(split.people))]
     columns = min(12, len(first))
     figure = Figure(figsize=(12, 1.2 * -(-len(first) // columns) + 0.4))
     grid = figure.subplots(-(-len(first) // columns), columns, squeeze=False)
     for axes in grid.flat:
         axes.axis("off")
-    for axes, image, name in zip(grid.flat, first, roles.people, strict=False):
+    for axes, image, name in zip(grid.flat, first, split.people, strict=False):
         axes.imshow(faces.crops[image])
         axes.set_title(name.replace("_", " "), fontsize=5)
     figure.suptitle(f"One image of each of {len(first)} known people", fontsize=9)
     return figure
 
 
-def image_properties(faces: FaceImages, roles: Roles) -> Figure:
+def image_properties(faces: FaceImages, split: Split) -> Figure:
     """Channel histograms, brightness, contrast and the mean of the known people's images."""
-    known = np.sort(np.concatenate([roles.train, roles.validation, roles.test]))
+    known = np.sort(np.concatenate([split.train, split.validation, split.test]))
     histogram, brightness, contrast, mean = _pixel_statistics(faces, known)
     figure = Figure(figsize=(11, 3.2))
     channels, light, face = figure.subplots(1, 3, width_ratios=[1.2, 1.2, 0.8])
@@ -126,20 +126,20 @@ def _pixel_statistics(
     return histogram, brightness, contrast, (total / len(images)).round().astype(np.uint8)
 
 
-def describe_data(faces: FaceImages, roles: Roles) -> dict[str, JsonValue]:
+def describe_data(faces: FaceImages, split: Split) -> dict[str, JsonValue]:
     """What there is and who plays which role."""
-    known = sorted([*roles.train, *roles.validation, *roles.test])
-    train, validation, test = len(roles.train), len(roles.validation), len(roles.test)
+    known = sorted([*split.train, *split.validation, *split.test])
+    train, validation, test = len(split.train), len(split.validation), len(split.test)
     mean, deviation = channel_statistics(faces, np.array(known))
     return {
         "pictures": f"{len(faces.paths):,} of {len(faces.names):,} people",
         "pictures skipped": ", ".join(f"{name} ({why})" for name, why in faces.skipped.items()) or "none",
-        "known people": f"{len(roles.people):,} with {len(known):,} images",
+        "known people": f"{len(split.people):,} with {len(known):,} images",
         "known people's images": f"{train:,} train, {validation:,} validation, {test:,} test",
-        "other people, training only": f"{roles.other_people:,} with {len(roles.others):,} images",
+        "other people, training only": f"{split.background_people:,} with {len(split.background):,} images",
         "strangers": (
-            f"{roles.strangers}: {len(roles.strangers_chosen):,} images choose the threshold, "
-            f"{len(roles.strangers_test):,} test it"
+            f"{split.unknown_source}: {len(split.unknown_validation):,} images choose the threshold, "
+            f"{len(split.unknown_test):,} test it"
         ),
         "channel means of the known people's images": ", ".join(f"{value:.4f}" for value in mean),
         "channel standard deviations": ", ".join(f"{value:.4f}" for value in deviation),

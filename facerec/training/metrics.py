@@ -79,25 +79,23 @@ def expected_calibration_error(probabilities: Floats, labels: Labels) -> float:
     return float(np.abs(confidence - accuracy) @ counts / counts.sum())
 
 
-def detection_and_identification(
-    known: Floats, labels: Labels, strangers: Floats, *, false_accept_rate: float
-) -> Share:
+def detection_and_identification(known: Floats, labels: Labels, unknown: Floats, *, false_accept_rate: float) -> Share:
     """DIR@FAR: share of known images both named rightly and above the threshold that this share of strangers passes.
 
     Args:
         known: similarities `[N, P]` of known people's images.
         labels: int64 `[N]`.
-        strangers: similarities `[M, P]` of strangers' images; they set the threshold of this figure.
+        unknown: similarities `[M, P]` of strangers' images; they set the threshold of this figure.
         false_accept_rate: share of 1.
 
     Source: Phillips, Grother, Micheals, "Evaluation Methods in Face Recognition", 2011.
     """
-    highest = np.sort(strangers.max(axis=1))[::-1]
+    highest = np.sort(unknown.max(axis=1))[::-1]
     threshold = highest[int(false_accept_rate * len(highest))]
     return Share.counted((known.argmax(axis=1) == labels) & (known.max(axis=1) > threshold))
 
 
-def known_against_strangers(known: Floats, strangers: Floats) -> float:
+def known_against_unknown(known: Floats, unknown: Floats) -> float:
     """AUROC of the highest similarity as a sign that a face is a known person's."""
-    is_known = np.repeat([1, 0], [len(known), len(strangers)])
-    return float(roc_auc_score(is_known, np.concatenate([known.max(axis=1), strangers.max(axis=1)])))
+    is_known = np.repeat([1, 0], [len(known), len(unknown)])
+    return float(roc_auc_score(is_known, np.concatenate([known.max(axis=1), unknown.max(axis=1)])))

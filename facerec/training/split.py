@@ -12,49 +12,49 @@ from facerec.training.errors import DataError
 FOLDS = 5
 """A fold tests a fifth of each person's images; five folds test every image once."""
 
-MIN_STRANGERS = 20
+MIN_UNKNOWN_IMAGES = 20
 """Pictures of strangers; with fewer, a rate of accepted strangers means nothing."""
 
 Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Roles:
+class Split:
     """The images of each role as indices into `FaceImages`.
 
     Attributes:
         people: names of the known people; class `k` is `people[k]`.
-        other_people: number of further people whose images are trained on; their classes follow the known ones.
+        background_people: number of further people whose images are trained on; their classes follow the known ones.
         labels: int64 `[M]`, the class of each image, -1 for people who are strangers.
         train: known people's images to train on (70 %).
         validation: known people's images that choose epoch and temperature (10 %).
         test: known people's images that choose nothing (20 %).
-        others: all images of other people: training only.
-        strangers: who plays the strangers, in words.
-        strangers_chosen: their images that choose the rejection threshold.
-        strangers_test: their images that choose nothing.
+        background: all images of other people: training only.
+        unknown_source: who plays the unknown_source, in words.
+        unknown_validation: their images that choose the rejection threshold.
+        unknown_test: their images that choose nothing.
     """
 
     people: list[str]
-    other_people: int
+    background_people: int
     labels: NDArray[np.int64]
     train: Indices
     validation: Indices
     test: Indices
-    others: Indices
-    strangers: str
-    strangers_chosen: Indices
-    strangers_test: Indices
+    background: Indices
+    unknown_source: str
+    unknown_validation: Indices
+    unknown_test: Indices
 
     def counts(self, images: Indices) -> NDArray[np.int64]:
         """int64 `[P]`, how many of `images`, which are known people's, show each of them."""
         return np.bincount(self.labels[images], minlength=len(self.people))
 
 
-def assign_roles(faces: FaceImages, *, min_images: int, seed: int, fold: int) -> Roles:
+def split_dataset(faces: FaceImages, *, min_images: int, seed: int, fold: int) -> Split:
     """Give every image its role.
 
-    People with `min_images` pictures or more are known, people with a single picture are strangers, and the others
+    People with `min_images` pictures or more are known, people with a single picture are unknown_source, and the others
     teach the network what faces look like. Where fewer than 20 people have a single picture, half of the others are
     strangers too; where that is not enough either, images of known people stand in, each compared with everybody but
     the person it shows. A known person's split depends on the seed, the name and the number of pictures alone, so that
@@ -74,32 +74,32 @@ def assign_roles(faces: FaceImages, *, min_images: int, seed: int, fold: int) ->
     parts = [_split(np.flatnonzero(faces.identities == k), faces.names[k], seed=seed, fold=fold) for k in known]
     train, validation, test = (np.concatenate(images) for images in zip(*parts, strict=True))
 
-    strangers, outside = "people with a single picture", np.flatnonzero(counts == 1)
-    if len(outside) < MIN_STRANGERS:
-        strangers, outside = "people with too few pictures to be known", np.concatenate([outside, other[::2]])
+    unknown_source, outside = "people with a single picture", np.flatnonzero(counts == 1)
+    if len(outside) < MIN_UNKNOWN_IMAGES:
+        unknown_source, outside = "people with too few pictures to be known", np.concatenate([outside, other[::2]])
     shuffled = np.random.default_rng(seed).permutation(outside)  # people, so that nobody is in both halves
-    strangers_chosen, strangers_test = (
+    unknown_validation, unknown_test = (
         np.flatnonzero(np.isin(faces.identities, half)) for half in np.split(shuffled, [len(shuffled) // 2])
     )
-    if min(len(strangers_chosen), len(strangers_test)) < MIN_STRANGERS // 2:
-        strangers, outside = "known people, each compared with everybody but themselves", outside[:0]
-        strangers_chosen, strangers_test = validation, test
+    if min(len(unknown_validation), len(unknown_test)) < MIN_UNKNOWN_IMAGES // 2:
+        unknown_source, outside = "known people, each compared with everybody but themselves", outside[:0]
+        unknown_validation, unknown_test = validation, test
     other = np.setdiff1d(other, outside)
 
     classes = np.full(len(faces.names), -1, dtype=np.int64)
     classes[known] = np.arange(len(known))
     classes[other] = len(known) + np.arange(len(other))
-    return Roles(
+    return Split(
         people=[faces.names[k] for k in known],
-        other_people=len(other),
+        background_people=len(other),
         labels=classes[faces.identities],
         train=train,
         validation=validation,
         test=test,
-        others=np.flatnonzero(np.isin(faces.identities, other)),
-        strangers=strangers,
-        strangers_chosen=strangers_chosen,
-        strangers_test=strangers_test,
+        background=np.flatnonzero(np.isin(faces.identities, other)),
+        unknown_source=unknown_source,
+        unknown_validation=unknown_validation,
+        unknown_test=unknown_test,
     )
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from facerec.training.dataset import FaceImages, load_faces
 from facerec.training.options import Options
-from facerec.training.split import Roles, assign_roles
+from facerec.training.split import Split, split_dataset
 
 
 @pytest.fixture(scope="session")
@@ -13,5 +13,5 @@ def faces(small_options: Options) -> FaceImages:
 
 
 @pytest.fixture(scope="session")
-def roles(faces: FaceImages) -> Roles:
-    return assign_roles(faces, min_images=5, seed=0, fold=0)
+def split(faces: FaceImages) -> Split:
+    return split_dataset(faces, min_images=5, seed=0, fold=0)

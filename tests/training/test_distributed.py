@@ -16,7 +16,7 @@ from facerec.training.errors import OptionError
 from facerec.training.options import Options
 from facerec.training.recognition import fit as fit_module
 from facerec.training.recognition.sampling import epoch_batches
-from facerec.training.split import assign_roles
+from facerec.training.split import split_dataset
 
 ROOT = Path(__file__).parents[2]
 ON_CPU = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
@@ -28,8 +28,8 @@ def test_processes_share_each_batch_without_overlap(
     processes: int, small_options: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     faces = load_faces(small_options.data, data_dir=small_options.data_dir)
-    roles = assign_roles(faces, min_images=5, seed=0, fold=0)
-    batches = epoch_batches(roles, dataclasses.replace(small_options, batch_size=12), epoch=0)
+    split = split_dataset(faces, min_images=5, seed=0, fold=0)
+    batches = epoch_batches(split, dataclasses.replace(small_options, batch_size=12), epoch=0)
     shares = []
     monkeypatch.setattr(distributed, "world_size", lambda: processes)
     for rank in range(processes):
@@ -38,7 +38,7 @@ def test_processes_share_each_batch_without_overlap(
     assert sorted(np.concatenate(shares, axis=1).ravel()) == sorted(batches.ravel())
     for share in shares:
         assert share.shape[1] == 12 // processes
-        assert np.isin(share, roles.train).sum() == np.isin(share, roles.others).sum()
+        assert np.isin(share, split.train).sum() == np.isin(share, split.background).sum()
 
 
 def test_two_processes_train_one_model(small_options: Options, tmp_path: Path) -> None:
@@ -55,8 +55,8 @@ def test_two_processes_train_one_model(small_options: Options, tmp_path: Path) -
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("known people:") == 1, "one process writes"
     report = json.loads((tmp_path / "model" / "report.json").read_text())
-    roles = assign_roles(load_faces(small_options.data, data_dir=small_options.data_dir), min_images=5, seed=0, fold=0)
-    expected = epoch_batches(roles, small_options, epoch=0).size
+    split = split_dataset(load_faces(small_options.data, data_dir=small_options.data_dir), min_images=5, seed=0, fold=0)
+    expected = epoch_batches(split, small_options, epoch=0).size
     assert [epoch["images"] for epoch in report["history"]] == [expected] * 2
     assert report["parity"]["same_top_1"] == report["parity"]["images"]
 
@@ -73,7 +73,7 @@ from facerec.training.dataset import load_faces
 from facerec.training.distributed import first_process_first, process_group, rank
 from facerec.training.recognition.fit import fit
 from facerec.training.options import Options
-from facerec.training.split import assign_roles
+from facerec.training.split import split_dataset
 from facerec.training.recognition.sampling import epoch_batches
 
 seen = []
@@ -96,17 +96,17 @@ options = Options(
 )
 with process_group():
     faces = load_faces(options.data, data_dir=options.data_dir)
-    roles = assign_roles(faces, min_images=5, seed=0, fold=0)
+    split = split_dataset(faces, min_images=5, seed=0, fold=0)
     marker = options.checkpoints / "marker"
     with first_process_first():
         if rank() == 0:
             time.sleep(1)
             marker.touch()
         assert marker.exists(), "the first process was not first"
-    fitted = fit(faces, roles, options, fold=0, device=torch.device("cpu"))
+    fitted = fit(faces, split, options, fold=0, device=torch.device("cpu"))
     assert torch.equal(*of_both(torch.cat([weights.detach().flatten() for weights in fitted.network.parameters()])))
     first, second = of_both(seen)
-    drawn = roles.labels[epoch_batches(roles, options, epoch=0)].ravel().tolist()
+    drawn = split.labels[epoch_batches(split, options, epoch=0)].ravel().tolist()
     assert sorted(first + second) == sorted(drawn), "each image is one process's"
     first, second = of_both(fitted.history[0].train_loss)
     assert first == second, "the mean over both"
@@ -123,9 +123,9 @@ with process_group():
 def test_a_batch_too_small_to_share_is_refused(small_options: Options, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fit_module, "world_size", lambda: 8)
     faces = load_faces(small_options.data, data_dir=small_options.data_dir)
-    roles = assign_roles(faces, min_images=5, seed=0, fold=0)
+    split = split_dataset(faces, min_images=5, seed=0, fold=0)
     with pytest.raises(OptionError, match="--batch-size is 12 and must be at least 16"):
-        fit_module.fit(faces, roles, small_options, fold=0, device=torch.device("cpu"))
+        fit_module.fit(faces, split, small_options, fold=0, device=torch.device("cpu"))
 
 
 def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,8 +39,8 @@ def test_calibration_error() -> None:
 def test_dir_counts_what_is_right_and_above_the_strangers() -> None:
     def at(rate: float, *highest: float) -> int:
         similarities = np.array([0.0] * (100 - len(highest)) + list(highest), dtype=np.float32)
-        strangers = similarities[:, None].repeat(3, axis=1)
-        share = metrics.detection_and_identification(SIMILARITIES, LABELS, strangers, false_accept_rate=rate)
+        unknown = similarities[:, None].repeat(3, axis=1)
+        share = metrics.detection_and_identification(SIMILARITIES, LABELS, unknown, false_accept_rate=rate)
         return share.count
 
     # Right answers have 0.9, 0.7 and 0.3. Of 100 strangers one may pass at 1 %, ten at 10 %.
@@ -54,5 +54,5 @@ def test_dir_counts_what_is_right_and_above_the_strangers() -> None:
 
 def test_auroc() -> None:
     low, high = np.zeros((5, 3), dtype=np.float32), np.ones((7, 3), dtype=np.float32)
-    assert metrics.known_against_strangers(high, low) == 1
-    assert metrics.known_against_strangers(low, high) == 0
+    assert metrics.known_against_unknown(high, low) == 1
+    assert metrics.known_against_unknown(low, high) == 0

@@ -12,16 +12,16 @@ from facerec.inference.recognizer import Recognizer
 from facerec.training.dataset import FaceImages
 from facerec.training.detection.backgrounds import Pixels, face_free
 from facerec.training.detection.compositing import Canvas, cut_out
-from facerec.training.split import Roles
+from facerec.training.split import Split
 
 SIDE = 900
 KNOWN, STRANGERS = 5, 3
 
 
-def draw_photo(detector: FaceDetector, recognizer: Recognizer, faces: FaceImages, roles: Roles, *, seed: int) -> Figure:
+def draw_photo(detector: FaceDetector, recognizer: Recognizer, faces: FaceImages, split: Split, *, seed: int) -> Figure:
     """Test images of known people among strangers, pasted into one picture, with the boxes and names that are found."""
     random = np.random.default_rng(seed)
-    picture = Image.fromarray(_group(faces, roles, random))
+    picture = Image.fromarray(_group(faces, split, random))
     detected = detector.detect(picture)
     figure = Figure(figsize=(9, 5.6))
     axes = figure.subplots()
@@ -46,12 +46,12 @@ def draw_photo(detector: FaceDetector, recognizer: Recognizer, faces: FaceImages
     return figure
 
 
-def _group(faces: FaceImages, roles: Roles, random: np.random.Generator) -> Pixels:
+def _group(faces: FaceImages, split: Split, random: np.random.Generator) -> Pixels:
     """Two rows of crops in several sizes and angles over a picture without a face, uint8 `[H, W, 3]`."""
-    people = random.permutation(len(roles.people))[:KNOWN]
-    shown = [int(random.choice(roles.test[roles.labels[roles.test] == person])) for person in people]
-    shown += random.permutation(roles.strangers_test)[:STRANGERS].tolist()
-    background = face_free(faces, roles.strangers_test, side=320, random=random).resize((SIDE, SIDE))
+    people = random.permutation(len(split.people))[:KNOWN]
+    shown = [int(random.choice(split.test[split.labels[split.test] == person])) for person in people]
+    shown += random.permutation(split.unknown_test)[:STRANGERS].tolist()
+    background = face_free(faces, split.unknown_test, side=320, random=random).resize((SIDE, SIDE))
     canvas = Canvas(np.array(background)[: SIDE * 6 // 10])
     places = [(x, y) for y in (0.26, 0.74) for x in (0.14, 0.38, 0.62, 0.86)]
     for image, (x, y) in zip(random.permutation(shown).tolist(), places, strict=False):

@@ -19,7 +19,7 @@ from facerec.training.detection.matching import MIN_OVERLAP, Scores, look_for_fa
 from facerec.training.detection.synthetic_scenes import compose, portrait, scene
 from facerec.training.errors import TrainingError
 from facerec.training.metrics import Share
-from facerec.training.split import Indices, Roles
+from facerec.training.split import Indices, Split
 
 PICTURES = 400
 """Mosaics, and pictures without a face, of each half of the strangers."""
@@ -92,21 +92,21 @@ def choose_threshold(detector: FaceDetector, faces: FaceImages, images: Indices,
 
 
 def evaluate_detector(
-    detector: FaceDetector, recognizer: Recognizer, faces: FaceImages, roles: Roles, *, seed: int
+    detector: FaceDetector, recognizer: Recognizer, faces: FaceImages, split: Split, *, seed: int
 ) -> DetectorFigures:
     """Measure the detector of a model file together with the recognizer of another.
 
     Args:
         detector: with the threshold that is to be exported.
-        recognizer: trained with the same roles: its test images are the ones that it is asked to name.
+        recognizer: trained with the same split: its test images are the ones that it is asked to name.
         faces: the data set.
-        roles: who plays which role.
+        split: who plays which role.
         seed: of the composed pictures.
 
     Raises:
         TrainingError: it finds no face in mosaics of strangers that did not choose its threshold.
     """
-    images = roles.strangers_test
+    images = split.unknown_test
     threshold = detector.metadata.threshold
     found = look_for_faces(detector, mosaics(faces, images, seed=seed))
     errors = found.errors[found.errors[:, 0] >= threshold, 1:]
@@ -116,13 +116,13 @@ def evaluate_detector(
     free = highest_scores(detector, face_free_pictures(faces, images, seed=seed))
     random = np.random.default_rng([seed, 2])
     detected, crops, places = [], [], []
-    for image in tqdm(roles.test, desc="Test images", unit=" pictures"):
+    for image in tqdm(split.test, desc="Test images", unit=" pictures"):
         crop = Image.fromarray(faces.crops[image])
         detected.append(_name(detector, recognizer, crop))
         picture, face = scene(faces, image, images, random=random)
         places.append(_name(detector, recognizer, picture, face))
         crops.append(int(recognizer.recognize(faces.crops[image][None]).similarities.argmax()))
-    labels = roles.labels[roles.test]
+    labels = split.labels[split.test]
     return DetectorFigures(
         recall=Share.counted(found.hits >= threshold),
         precision=Share.counted(np.repeat([True, False], [true, false])),
@@ -135,7 +135,7 @@ def evaluate_detector(
         centre_error=float(np.percentile(errors[:, 0], 95)),
         size_error=float(np.percentile(errors[:, 1], 95)),
         angle_error=float(np.percentile(errors[:, 2], 95)),
-        time_ratio=_time_ratio(detector, recognizer, faces, roles),
+        time_ratio=_time_ratio(detector, recognizer, faces, split),
     )
 
 
@@ -180,11 +180,11 @@ def _name(detector: FaceDetector, recognizer: Recognizer, picture: Image.Image, 
 
 
 def _time_ratio(
-    detector: FaceDetector, recognizer: Recognizer, faces: FaceImages, roles: Roles, *, rounds: int = 30
+    detector: FaceDetector, recognizer: Recognizer, faces: FaceImages, split: Split, *, rounds: int = 30
 ) -> float:
     """Median time to detect over median time to recognize, measured in turns."""
     times = []
-    for image in roles.test[:rounds]:
+    for image in split.test[:rounds]:
         crop = faces.crops[image][None]
         picture = Image.fromarray(crop[0]).resize((320, 320))
         start = time.perf_counter()

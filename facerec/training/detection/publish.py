@@ -36,7 +36,7 @@ from facerec.training.onnx_export import write_onnx
 from facerec.training.options import Options
 from facerec.training.plots import save_figures
 from facerec.training.recognition.export import FILE_NAME as RECOGNIZER
-from facerec.training.split import Roles
+from facerec.training.split import Split
 
 FILE_NAME = "face_detector.onnx"
 LONG_SIDE = 512
@@ -68,7 +68,7 @@ def publish_detector(
     network: DetectorNetwork,
     recognizer: Recognizer,
     faces: FaceImages,
-    roles: Roles,
+    split: Split,
     options: Options,
     *,
     command: str,
@@ -101,16 +101,16 @@ def publish_detector(
             properties=metadata.to_properties(),
         )
         detector = FaceDetector.load(path, threads=1)
-        parity = compare(detector, network, _pictures(faces, roles))
+        parity = compare(detector, network, _pictures(faces, split))
         if parity.faces - parity.paired > LARGEST_SHARE * parity.faces:
             raise ExportError(
                 f"the exported detector doesn't find what the network finds: {parity}. Nothing is changed."
             )
-        threshold = choose_threshold(detector, faces, roles.strangers_chosen, seed=options.seed)
+        threshold = choose_threshold(detector, faces, split.unknown_validation, seed=options.seed)
         metadata = metadata.model_copy(update={"threshold": threshold})
         _describe(path, metadata)
         detector = FaceDetector.load(path, threads=1)
-        figures = evaluate_detector(detector, recognizer, faces, roles, seed=options.seed)
+        figures = evaluate_detector(detector, recognizer, faces, split, seed=options.seed)
         metadata = metadata.model_copy(update={"figures": figures.values()})
         _describe(path, metadata)
         words = in_words(figures) | {
@@ -134,15 +134,15 @@ def publish_detector(
         file.write_text(json.dumps(report, indent=1) + "\n")
     with replacing(options.output / "face_detector.md") as file:
         file.write_text(card(metadata, words, command=command, machine=machine), encoding="utf-8")
-    save_figures({"photo": draw_photo(detector, recognizer, faces, roles, seed=options.seed)}, options.images)
+    save_figures({"photo": draw_photo(detector, recognizer, faces, split, seed=options.seed)}, options.images)
     return words
 
 
-def load_recognizer(options: Options, roles: Roles) -> Recognizer:
+def load_recognizer(options: Options, split: Split) -> Recognizer:
     """The recognizer in `options.output` that the detector is measured with.
 
     Raises:
-        DataError: there is none, or its test images are not those of `roles`.
+        DataError: there is none, or its test images are not those of `split`.
     """
     path = options.output / RECOGNIZER
     try:
@@ -150,17 +150,17 @@ def load_recognizer(options: Options, roles: Roles) -> Recognizer:
     except ModelFileError as error:
         raise DataError(f"the detector is measured with the recognizer: train that first. ({error})") from error
     theirs = [(person.name, person.training_images, person.test_images) for person in recognizer.metadata.people]
-    train, test = (roles.counts(images).tolist() for images in (roles.train, roles.test))
-    same_people = theirs == list(zip(roles.people, train, test, strict=False))
+    train, test = (split.counts(images).tolist() for images in (split.train, split.test))
+    same_people = theirs == list(zip(split.people, train, test, strict=False))
     if not same_people or recognizer.metadata.configuration["seed"] != options.seed:
         raise DataError(f"{path} was trained with other pictures or another --seed: train it with these first.")
     return recognizer
 
 
-def _pictures(faces: FaceImages, roles: Roles) -> Iterator[Image.Image]:
+def _pictures(faces: FaceImages, split: Split) -> Iterator[Image.Image]:
     """Some scenes of strangers, 320 pixels wide and high."""
-    for number, image in enumerate(roles.strangers_chosen[:50]):
-        picture, _ = scene(faces, int(image), roles.strangers_chosen, random=np.random.default_rng(number))
+    for number, image in enumerate(split.unknown_validation[:50]):
+        picture, _ = scene(faces, int(image), split.unknown_validation, random=np.random.default_rng(number))
         yield picture.resize((320, 320), Image.Resampling.BILINEAR)
 
 

@@ -1,4 +1,4 @@
-"""From similarities to probabilities that mean what they say, and to a threshold for strangers."""
+"""From similarities to probabilities that mean what they say, and to a threshold for unknown."""
 
 import numpy as np
 import torch
@@ -26,13 +26,13 @@ def fit_temperature(similarities: Tensor, labels: Tensor, *, lowest: float) -> f
     )
 
 
-def choose_threshold(strangers: Tensor, *, false_accept_rate: float) -> float:
+def choose_threshold(unknown: Tensor, *, false_accept_rate: float) -> float:
     """The lowest similarity at which at most `false_accept_rate` of the strangers would pass for a known person.
 
     Args:
-        strangers: cosines `[N, P]` of strangers' images; the highest of each row counts.
+        unknown: cosines `[N, P]` of strangers' images; the highest of each row counts.
         false_accept_rate: share of 1.
     """
-    highest = strangers.max(dim=1).values.sort(descending=True).values
+    highest = unknown.max(dim=1).values.sort(descending=True).values
     allowed = min(int(false_accept_rate * len(highest)), len(highest) - 1)
     return torch.nextafter(highest[allowed], torch.tensor(torch.inf)).item()

@@ -15,12 +15,12 @@ from facerec.training.options import Options
 from facerec.training.recognition.calibrate import choose_threshold, fit_temperature
 from facerec.training.recognition.network import FaceNetwork
 from facerec.training.recognition.steps import similarities_to
-from facerec.training.split import Indices, Roles
+from facerec.training.split import Indices, Split
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What `model/report.json` says under `figures`. All on the test images, or the test half of the strangers.
+    """What `model/report.json` says under `figures`. All on the test images, or the test half of the unknown.
 
     Attributes:
         top_1: named rightly.
@@ -33,8 +33,8 @@ class Figures:
         ece_uncalibrated: the same with the training softmax's temperature.
         dir_at_far_1: named rightly and above the threshold that 1 % of the strangers pass.
         dir_at_far_10: the same for 10 %.
-        auroc: of the highest similarity, known people against strangers.
-        accepted_strangers: strangers that pass the exported threshold.
+        auroc: of the highest similarity, known people against unknown.
+        accepted_unknown: strangers that pass the exported threshold.
         accepted_known: known people's images named rightly and above the exported threshold.
     """
 
@@ -49,7 +49,7 @@ class Figures:
     dir_at_far_1: Share
     dir_at_far_10: Share
     auroc: float
-    accepted_strangers: Share
+    accepted_unknown: Share
     accepted_known: Share
 
     def values(self) -> dict[str, float]:
@@ -63,7 +63,7 @@ class Evaluation:
 
     Attributes:
         temperature: chosen on the validation images.
-        threshold: chosen on the first half of the strangers.
+        threshold: chosen on the first half of the unknown.
         chosen_false_accept_rate: share of that half which passes the threshold.
         figures: on images that chose nothing.
         recalls: per person, in the order of the classes.
@@ -72,7 +72,7 @@ class Evaluation:
         labels: int64 `[N]`, of the test images.
         similarities: float32 `[N, P]`, of the test images.
         probabilities: float32 `[N, P]`, of the test images.
-        strangers: float32 `[M, P]`, similarities of the test half of the strangers.
+        unknown: float32 `[M, P]`, similarities of the test half of the unknown.
     """
 
     temperature: float
@@ -85,28 +85,28 @@ class Evaluation:
     labels: Labels
     similarities: Floats
     probabilities: Floats
-    strangers: Floats
+    unknown: Floats
 
 
 def evaluate(
-    network: FaceNetwork, faces: FaceImages, centred: FaceImages, roles: Roles, options: Options
+    network: FaceNetwork, faces: FaceImages, centred: FaceImages, split: Split, options: Options
 ) -> Evaluation:
     """Choose temperature and threshold on the images that are there to choose them, then measure on the others.
 
     `centred` are the pictures of `faces`, cropped by their centres.
     """
-    validation, test = (_similarities(network, faces, roles, images) for images in (roles.validation, roles.test))
+    validation, test = (_similarities(network, faces, split, images) for images in (split.validation, split.test))
     chosen, unseen = (
-        _to_others(_similarities(network, faces, roles, images), roles.labels[images])
-        for images in (roles.strangers_chosen, roles.strangers_test)
+        _to_others(_similarities(network, faces, split, images), split.labels[images])
+        for images in (split.unknown_validation, split.unknown_test)
     )
     temperature = fit_temperature(
-        validation, torch.from_numpy(roles.labels[roles.validation]), lowest=1 / options.scale
+        validation, torch.from_numpy(split.labels[split.validation]), lowest=1 / options.scale
     )
     threshold = choose_threshold(chosen, false_accept_rate=options.false_accept_rate)
 
-    labels = roles.labels[roles.test]
-    similarities, strangers = test.numpy(), unseen.numpy()
+    labels = split.labels[split.test]
+    similarities, unknown = test.numpy(), unseen.numpy()
     probabilities = torch.softmax(test / temperature, dim=1).numpy()
     uncalibrated = torch.softmax(test * options.scale, dim=1).numpy()
     recalls = metrics.recalls(similarities, labels)
@@ -117,17 +117,17 @@ def evaluate(
     right = similarities.argmax(axis=1) == labels
     figures = Figures(
         top_1=metrics.top_k(similarities, labels, 1),
-        top_1_centred=metrics.top_k(_similarities(network, centred, roles, roles.test).numpy(), labels, 1),
+        top_1_centred=metrics.top_k(_similarities(network, centred, split, split.test).numpy(), labels, 1),
         top_5=metrics.top_k(similarities, labels, 5),
         macro_recall=float(shares.mean()),
         macro_recall_low=float(interval.low),
         macro_recall_high=float(interval.high),
         ece=metrics.expected_calibration_error(probabilities, labels),
         ece_uncalibrated=metrics.expected_calibration_error(uncalibrated, labels),
-        dir_at_far_1=metrics.detection_and_identification(similarities, labels, strangers, false_accept_rate=0.01),
-        dir_at_far_10=metrics.detection_and_identification(similarities, labels, strangers, false_accept_rate=0.1),
-        auroc=metrics.known_against_strangers(similarities, strangers),
-        accepted_strangers=Share.counted(strangers.max(axis=1) >= threshold),
+        dir_at_far_1=metrics.detection_and_identification(similarities, labels, unknown, false_accept_rate=0.01),
+        dir_at_far_10=metrics.detection_and_identification(similarities, labels, unknown, false_accept_rate=0.1),
+        auroc=metrics.known_against_unknown(similarities, unknown),
+        accepted_unknown=Share.counted(unknown.max(axis=1) >= threshold),
         accepted_known=Share.counted(right & (similarities.max(axis=1) >= threshold)),
     )
     return Evaluation(
@@ -143,25 +143,25 @@ def evaluate(
                 test_images=recall.of,
                 test_recall=recall.value,
             )
-            for name, recall, trained in zip(roles.people, recalls, roles.counts(roles.train).tolist(), strict=True)
+            for name, recall, trained in zip(split.people, recalls, split.counts(split.train).tolist(), strict=True)
         ],
         mistakes=[
-            {"picture": faces.paths[image], "answer": roles.people[answer]}
-            for image, answer in zip(roles.test[~right], similarities.argmax(axis=1)[~right], strict=True)
+            {"picture": faces.paths[image], "answer": split.people[answer]}
+            for image, answer in zip(split.test[~right], similarities.argmax(axis=1)[~right], strict=True)
         ],
         labels=labels,
         similarities=similarities,
         probabilities=probabilities,
-        strangers=strangers,
+        unknown=unknown,
     )
 
 
-def _similarities(network: FaceNetwork, faces: FaceImages, roles: Roles, images: Indices) -> Tensor:
-    return similarities_to(len(roles.people), network, faces, images)
+def _similarities(network: FaceNetwork, faces: FaceImages, split: Split, images: Indices) -> Tensor:
+    return similarities_to(len(split.people), network, faces, images)
 
 
 def _to_others(similarities: Tensor, labels: Labels) -> Tensor:
-    """`similarities` `[N, P]` without those of known people to themselves (-1), so that they can play strangers."""
+    """`similarities` `[N, P]` without those of known people to themselves (-1), so that they can play unknown."""
     people = similarities.shape[1]
     own = torch.from_numpy(labels)[:, None] == torch.arange(people)
     return similarities.masked_fill(own, -1)

@@ -32,7 +32,7 @@ from facerec.training.options import Options
 from facerec.training.recognition.network import SHOWN, FaceNetwork
 from facerec.training.recognition.sampling import epoch_batches
 from facerec.training.recognition.steps import similarities_to, train_one_epoch
-from facerec.training.split import Roles
+from facerec.training.split import Split
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Fitted:
     history: list[Epoch]
 
 
-def fit(faces: FaceImages, roles: Roles, options: Options, *, fold: int, device: torch.device) -> Fitted:
+def fit(faces: FaceImages, split: Split, options: Options, *, fold: int, device: torch.device) -> Fitted:
     """Train a network; after each epoch the run's state goes to `options.checkpoints`.
 
     Started by `torchrun`, each process trains on its share of every batch, and process 0 writes.
@@ -80,7 +80,7 @@ def fit(faces: FaceImages, roles: Roles, options: Options, *, fold: int, device:
         )
     last = options.checkpoints / f"fold-{fold}" / "last.pt"
     recipe = recipe_of(faces, options)
-    run = Run.start(roles, options, device=device)
+    run = Run.start(split, options, device=device)
     if options.resume and (fold == 0 or last.exists()):
         run.restore(last, recipe=recipe)
     elif rank() == 0 and fold == 0:
@@ -88,7 +88,7 @@ def fit(faces: FaceImages, roles: Roles, options: Options, *, fold: int, device:
     model = DistributedDataParallel(run.network) if world_size() > 1 else run.network
 
     for epoch in range(len(run.history), options.epochs):
-        run.history.append(_train_and_validate(model, run, faces, roles, options, epoch=epoch))
+        run.history.append(_train_and_validate(model, run, faces, split, options, epoch=epoch))
         if best_epoch(run.history) == len(run.history):
             run.best.load_state_dict(run.average.state_dict())
         if rank() == 0:
@@ -130,15 +130,17 @@ class Run:
     history: list[Epoch]
 
     @classmethod
-    def start(cls, roles: Roles, options: Options, *, device: torch.device) -> Self:
+    def start(cls, split: Split, options: Options, *, device: torch.device) -> Self:
         """Before its first step."""
         torch.manual_seed(options.seed)
-        network = FaceNetwork(embedding_size=options.embedding_size, classes=len(roles.people) + roles.other_people)
+        network = FaceNetwork(
+            embedding_size=options.embedding_size, classes=len(split.people) + split.background_people
+        )
         load_backbone(network, options.weights)
         network.freeze(unfrozen_blocks=options.unfrozen_blocks)
         network.to(device).to(memory_format=torch.channels_last)
         optimizer = adamw(network, options, backbone_rate=options.backbone_rate)
-        steps = len(epoch_batches(roles, options, epoch=0)) * options.epochs
+        steps = len(epoch_batches(split, options, epoch=0)) * options.epochs
         average, best = copy.deepcopy(network), copy.deepcopy(network)
         return cls(network, average, best, optimizer, LambdaLR(optimizer, warmup_and_cosine(steps)), [])
 
@@ -160,14 +162,14 @@ def _train_and_validate(
     model: FaceNetwork | DistributedDataParallel,
     run: Run,
     faces: FaceImages,
-    roles: Roles,
+    split: Split,
     options: Options,
     *,
     epoch: int,
 ) -> Epoch:
     """One epoch and what the average of the weights gives on the validation images after it."""
     started = time.monotonic()
-    batches = epoch_batches(roles, options, epoch=epoch)
+    batches = epoch_batches(split, options, epoch=epoch)
     shares = tqdm(
         own_share(batches),
         desc=f"Epoch {epoch + 1}/{options.epochs}",
@@ -178,15 +180,15 @@ def _train_and_validate(
     loss, accuracy = train_one_epoch(
         model,
         run.average,
-        ((torch.from_numpy(faces.crops[share]), torch.from_numpy(roles.labels[share])) for share in shares),
+        ((torch.from_numpy(faces.crops[share]), torch.from_numpy(split.labels[share])) for share in shares),
         run.optimizer,
         run.schedule,
         margin=options.margin,
         scale=options.scale,
         generator=torch.Generator().manual_seed((options.seed * 10_000 + epoch) * 1_000 + rank()),
     )
-    similarities = similarities_to(len(roles.people), run.average, faces, roles.validation)
-    labels = torch.from_numpy(roles.labels[roles.validation])
+    similarities = similarities_to(len(split.people), run.average, faces, split.validation)
+    labels = torch.from_numpy(split.labels[split.validation])
     return Epoch(
         seconds=time.monotonic() - started,
         images=batches.size,

@@ -12,18 +12,18 @@ from facerec.training.metrics import reliability
 from facerec.training.recognition.augment import augment
 from facerec.training.recognition.evaluate import Evaluation
 from facerec.training.recognition.fit import Epoch
-from facerec.training.split import Roles
+from facerec.training.split import Split
 
 
 def draw_run(
-    faces: FaceImages, roles: Roles, *, history: list[Epoch], best_epoch: int, evaluation: Evaluation
+    faces: FaceImages, split: Split, *, history: list[Epoch], best_epoch: int, evaluation: Evaluation
 ) -> dict[str, Figure]:
     """All figures of a run, by the name of their file."""
     return {
-        "augmented": augmented_samples(faces, roles),
+        "augmented": augmented_samples(faces, split),
         "learning": learning_curves(history, best_epoch=best_epoch),
-        "confusion": confusion(evaluation, roles.people),
-        "recall": per_person_recall(evaluation, roles.people),
+        "confusion": confusion(evaluation, split.people),
+        "recall": per_person_recall(evaluation, split.people),
         "reliability": reliability_diagram(evaluation),
         "similarities": similarity_histogram(evaluation),
         "open_set": open_set_curve(evaluation),
@@ -34,9 +34,9 @@ def _spoken(names: list[str]) -> list[str]:
     return [name.replace("_", " ") for name in names]
 
 
-def augmented_samples(faces: FaceImages, roles: Roles) -> Figure:
+def augmented_samples(faces: FaceImages, split: Split) -> Figure:
     """Some training images, each with seven of its random changes."""
-    chosen = np.random.default_rng(0).choice(roles.train, min(5, len(roles.train)), replace=False)
+    chosen = np.random.default_rng(0).choice(split.train, min(5, len(split.train)), replace=False)
     generator = torch.Generator().manual_seed(0)
     figure = Figure(figsize=(10, 1.25 * len(chosen) + 0.4))
     grid = figure.subplots(len(chosen), 8, squeeze=False)
@@ -127,11 +127,11 @@ def reliability_diagram(evaluation: Evaluation) -> Figure:
 
 
 def similarity_histogram(evaluation: Evaluation) -> Figure:
-    """Highest similarity of known people and of strangers, with the exported threshold."""
+    """Highest similarity of known people and of unknown, with the exported threshold."""
     figure = Figure(figsize=(7, 3.8))
     axes = figure.subplots()
-    bins = np.linspace(min(evaluation.strangers.max(axis=1).min(), evaluation.similarities.max(axis=1).min()), 1, 60)
-    for label, values in (("strangers", evaluation.strangers), ("known people", evaluation.similarities)):
+    bins = np.linspace(min(evaluation.unknown.max(axis=1).min(), evaluation.similarities.max(axis=1).min()), 1, 60)
+    for label, values in (("strangers", evaluation.unknown), ("known people", evaluation.similarities)):
         axes.hist(
             values.max(axis=1), bins.tolist(), density=True, alpha=0.6, label=f"{label} ({len(values):,} test images)"
         )
@@ -143,11 +143,11 @@ def similarity_histogram(evaluation: Evaluation) -> Figure:
 
 def open_set_curve(evaluation: Evaluation) -> Figure:
     """DIR against FAR for every threshold."""
-    strangers = np.sort(evaluation.strangers.max(axis=1))
+    unknown = np.sort(evaluation.unknown.max(axis=1))
     highest = evaluation.similarities.max(axis=1)
     right = evaluation.similarities.argmax(axis=1) == evaluation.labels
-    rates = np.geomspace(1 / len(strangers), 1, 200)
-    thresholds = np.quantile(strangers, 1 - rates)
+    rates = np.geomspace(1 / len(unknown), 1, 200)
+    thresholds = np.quantile(unknown, 1 - rates)
     identified = [100 * np.mean(right & (highest > threshold)) for threshold in thresholds]
     figure = Figure(figsize=(7, 3.8))
     axes = figure.subplots()
@@ -155,7 +155,7 @@ def open_set_curve(evaluation: Evaluation) -> Figure:
     for rate, share in ((1, evaluation.figures.dir_at_far_1), (10, evaluation.figures.dir_at_far_10)):
         axes.plot(rate, 100 * share.value, "o", label=f"FAR {rate} %: DIR {share.value:.2%}")
     axes.set(xscale="log", xlabel="strangers accepted (FAR), %", ylabel="known named and accepted (DIR), %")
-    axes.set_title(f"Open set: {len(highest)} known images, {len(strangers):,} strangers")
+    axes.set_title(f"Open set: {len(highest)} known images, {len(unknown):,} strangers")
     axes.xaxis.set_major_formatter("{x:g}")
     axes.legend(loc="lower right")
     return figure

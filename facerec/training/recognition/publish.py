@@ -15,13 +15,13 @@ from facerec.training.recognition.export import export
 from facerec.training.recognition.fit import Fitted
 from facerec.training.recognition.plots import draw_run
 from facerec.training.recognition.report import Report
-from facerec.training.split import Roles
+from facerec.training.split import Split
 
 
 def publish(
     fitted: list[Fitted],
     faces: FaceImages,
-    roles: Roles,
+    split: Split,
     evaluations: list[Evaluation],
     options: Options,
     *,
@@ -31,7 +31,7 @@ def publish(
 ) -> dict[str, str]:
     """Export the network of the first fold; write the report, the model card and the figures of the run.
 
-    `fitted` and `evaluations` are those of each fold, `roles` are the first one's.
+    `fitted` and `evaluations` are those of each fold, `split` are the first one's.
 
     Returns:
         The test figures in words.
@@ -53,7 +53,7 @@ def publish(
         licence=describe_start(options.weights, licence=options.weights_licence),
     )
     parity = export(
-        exported.network, metadata, options.output, faces=faces, test=roles.test, probabilities=evaluation.probabilities
+        exported.network, metadata, options.output, faces=faces, test=split.test, probabilities=evaluation.probabilities
     )
     seconds = [sum(epoch.seconds for epoch in each.history) for each in fitted]
     report = Report(
@@ -63,7 +63,7 @@ def publish(
         training_images_per_second=sum(epoch.images for epoch in exported.history) / seconds[0],
         lfw=faces.is_lfw(),
         data=data | {"crops": describe_crops(faces, options)},
-        strangers=roles.strangers,
+        unknown_source=split.unknown_source,
         metadata=metadata,
         figures=evaluation.figures,
         folds=[each.figures for each in evaluations],
@@ -73,7 +73,7 @@ def publish(
         history=exported.history,
     )
     report.write(options.output)
-    figures = draw_run(faces, roles, history=exported.history, best_epoch=exported.best_epoch, evaluation=evaluation)
+    figures = draw_run(faces, split, history=exported.history, best_epoch=exported.best_epoch, evaluation=evaluation)
     save_figures(figures, options.images)
     return dict(report.summary())
 

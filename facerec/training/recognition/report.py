@@ -43,7 +43,7 @@ class Report:
     lfw: bool
     """Whether the data set is Labeled Faces in the Wild."""
     data: dict[str, JsonValue]
-    strangers: str
+    unknown_source: str
     """Who plays them."""
     metadata: ModelMetadata
     """What the exported file says of itself."""
@@ -79,7 +79,7 @@ class Report:
             ("DIR at FAR 1 %", str(figures.dir_at_far_1)),
             ("DIR at FAR 10 %", str(figures.dir_at_far_10)),
             ("AUROC, known against strangers", f"{figures.auroc:.4f}"),
-            (f"strangers accepted at the threshold {self.metadata.threshold:.3f}", str(figures.accepted_strangers)),
+            (f"strangers accepted at the threshold {self.metadata.threshold:.3f}", str(figures.accepted_unknown)),
             ("known people named rightly and accepted there", str(figures.accepted_known)),
             ("ECE before calibration", f"{figures.ece_uncalibrated:.2%}"),
             ("ECE after calibration", f"{figures.ece:.2%}"),
@@ -129,7 +129,7 @@ A face whose highest similarity is under **{metadata.threshold:.3f}** is a stran
 ## Figures
 
 On test images and strangers that chose nothing in this run: neither the epoch nor the temperature or the threshold.
-Strangers are {self.strangers}.
+Strangers are {self.unknown_source}.
 Proportions have their counts and Wilson's 95 % interval.
 
 | figure | value |
@@ -155,7 +155,7 @@ threshold is chosen on other images of strangers than it is tested on. Exported 
   and doesn't say that a crop holds none.
 {LFW_LIMITS if self.lfw else ""}\
 - Recall differs between people (below). For groups that the data hardly holds nobody has measured it.
-- At its threshold {self.figures.accepted_strangers.value:.1%} of the strangers that tested it ({self.strangers}) were
+- At its threshold {self.figures.accepted_unknown.value:.1%} of those who tested it ({self.unknown_source}) were
   taken for a known person. Don't decide on access, identity or anybody's rights with it alone, and recognize only
   people who agreed to it.
 
@@ -186,7 +186,7 @@ The network {metadata.licence}.
             "macro recall": "macro_recall",
             "DIR at FAR 1 %": "dir_at_far_1",
             "DIR at FAR 10 %": "dir_at_far_10",
-            "strangers accepted": "accepted_strangers",
+            "strangers accepted": "accepted_unknown",
             "ECE": "ece",
         }
         rows = [[fold.values()[figure] for figure in columns.values()] for fold in self.folds]

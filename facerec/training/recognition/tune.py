@@ -23,7 +23,7 @@ from facerec.training.errors import OptionError, TrainingError
 from facerec.training.options import Options
 from facerec.training.plots import save_figures
 from facerec.training.recognition.fit import fit, recipe_of
-from facerec.training.split import Roles
+from facerec.training.split import Split
 
 GRID: dict[str, list[Any]] = {
     "embedding_size": [128, 256, 512],
@@ -32,7 +32,7 @@ GRID: dict[str, list[Any]] = {
 }
 
 
-def tune(faces: FaceImages, roles: Roles, options: Options, *, device: torch.device) -> pd.DataFrame:
+def tune(faces: FaceImages, split: Split, options: Options, *, device: torch.device) -> pd.DataFrame:
     """Train with each combination of `GRID` that the study in `options.tuning_storage` doesn't hold yet.
 
     The study is one of the pictures and the other options, so it resumes where it was stopped, and several machines
@@ -69,7 +69,7 @@ def tune(faces: FaceImages, roles: Roles, options: Options, *, device: torch.dev
         with tempfile.TemporaryDirectory(prefix="trial-", dir=options.checkpoints) as folder:
             chosen = dataclasses.replace(options, **choice, checkpoints=Path(folder), resume=False)
             try:
-                fitted = fit(faces, roles, chosen, fold=0, device=device)
+                fitted = fit(faces, split, chosen, fold=0, device=device)
             except TrainingError as error:  # the loss of this combination is no number, or it needs too much memory
                 tqdm.write(f"{choice}: {error}")
                 trial.set_user_attr("best_epoch", 0)

@@ -17,7 +17,7 @@ from facerec.training.detection import evaluate, fit, matching, network, publish
 from facerec.training.detection.network import DetectorNetwork
 from facerec.training.errors import DataError, ExportError, TrainingError
 from facerec.training.options import Options
-from facerec.training.split import Roles
+from facerec.training.split import Split
 
 
 @pytest.fixture(autouse=True)
@@ -91,26 +91,26 @@ def test_a_detector_that_finds_nothing_is_not_exported(options: Options, monkeyp
 
 
 def test_it_is_not_put_in_place_unless_it_finds_what_the_network_finds(
-    options: Options, faces: FaceImages, roles: Roles, monkeypatch: pytest.MonkeyPatch
+    options: Options, faces: FaceImages, split: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recognizer = publish.load_recognizer(options, roles)
+    recognizer = publish.load_recognizer(options, split)
     monkeypatch.setattr(publish, "LARGEST_SHARE", -1.0)
     there = {path: path.read_bytes() for path in options.output.glob("face_detector*")}
     torch.manual_seed(0)
     with pytest.raises(ExportError, match="Nothing is changed"):
-        publish.publish_detector(DetectorNetwork().eval(), recognizer, faces, roles, options, command="", machine="")
+        publish.publish_detector(DetectorNetwork().eval(), recognizer, faces, split, options, command="", machine="")
     assert there == {path: path.read_bytes() for path in options.output.glob("face_detector*")}
     assert not list(options.output.glob(".exporting-*"))
 
 
 def test_the_recognizer_comes_first_and_must_know_the_same_people(
-    options: Options, roles: Roles, tmp_path: Path
+    options: Options, split: Split, tmp_path: Path
 ) -> None:
     with pytest.raises(DataError, match="train that first"):
-        publish.load_recognizer(dataclasses.replace(options, output=tmp_path), roles)
+        publish.load_recognizer(dataclasses.replace(options, output=tmp_path), split)
     with pytest.raises(DataError, match="other pictures or another --seed"):
-        publish.load_recognizer(dataclasses.replace(options, seed=1), roles)
+        publish.load_recognizer(dataclasses.replace(options, seed=1), split)
     with pytest.raises(DataError, match="other pictures or another --seed"):
-        publish.load_recognizer(options, dataclasses.replace(roles, people=roles.people[:-1]))
+        publish.load_recognizer(options, dataclasses.replace(split, people=split.people[:-1]))
     with pytest.raises(DataError, match="other pictures or another --seed"):
-        publish.load_recognizer(options, dataclasses.replace(roles, test=roles.test[1:]))
+        publish.load_recognizer(options, dataclasses.replace(split, test=split.test[1:]))

@@ -9,7 +9,7 @@ from facerec.training.dataset import FaceImages
 from facerec.training.detection.backgrounds import face_free
 from facerec.training.detection.compositing import BLACK, Canvas, cut_out
 from facerec.training.detection.synthetic_scenes import compose, scene
-from facerec.training.split import Roles
+from facerec.training.split import Split
 from tests.drawn_people import draw_person
 
 EVERYTHING = np.ones((CROP_SIZE, CROP_SIZE), np.float32)
@@ -71,8 +71,8 @@ def test_black_corners_are_not_pasted() -> None:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_mosaics_are_decided_by_their_seed_and_keep_faces_in_view(faces: FaceImages, roles: Roles, seed: int) -> None:
-    one, same = (compose(faces, roles.others, side=160, random=np.random.default_rng(seed)) for _ in range(2))
+def test_mosaics_are_decided_by_their_seed_and_keep_faces_in_view(faces: FaceImages, split: Split, seed: int) -> None:
+    one, same = (compose(faces, split.background, side=160, random=np.random.default_rng(seed)) for _ in range(2))
     assert np.array_equal(one.picture, same.picture)
     assert one.faces == same.faces
     assert one.picture.shape == (160, 160, 3)
@@ -84,16 +84,16 @@ def test_mosaics_are_decided_by_their_seed_and_keep_faces_in_view(faces: FaceIma
 
 
 @pytest.mark.parametrize("seed", range(24))
-def test_backgrounds_have_the_size_asked_for(faces: FaceImages, roles: Roles, seed: int) -> None:
-    background = face_free(faces, roles.others, side=96, random=np.random.default_rng(seed))
+def test_backgrounds_have_the_size_asked_for(faces: FaceImages, split: Split, seed: int) -> None:
+    background = face_free(faces, split.background, side=96, random=np.random.default_rng(seed))
     assert background.size == (96, 96)
     assert background.mode == "RGB"
 
 
-def test_a_scene_shows_its_face_in_full(faces: FaceImages, roles: Roles) -> None:
+def test_a_scene_shows_its_face_in_full(faces: FaceImages, split: Split) -> None:
     for seed in range(8):
-        image = int(roles.test[0])
-        picture, face = scene(faces, image, roles.strangers_test, random=np.random.default_rng(seed))
+        image = int(split.test[0])
+        picture, face = scene(faces, image, split.unknown_test, random=np.random.default_rng(seed))
         assert 0.5 <= face.size / FACE_SIZE <= 3
         assert abs(face.angle) <= math.radians(20)
         crop, middle = faces.crops[image].astype(int), np.s_[80:170, 80:170]

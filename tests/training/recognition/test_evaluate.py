@@ -11,9 +11,9 @@ from facerec.training.recognition import evaluate as module
 from facerec.training.recognition.calibrate import fit_temperature
 from facerec.training.recognition.evaluate import evaluate
 from facerec.training.recognition.network import FaceNetwork
-from facerec.training.split import Indices, Roles
+from facerec.training.split import Indices, Split
 
-# Six images: two of Ann, two of Bob, two strangers. Their similarities to Ann and Bob:
+# Six images: two of Ann, two of Bob, two unknown. Their similarities to Ann and Bob:
 SIMILARITIES = torch.tensor([[0.8, 0.1], [0.7, 0.2], [0.3, 0.9], [0.4, 0.3], [0.1, 0.5], [0.45, 0.0]])
 # The same where they are cropped by their centres, which are white here:
 CENTRED = torch.tensor([[0.8, 0.1], [0.7, 0.2], [0.3, 0.9], [0.3, 0.4], [0.1, 0.5], [0.45, 0.0]])
@@ -31,32 +31,32 @@ def faces(monkeypatch: pytest.MonkeyPatch) -> FaceImages:
     )
 
 
-def roles(*, chosen: list[int], test: list[int]) -> Roles:
-    return Roles(
+def split(*, chosen: list[int], test: list[int]) -> Split:
+    return Split(
         people=["Ann", "Bob"],
-        other_people=0,
+        background_people=0,
         labels=np.array([0, 0, 1, 1, -1, -1]),
         train=np.array([0, 2]),
         validation=np.array([0, 2]),
         test=np.array([1, 3]),
-        others=np.array([], np.int64),
-        strangers="someone",
-        strangers_chosen=np.array(chosen),
-        strangers_test=np.array(test),
+        background=np.array([], np.int64),
+        unknown_source="someone",
+        unknown_validation=np.array(chosen),
+        unknown_test=np.array(test),
     )
 
 
 def test_figures_are_those_of_the_test_images(faces: FaceImages) -> None:
     network = FaceNetwork(embedding_size=128, classes=2)
     centred = dataclasses.replace(faces, crops=faces.crops + 255)
-    evaluation = evaluate(network, faces, centred, roles(chosen=[4], test=[5]), Options())
+    evaluation = evaluate(network, faces, centred, split(chosen=[4], test=[5]), Options())
     assert evaluation.threshold == pytest.approx(0.5)
     assert evaluation.chosen_false_accept_rate == 0
     assert (evaluation.figures.top_1.count, evaluation.figures.top_1.of) == (1, 2)
     assert evaluation.figures.top_1_centred.count == 2
     assert evaluation.figures.macro_recall == 0.5
     assert evaluation.figures.accepted_known.count == 1
-    assert evaluation.figures.accepted_strangers.count == 0
+    assert evaluation.figures.accepted_unknown.count == 0
     assert evaluation.figures.dir_at_far_1.count == 1
     assert evaluation.mistakes == [{"picture": "Bob/2", "answer": "Ann"}]
     assert [(person.name, person.test_recall) for person in evaluation.people] == [("Ann", 1), ("Bob", 0)]
@@ -64,7 +64,7 @@ def test_figures_are_those_of_the_test_images(faces: FaceImages) -> None:
 
 def test_probabilities_are_calibrated_on_the_validation_images(faces: FaceImages) -> None:
     network = FaceNetwork(embedding_size=128, classes=2)
-    mistaken = dataclasses.replace(roles(chosen=[4], test=[5]), validation=np.array([0, 2, 3]))
+    mistaken = dataclasses.replace(split(chosen=[4], test=[5]), validation=np.array([0, 2, 3]))
     evaluation = evaluate(network, faces, faces, mistaken, Options(scale=32))
     temperature = fit_temperature(SIMILARITIES[[0, 2, 3]], torch.tensor([0, 1, 1]), lowest=1 / 32)
     assert evaluation.temperature == pytest.approx(temperature)
@@ -76,7 +76,7 @@ def test_probabilities_are_calibrated_on_the_validation_images(faces: FaceImages
 
 def test_known_people_who_play_strangers_are_not_compared_with_themselves(faces: FaceImages) -> None:
     network = FaceNetwork(embedding_size=128, classes=2)
-    evaluation = evaluate(network, faces, faces, roles(chosen=[0, 2], test=[1, 3]), Options())
+    evaluation = evaluate(network, faces, faces, split(chosen=[0, 2], test=[1, 3]), Options())
     assert evaluation.threshold == pytest.approx(0.3), "Bob's first image is Ann's nearest stranger"
-    assert evaluation.strangers.max(axis=1).tolist() == pytest.approx([0.2, 0.4])
-    assert evaluation.figures.accepted_strangers.count == 1
+    assert evaluation.unknown.max(axis=1).tolist() == pytest.approx([0.2, 0.4])
+    assert evaluation.figures.accepted_unknown.count == 1
