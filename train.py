@@ -21,7 +21,7 @@ from collections.abc import Mapping
 import tyro
 from pydantic import JsonValue
 
-from facerec.training.dataset import FaceImages, load_detector, load_faces
+from facerec.training.dataset import FaceDataset, load_dataset, load_detector
 from facerec.training.detection.fit import fit_detector
 from facerec.training.detection.publish import load_recognizer, publish_detector
 from facerec.training.device import describe_machine, keep_freed_memory, pick_device
@@ -45,47 +45,47 @@ def main(options: Options) -> None:
         device = pick_device()
         origin = {"command": command(), "machine": describe_machine(device)}
         with first_process_first():
-            faces = load_faces(options.data, data_dir=options.data_dir)
+            dataset = load_dataset(options.data, data_dir=options.data_dir)
         folds = [
-            split_dataset(faces, min_images=options.min_images, seed=options.seed, fold=fold)
+            split_dataset(dataset, min_images=options.min_images, seed=options.seed, fold=fold)
             for fold in range(options.folds)
         ]
-        data = describe_data(faces, folds[0])
+        data = describe_data(dataset, folds[0])
         if writes:
             print_table("Data", data)
-            save_figures(draw_data(faces, folds[0]), options.images)
+            save_figures(draw_data(dataset, folds[0]), options.images)
         if options.explore:
             return
         if options.train_detector:
             recognizer = load_recognizer(options, folds[0])
-            detector = fit_detector(faces, folds[0].background, options, device=device)
-            print_table("Face detector", publish_detector(detector, recognizer, faces, folds[0], options, **origin))
+            detector = fit_detector(dataset, folds[0].background, options, device=device)
+            print_table("Face detector", publish_detector(detector, recognizer, dataset, folds[0], options, **origin))
             return
         with first_process_first():
-            cropped = crop(faces, options)
+            cropped = crop(dataset, options)
         if options.tune:
             save_trials(tune(cropped, folds[0], options, device=device), options)
             return
         fitted = [fit(cropped, split, options, fold=fold, device=device) for fold, split in enumerate(folds)]
     if writes:
         evaluations = [
-            evaluate(one.network, cropped, faces, split, options) for one, split in zip(fitted, folds, strict=True)
+            evaluate(one.network, cropped, dataset, split, options) for one, split in zip(fitted, folds, strict=True)
         ]
         figures = publish(fitted, cropped, folds[0], evaluations, options, data=data, **origin)
         print_table("Test", figures)
         print(f"The model, its report and its card are in {options.output}/, the figures in {options.images}/.")
 
 
-def crop(faces: FaceImages, options: Options) -> FaceImages:
+def crop(dataset: FaceDataset, options: Options) -> FaceDataset:
     """The same pictures, cropped as the service crops them.
 
     Raises:
         DataError: the detector can't be used, or they are no longer the same.
     """
     if options.crop_mode == "centre":
-        return faces
-    cropped = load_faces(options.data, data_dir=options.data_dir, detector=load_detector(options.detector))
-    if cropped.paths != faces.paths:
+        return dataset
+    cropped = load_dataset(options.data, data_dir=options.data_dir, detector=load_detector(options.detector))
+    if cropped.paths != dataset.paths:
         raise DataError("pictures came or went while they were read: run the command again.")
     if cropped.faceless and rank() == 0:
         print(f"No face was found in {len(cropped.faceless)} pictures, whose centres are taken instead:")

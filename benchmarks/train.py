@@ -25,7 +25,7 @@ from tqdm import tqdm
 from benchmarks.pictures import LFW
 from benchmarks.processes import ROOT
 from benchmarks.results import installed, publish, table
-from facerec.training.dataset import load_detector, load_faces
+from facerec.training.dataset import load_dataset, load_detector
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,10 @@ def main(options: Options) -> None:
     """Prepare, measure by turns, take medians, publish."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        pictures = len(load_faces(options.data, data_dir=Path(folder)).paths)
+        pictures = len(load_dataset(options.data, data_dir=Path(folder)).paths)
         preparation = time.perf_counter() - start
         start = time.perf_counter()
-        load_faces(options.data, data_dir=Path(folder), detector=load_detector(ROOT / "model/face_detector.onnx"))
+        load_dataset(options.data, data_dir=Path(folder), detector=load_detector(ROOT / "model/face_detector.onnx"))
         framing = time.perf_counter() - start
         measured = [
             measure(options, Path(folder), processes)

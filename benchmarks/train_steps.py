@@ -16,7 +16,7 @@ import torch
 import tyro
 from torch.nn.parallel import DistributedDataParallel
 
-from facerec.training.dataset import load_faces
+from facerec.training.dataset import load_dataset
 from facerec.training.device import keep_freed_memory, pick_device
 from facerec.training.distributed import first_process_first, own_share, process_group, rank, world_size
 from facerec.training.options import Options as TrainingOptions
@@ -60,7 +60,7 @@ class Steps:
 
     def __init__(self, options: Options) -> None:
         with first_process_first():
-            self._faces = load_faces(options.data, data_dir=options.data_dir)
+            self._faces = load_dataset(options.data, data_dir=options.data_dir)
         self._training = TrainingOptions(weights="none", min_images=options.min_images, batch_size=options.batch_size)
         self._roles = split_dataset(self._faces, min_images=options.min_images, seed=self._training.seed, fold=0)
         self._device = pick_device()

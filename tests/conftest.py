@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from facerec.inference.detector import FaceDetector
-from facerec.training.dataset import FaceImages, load_detector, load_faces
+from facerec.training.dataset import FaceDataset, load_dataset, load_detector
 from facerec.training.options import Options
 from facerec.training.split import Split, split_dataset
 from tests.drawn_people import draw_people
@@ -37,19 +37,19 @@ def small_options(drawn_people: Path) -> Options:
 
 
 @pytest.fixture(scope="session")
-def lfw() -> FaceImages:
+def lfw() -> FaceDataset:
     """Labeled Faces in the Wild, each picture as it is."""
-    return load_faces(LFW, data_dir=ROOT / "data")
+    return load_dataset(LFW, data_dir=ROOT / "data")
 
 
 @pytest.fixture(scope="session")
-def cropped_lfw() -> FaceImages:
+def cropped_lfw() -> FaceDataset:
     """The same, cropped by the shipped detector."""
-    return load_faces(LFW, data_dir=ROOT / "data", detector=load_detector(DETECTOR))
+    return load_dataset(LFW, data_dir=ROOT / "data", detector=load_detector(DETECTOR))
 
 
 @pytest.fixture(scope="session")
-def lfw_split(lfw: FaceImages) -> Split:
+def lfw_split(lfw: FaceDataset) -> Split:
     """The split that its images had for the shipped model."""
     options = json.loads(MODEL.with_name("report.json").read_text())["metadata"]["configuration"]
     return split_dataset(lfw, min_images=options["min_images"], seed=options["seed"], fold=0)

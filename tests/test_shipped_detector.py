@@ -13,7 +13,7 @@ from facerec.inference.cropping import Face
 from facerec.inference.detector import FaceDetector
 from facerec.inference.model_file import DetectorMetadata
 from facerec.inference.recognizer import Recognizer
-from facerec.training.dataset import FaceImages
+from facerec.training.dataset import FaceDataset
 from facerec.training.detection.evaluate import evaluate_detector
 from facerec.training.split import Split
 from tests.shipped import DETECTOR, MODEL, needs_lfw
@@ -68,7 +68,7 @@ def test_it_finds_none_in_noise_and_plain_colours(detector: FaceDetector) -> Non
 
 @needs_lfw
 def test_its_figures_are_the_reports(
-    detector: FaceDetector, lfw: FaceImages, lfw_split: Split, report: dict[str, Any]
+    detector: FaceDetector, lfw: FaceDataset, lfw_split: Split, report: dict[str, Any]
 ) -> None:
     seed = report["metadata"]["configuration"]["seed"]
     figures = evaluate_detector(detector, Recognizer.load(MODEL, threads=1), lfw, lfw_split, seed=seed)

@@ -14,7 +14,7 @@ from facerec.inference.model_file import ModelMetadata
 from facerec.inference.recognizer import Recognition, Recognizer
 from facerec.serving.settings import Settings
 from facerec.training.archive import extract
-from facerec.training.dataset import FaceImages
+from facerec.training.dataset import FaceDataset
 from facerec.training.exploration import channel_statistics
 from facerec.training.options import Options
 from facerec.training.split import Split
@@ -32,8 +32,8 @@ def recognizer() -> Recognizer:
     return Recognizer.load(MODEL, threads=2)
 
 
-def recognize(recognizer: Recognizer, faces: FaceImages, images: NDArray[np.int64]) -> Recognition:
-    parts = [recognizer.recognize(faces.crops[chunk]) for chunk in np.array_split(images, len(images) // 32)]
+def recognize(recognizer: Recognizer, dataset: FaceDataset, indices: NDArray[np.int64]) -> Recognition:
+    parts = [recognizer.recognize(dataset.crops[chunk]) for chunk in np.array_split(indices, len(indices) // 32)]
     return Recognition(*(np.concatenate(outputs) for outputs in zip(*parts, strict=True)))
 
 
@@ -57,7 +57,7 @@ def test_detecting_the_face_loses_nothing_where_the_centre_has_it(report: dict[s
 
 
 @needs_lfw
-def test_the_data_is_the_one_that_the_protocol_describes(lfw: FaceImages, lfw_split: Split) -> None:
+def test_the_data_is_the_one_that_the_protocol_describes(lfw: FaceDataset, lfw_split: Split) -> None:
     known = np.concatenate([lfw_split.train, lfw_split.validation, lfw_split.test])
     assert (len(lfw.paths), len(lfw.names)) == (13_233, 5_749)
     assert (len(lfw_split.people), len(known)) == (62, 3_023)
@@ -70,7 +70,7 @@ def test_the_data_is_the_one_that_the_protocol_describes(lfw: FaceImages, lfw_sp
 
 @needs_lfw
 def test_its_test_accuracy_is_the_reports(
-    recognizer: Recognizer, cropped_lfw: FaceImages, lfw_split: Split, report: dict[str, Any]
+    recognizer: Recognizer, cropped_lfw: FaceDataset, lfw_split: Split, report: dict[str, Any]
 ) -> None:
     answer = recognize(recognizer, cropped_lfw, lfw_split.test)
     right = answer.probabilities.argmax(axis=1) == lfw_split.labels[lfw_split.test]
@@ -84,7 +84,7 @@ def test_its_test_accuracy_is_the_reports(
 
 @needs_lfw
 def test_strangers_are_rejected_at_the_reported_rate(
-    recognizer: Recognizer, cropped_lfw: FaceImages, lfw_split: Split, report: dict[str, Any]
+    recognizer: Recognizer, cropped_lfw: FaceDataset, lfw_split: Split, report: dict[str, Any]
 ) -> None:
     highest = recognize(recognizer, cropped_lfw, lfw_split.unknown_test).similarities.max(axis=1)
     accepted = int((highest >= recognizer.metadata.threshold).sum())
@@ -94,7 +94,7 @@ def test_strangers_are_rejected_at_the_reported_rate(
 
 @needs_lfw
 def test_the_service_names_the_test_images_as_the_report_says(
-    cropped_lfw: FaceImages, lfw_split: Split, report: dict[str, Any]
+    cropped_lfw: FaceDataset, lfw_split: Split, report: dict[str, Any]
 ) -> None:
     people = next(extract(LFW, ROOT / "data").glob("*/Aaron_Eckhart")).parent
     wrong, accepted = set(), 0

@@ -14,7 +14,7 @@ from PIL import Image
 
 import train
 from facerec.inference.model_file import checksum_path
-from facerec.training.dataset import load_faces
+from facerec.training.dataset import load_dataset
 from facerec.training.errors import CheckpointError, DataError
 from facerec.training.options import Options
 from tests.drawn_people import draw_people, draw_person
@@ -106,10 +106,10 @@ def test_pictures_that_go_while_they_are_read(small_options: Options, tmp_path: 
     options = dataclasses.replace(
         small_options, data=draw_people(tmp_path / "people", [5, 5]), data_dir=tmp_path / "data"
     )
-    faces = load_faces(options.data, data_dir=options.data_dir)
+    dataset = load_dataset(options.data, data_dir=options.data_dir)
     (tmp_path / "people" / "Person_00" / "0000.jpg").unlink()
     with pytest.raises(DataError, match="came or went"):
-        train.crop(faces, dataclasses.replace(options, crop_mode="detect", detector=DETECTOR))
+        train.crop(dataset, dataclasses.replace(options, crop_mode="detect", detector=DETECTOR))
 
 
 def test_two_people_with_five_pictures_each_are_enough(small_options: Options, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ CACHE_VERSION = 5
 
 
 @dataclass(frozen=True)
-class FaceImages:
+class FaceDataset:
     """All readable pictures of a data set, in the order of their paths.
 
     Attributes:
@@ -55,7 +55,7 @@ class FaceImages:
         return np.bincount(self.identities, minlength=len(self.names))
 
 
-def load_faces(source: Path | None, *, data_dir: Path, detector: FaceDetector | None = None) -> FaceImages:
+def load_dataset(source: Path | None, *, data_dir: Path, detector: FaceDetector | None = None) -> FaceDataset:
     """Load a data set: LFW by default, or any archive or folder of people (`NAME/*.jpg|png|webp`).
 
     Args:
@@ -202,7 +202,7 @@ def _crops(pictures: list[Path], root: Path, detector: FaceDetector | None) -> I
                 yield cropped
 
 
-def _read_cache(cache: Path) -> FaceImages:
+def _read_cache(cache: Path) -> FaceDataset:
     try:
         listed = json.loads(cache.with_suffix(".json").read_text())
         crops = np.load(cache, mmap_mode="r")
@@ -215,4 +215,4 @@ def _read_cache(cache: Path) -> FaceImages:
     if not paths:
         raise DataError(f"not one picture could be read, for example {next(iter(listed['skipped'].items()))}.")
     names, identities = np.unique([path.split("/")[0] for path in paths], return_inverse=True)
-    return FaceImages(crops, paths, names.tolist(), identities, listed["skipped"], listed["faceless"], fingerprint)
+    return FaceDataset(crops, paths, names.tolist(), identities, listed["skipped"], listed["faceless"], fingerprint)

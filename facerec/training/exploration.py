@@ -6,19 +6,19 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from facerec.inference.cropping import CROP_SIZE, Crop
-from facerec.training.dataset import FaceImages
+from facerec.training.dataset import FaceDataset
 from facerec.training.split import Indices, Split
 
 CHANNELS = {"red": "#c0392b", "green": "#27ae60", "blue": "#2980b9"}
 
 
-def draw_data(faces: FaceImages, split: Split) -> dict[str, Figure]:
+def draw_data(dataset: FaceDataset, split: Split) -> dict[str, Figure]:
     """All figures of the data set, by the name of their file."""
     return {
         "classes": class_distribution(split),
-        "split": images_per_person(faces, split),
-        "samples": samples(faces, split),
-        "properties": image_properties(faces, split),
+        "split": images_per_person(dataset, split),
+        "samples": samples(dataset, split),
+        "properties": image_properties(dataset, split),
     }
 
 
@@ -52,11 +52,11 @@ def class_distribution(split: Split) -> Figure:
     return figure
 
 
-def images_per_person(faces: FaceImages, split: Split) -> Figure:
+def images_per_person(dataset: FaceDataset, split: Split) -> Figure:
     """How many people have how many images, and which role that gives them."""
-    counts = faces.counts()
+    counts = dataset.counts()
     labels = np.full(len(counts), -1)
-    labels[faces.identities] = split.labels
+    labels[dataset.identities] = split.labels
     known = (labels >= 0) & (labels < len(split.people))
     smallest = int(counts[known].min())
     edges = np.concatenate([np.geomspace(1, smallest, 16), np.geomspace(smallest, counts.max() + 1, 12)]).round()
@@ -76,7 +76,7 @@ def images_per_person(faces: FaceImages, split: Split) -> Figure:
     return figure
 
 
-def samples(faces: FaceImages, split: Split) -> Figure:
+def samples(dataset: FaceDataset, split: Split) -> Figure:
     """The first training image of each known person."""
     first = [int(split.train[split.labels[split.train] == person].min()) for person in range(len(split.people))]
     columns = min(12, len(first))
@@ -85,16 +85,16 @@ def samples(faces: FaceImages, split: Split) -> Figure:
     for axes in grid.flat:
         axes.axis("off")
     for axes, image, name in zip(grid.flat, first, split.people, strict=False):
-        axes.imshow(faces.crops[image])
+        axes.imshow(dataset.crops[image])
         axes.set_title(name.replace("_", " "), fontsize=5)
     figure.suptitle(f"One image of each of {len(first)} known people", fontsize=9)
     return figure
 
 
-def image_properties(faces: FaceImages, split: Split) -> Figure:
+def image_properties(dataset: FaceDataset, split: Split) -> Figure:
     """Channel histograms, brightness, contrast and the mean of the known people's images."""
     known = np.sort(np.concatenate([split.train, split.validation, split.test]))
-    histogram, brightness, contrast, mean = _pixel_statistics(faces, known)
+    histogram, brightness, contrast, mean = _pixel_statistics(dataset, known)
     figure = Figure(figsize=(11, 3.2))
     channels, light, face = figure.subplots(1, 3, width_ratios=[1.2, 1.2, 0.8])
     for (name, colour), counts in zip(CHANNELS.items(), histogram, strict=True):
@@ -111,29 +111,29 @@ def image_properties(faces: FaceImages, split: Split) -> Figure:
 
 
 def _pixel_statistics(
-    faces: FaceImages, images: NDArray[np.int64]
+    dataset: FaceDataset, indices: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], list[float], list[float], NDArray[np.uint8]]:
     """Histogram `[3, 256]`, brightness and contrast of each image, and the mean image uint8 `[250, 250, 3]`."""
     histogram = np.zeros((3, 256), dtype=np.int64)
     total = np.zeros((CROP_SIZE, CROP_SIZE, 3))
     brightness, contrast = [], []
-    for image in images:
-        crop = faces.crops[image]
+    for image in indices:
+        crop = dataset.crops[image]
         histogram += channel_histogram(crop)
         total += crop
         brightness.append(float(crop.mean()))
         contrast.append(float(crop.std()))
-    return histogram, brightness, contrast, (total / len(images)).round().astype(np.uint8)
+    return histogram, brightness, contrast, (total / len(indices)).round().astype(np.uint8)
 
 
-def describe_data(faces: FaceImages, split: Split) -> dict[str, JsonValue]:
+def describe_data(dataset: FaceDataset, split: Split) -> dict[str, JsonValue]:
     """What there is and who plays which role."""
     known = sorted([*split.train, *split.validation, *split.test])
     train, validation, test = len(split.train), len(split.validation), len(split.test)
-    mean, deviation = channel_statistics(faces, np.array(known))
+    mean, deviation = channel_statistics(dataset, np.array(known))
     return {
-        "pictures": f"{len(faces.paths):,} of {len(faces.names):,} people",
-        "pictures skipped": ", ".join(f"{name} ({why})" for name, why in faces.skipped.items()) or "none",
+        "pictures": f"{len(dataset.paths):,} of {len(dataset.names):,} people",
+        "pictures skipped": ", ".join(f"{name} ({why})" for name, why in dataset.skipped.items()) or "none",
         "known people": f"{len(split.people):,} with {len(known):,} images",
         "known people's images": f"{train:,} train, {validation:,} validation, {test:,} test",
         "other people, training only": f"{split.background_people:,} with {len(split.background):,} images",
@@ -146,9 +146,9 @@ def describe_data(faces: FaceImages, split: Split) -> dict[str, JsonValue]:
     }
 
 
-def channel_statistics(faces: FaceImages, images: Indices) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def channel_statistics(dataset: FaceDataset, indices: Indices) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and standard deviation `[3]` of the red, green and blue pixels of `images`, on a scale of 0 to 1."""
-    histogram = sum((channel_histogram(faces.crops[image]) for image in images), np.zeros((3, 256), np.int64))
+    histogram = sum((channel_histogram(dataset.crops[image]) for image in indices), np.zeros((3, 256), np.int64))
     values = np.arange(256) / 255
     weights = histogram / histogram.sum(axis=1, keepdims=True)
     mean = weights @ values

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facerec.training.dataset import FaceImages
+from facerec.training.dataset import FaceDataset
 from facerec.training.errors import DataError
 
 FOLDS = 5
@@ -20,7 +20,7 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Split:
-    """The images of each role as indices into `FaceImages`.
+    """The images of each role as indices into `FaceDataset`.
 
     Attributes:
         people: names of the known people; class `k` is `people[k]`.
@@ -46,12 +46,12 @@ class Split:
     unknown_validation: Indices
     unknown_test: Indices
 
-    def counts(self, images: Indices) -> NDArray[np.int64]:
+    def counts(self, indices: Indices) -> NDArray[np.int64]:
         """int64 `[P]`, how many of `images`, which are known people's, show each of them."""
-        return np.bincount(self.labels[images], minlength=len(self.people))
+        return np.bincount(self.labels[indices], minlength=len(self.people))
 
 
-def split_dataset(faces: FaceImages, *, min_images: int, seed: int, fold: int) -> Split:
+def split_dataset(dataset: FaceDataset, *, min_images: int, seed: int, fold: int) -> Split:
     """Give every image its role.
 
     People with `min_images` pictures or more are known, people with a single picture are unknown_source, and the others
@@ -63,15 +63,15 @@ def split_dataset(faces: FaceImages, *, min_images: int, seed: int, fold: int) -
     Raises:
         DataError: fewer than 2 known people.
     """
-    counts = faces.counts()
+    counts = dataset.counts()
     known = np.flatnonzero(counts >= min_images)
     other = np.flatnonzero((counts > 1) & (counts < min_images))
     if len(known) < 2:
         raise DataError(
-            f"{len(known)} of {len(faces.names)} people have {min_images} pictures or more, and 2 are needed: "
-            "add pictures, or lower --min-images." + _skipped(faces)
+            f"{len(known)} of {len(dataset.names)} people have {min_images} pictures or more, and 2 are needed: "
+            "add pictures, or lower --min-images." + _skipped(dataset)
         )
-    parts = [_split(np.flatnonzero(faces.identities == k), faces.names[k], seed=seed, fold=fold) for k in known]
+    parts = [_split(np.flatnonzero(dataset.identities == k), dataset.names[k], seed=seed, fold=fold) for k in known]
     train, validation, test = (np.concatenate(images) for images in zip(*parts, strict=True))
 
     unknown_source, outside = "people with a single picture", np.flatnonzero(counts == 1)
@@ -79,42 +79,42 @@ def split_dataset(faces: FaceImages, *, min_images: int, seed: int, fold: int) -
         unknown_source, outside = "people with too few pictures to be known", np.concatenate([outside, other[::2]])
     shuffled = np.random.default_rng(seed).permutation(outside)  # people, so that nobody is in both halves
     unknown_validation, unknown_test = (
-        np.flatnonzero(np.isin(faces.identities, half)) for half in np.split(shuffled, [len(shuffled) // 2])
+        np.flatnonzero(np.isin(dataset.identities, half)) for half in np.split(shuffled, [len(shuffled) // 2])
     )
     if min(len(unknown_validation), len(unknown_test)) < MIN_UNKNOWN_IMAGES // 2:
         unknown_source, outside = "known people, each compared with everybody but themselves", outside[:0]
         unknown_validation, unknown_test = validation, test
     other = np.setdiff1d(other, outside)
 
-    classes = np.full(len(faces.names), -1, dtype=np.int64)
+    classes = np.full(len(dataset.names), -1, dtype=np.int64)
     classes[known] = np.arange(len(known))
     classes[other] = len(known) + np.arange(len(other))
     return Split(
-        people=[faces.names[k] for k in known],
+        people=[dataset.names[k] for k in known],
         background_people=len(other),
-        labels=classes[faces.identities],
+        labels=classes[dataset.identities],
         train=train,
         validation=validation,
         test=test,
-        background=np.flatnonzero(np.isin(faces.identities, other)),
+        background=np.flatnonzero(np.isin(dataset.identities, other)),
         unknown_source=unknown_source,
         unknown_validation=unknown_validation,
         unknown_test=unknown_test,
     )
 
 
-def _skipped(faces: FaceImages) -> str:
+def _skipped(dataset: FaceDataset) -> str:
     """How many pictures were skipped and why the first was, where any were."""
-    if not faces.skipped:
+    if not dataset.skipped:
         return ""
-    name, why = next(iter(faces.skipped.items()))
-    return f" Pictures that were skipped: {len(faces.skipped)}, of which the first is {name} ({why})."
+    name, why = next(iter(dataset.skipped.items()))
+    return f" Pictures that were skipped: {len(dataset.skipped)}, of which the first is {name} ({why})."
 
 
-def _split(images: Indices, name: str, *, seed: int, fold: int) -> tuple[Indices, Indices, Indices]:
+def _split(indices: Indices, name: str, *, seed: int, fold: int) -> tuple[Indices, Indices, Indices]:
     """One person's images for train (70 %), validation (10 %, at least one) and test (20 %)."""
-    images = np.random.default_rng([seed, zlib.crc32(name.encode())]).permutation(images)
-    start, stop = (round(len(images) * k / FOLDS) for k in (fold, fold + 1))
-    rest = np.concatenate([images[stop:], images[:start]])
-    validation = max(1, round(len(images) * 0.1))
-    return rest[validation:], rest[:validation], images[start:stop]
+    indices = np.random.default_rng([seed, zlib.crc32(name.encode())]).permutation(indices)
+    start, stop = (round(len(indices) * k / FOLDS) for k in (fold, fold + 1))
+    rest = np.concatenate([indices[stop:], indices[:start]])
+    validation = max(1, round(len(indices) * 0.1))
+    return rest[validation:], rest[:validation], indices[start:stop]

@@ -12,7 +12,7 @@ from PIL import Image
 from facerec.inference.cropping import Crop, crop_centre, crop_face
 from facerec.inference.detector import FaceDetector
 from facerec.training import dataset
-from facerec.training.dataset import load_detector, load_faces
+from facerec.training.dataset import load_dataset, load_detector
 from facerec.training.errors import DataError
 from tests.drawn_people import draw_people
 from tests.toy_model import toy_detector_graph, toy_detector_metadata, write_model, write_toy_detector
@@ -21,13 +21,13 @@ from tests.training.small_disk import no_file_larger_than
 
 def test_crops_in_the_order_of_their_paths(tmp_path: Path) -> None:
     folder = draw_people(tmp_path / "people", [3, 1, 2])
-    faces = load_faces(folder, data_dir=tmp_path / "data")
-    assert faces.crops.shape == (6, 250, 250, 3)
-    assert faces.crops.dtype == np.uint8
-    assert faces.names == ["Person_00", "Person_01", "Person_02"]
-    assert faces.identities.tolist() == [0, 0, 0, 1, 2, 2]
-    assert faces.counts().tolist() == [3, 1, 2]
-    for path, crop in zip(faces.paths, faces.crops, strict=True):
+    dataset = load_dataset(folder, data_dir=tmp_path / "data")
+    assert dataset.crops.shape == (6, 250, 250, 3)
+    assert dataset.crops.dtype == np.uint8
+    assert dataset.names == ["Person_00", "Person_01", "Person_02"]
+    assert dataset.identities.tolist() == [0, 0, 0, 1, 2, 2]
+    assert dataset.counts().tolist() == [3, 1, 2]
+    for path, crop in zip(dataset.paths, dataset.crops, strict=True):
         with Image.open(folder / path) as picture:
             assert np.array_equal(crop_centre(picture), crop)
 
@@ -36,8 +36,8 @@ def test_an_archive_is_like_its_folder(tmp_path: Path) -> None:
     draw_people(tmp_path / "wrap" / "inner" / "people", [2, 2])
     (tmp_path / "wrap" / "inner" / "people" / "pairs.txt").write_text("not a picture")
     archive = Path(shutil.make_archive(str(tmp_path / "lfw"), "gztar", tmp_path / "wrap"))
-    faces = load_faces(archive, data_dir=tmp_path / "data")
-    assert faces.paths == ["Person_00/0000.jpg", "Person_00/0001.jpg", "Person_01/0000.jpg", "Person_01/0001.jpg"]
+    dataset = load_dataset(archive, data_dir=tmp_path / "data")
+    assert dataset.paths == ["Person_00/0000.jpg", "Person_00/0001.jpg", "Person_01/0000.jpg", "Person_01/0001.jpg"]
 
 
 def test_decodes_once_and_again_when_a_picture_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,13 +50,13 @@ def test_decodes_once_and_again_when_a_picture_changes(tmp_path: Path, monkeypat
     monkeypatch.setattr(dataset, "crop_centre", counting)
     folder = draw_people(tmp_path / "people", [2, 2])
     for _ in range(2):
-        load_faces(folder, data_dir=tmp_path / "data")
+        load_dataset(folder, data_dir=tmp_path / "data")
     assert len(decoded) == 4
     Image.new("RGB", (250, 250), "red").save(folder / "Person_00" / "0000.jpg")
-    assert load_faces(folder, data_dir=tmp_path / "data").crops[0, 0, 0, 0] > 250
+    assert load_dataset(folder, data_dir=tmp_path / "data").crops[0, 0, 0, 0] > 250
     assert len(decoded) == 8
     monkeypatch.setattr(dataset, "CACHE_VERSION", dataset.CACHE_VERSION + 1)
-    load_faces(folder, data_dir=tmp_path / "data")
+    load_dataset(folder, data_dir=tmp_path / "data")
     assert len(decoded) == 12
 
 
@@ -76,13 +76,13 @@ def test_a_detector_crops_the_most_prominent_face(tmp_path: Path, toy_detector: 
     picture.rotate(90, expand=True).save(tmp_path / "people" / "Ann" / "turned.png", exif=exif)
     Image.new("RGB", (300, 200), "teal").save(tmp_path / "people" / "Ann" / "without.png")
 
-    faces = load_faces(tmp_path / "people", data_dir=tmp_path / "data", detector=toy_detector)
-    assert faces.paths == ["Ann/turned.png", "Ann/without.png"]
-    assert faces.faceless == ["Ann/without.png"]
+    dataset = load_dataset(tmp_path / "people", data_dir=tmp_path / "data", detector=toy_detector)
+    assert dataset.paths == ["Ann/turned.png", "Ann/without.png"]
+    assert dataset.faceless == ["Ann/without.png"]
     (face,) = toy_detector.detect(picture)
-    assert np.array_equal(faces.crops[0], crop_face(picture, face))
-    assert faces.crops[0, 125, 125].tolist() == [255, 0, 255]
-    assert (faces.crops[1] == Image.new("RGB", (1, 1), "teal").getpixel((0, 0))).all()
+    assert np.array_equal(dataset.crops[0], crop_face(picture, face))
+    assert dataset.crops[0, 125, 125].tolist() == [255, 0, 255]
+    assert (dataset.crops[1] == Image.new("RGB", (1, 1), "teal").getpixel((0, 0))).all()
 
 
 def test_crops_of_centres_and_of_faces_are_kept_apart(tmp_path: Path, toy_detector: FaceDetector) -> None:
@@ -90,8 +90,8 @@ def test_crops_of_centres_and_of_faces_are_kept_apart(tmp_path: Path, toy_detect
     picture = Image.new("RGB", (320, 256), "grey")
     picture.paste((255, 0, 255), (32, 32, 64, 64))
     picture.save(folder / "Person_00" / "0000.png")
-    centres = load_faces(folder, data_dir=tmp_path / "data")
-    cropped = load_faces(folder, data_dir=tmp_path / "data", detector=toy_detector)
+    centres = load_dataset(folder, data_dir=tmp_path / "data")
+    cropped = load_dataset(folder, data_dir=tmp_path / "data", detector=toy_detector)
     assert centres.faceless == []
     assert cropped.paths == centres.paths
     assert cropped.fingerprint != centres.fingerprint
@@ -100,17 +100,17 @@ def test_crops_of_centres_and_of_faces_are_kept_apart(tmp_path: Path, toy_detect
 def test_the_same_crops_are_the_same_data(tmp_path: Path, toy_detector: FaceDetector) -> None:
     """So a run goes on after its detector was measured again, which writes its file anew, or pictures were copied."""
     folder, path = draw_people(tmp_path / "people", [2, 2]), tmp_path / "detector.onnx"
-    before = load_faces(folder, data_dir=tmp_path / "data", detector=toy_detector)
+    before = load_dataset(folder, data_dir=tmp_path / "data", detector=toy_detector)
 
     write_model(path, toy_detector_graph(), toy_detector_metadata().model_copy(update={"figures": {"recall": 1.0}}))
     copied = Path(shutil.copytree(folder, tmp_path / "copied", copy_function=shutil.copy))
-    after = load_faces(copied, data_dir=tmp_path / "data", detector=load_detector(path))
+    after = load_dataset(copied, data_dir=tmp_path / "data", detector=load_detector(path))
     assert len(list((tmp_path / "data" / "cache").glob("*.npy"))) == 2
     assert after.fingerprint == before.fingerprint
 
     Image.new("RGB", (250, 250)).save(copied / "Person_00" / "0001.jpg")
     assert (
-        load_faces(copied, data_dir=tmp_path / "data", detector=load_detector(path)).fingerprint != before.fingerprint
+        load_dataset(copied, data_dir=tmp_path / "data", detector=load_detector(path)).fingerprint != before.fingerprint
     )
 
 
@@ -126,10 +126,10 @@ def test_unreadable_pictures_are_named_and_skipped(tmp_path: Path) -> None:
     (folder / "Person_00" / "0001.jpg").write_bytes(b"not a picture")
     whole = (folder / "Person_01" / "0000.jpg").read_bytes()
     (folder / "Person_01" / "0000.jpg").write_bytes(whole[: len(whole) // 2])
-    faces = load_faces(folder, data_dir=tmp_path / "data")
-    assert list(faces.skipped) == ["Person_00/0001.jpg", "Person_01/0000.jpg"]
-    assert faces.identities.tolist() == [0, 0, 1]
-    assert len(faces.crops) == 3
+    dataset = load_dataset(folder, data_dir=tmp_path / "data")
+    assert list(dataset.skipped) == ["Person_00/0001.jpg", "Person_01/0000.jpg"]
+    assert dataset.identities.tolist() == [0, 0, 1]
+    assert len(dataset.crops) == 3
 
 
 def test_a_picture_that_can_not_be_read_now_is_not_skipped_for_ever(
@@ -139,17 +139,19 @@ def test_a_picture_that_can_not_be_read_now_is_not_skipped_for_ever(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "read_bytes", lambda _: os.read(-1, 1))
         with pytest.raises(DataError, match=r"can't read .*Person_00/0000.jpg.*Bad file descriptor"):
-            load_faces(folder, data_dir=tmp_path / "data")
-    assert len(load_faces(folder, data_dir=tmp_path / "data").paths) == 5
+            load_dataset(folder, data_dir=tmp_path / "data")
+    assert len(load_dataset(folder, data_dir=tmp_path / "data").paths) == 5
 
 
 def test_copies_are_named_and_skipped(tmp_path: Path) -> None:
     folder = draw_people(tmp_path / "people", [2, 2])
     for copy in ("Person_00/copy.png", "Person_01/0000.png"):
         (folder / copy).write_bytes((folder / "Person_00" / "0001.jpg").read_bytes())
-    faces = load_faces(folder, data_dir=tmp_path / "data")
-    assert faces.skipped == dict.fromkeys(["Person_00/copy.png", "Person_01/0000.png"], "a copy of Person_00/0001.jpg")
-    assert faces.identities.tolist() == [0, 0, 1, 1]
+    dataset = load_dataset(folder, data_dir=tmp_path / "data")
+    assert dataset.skipped == dict.fromkeys(
+        ["Person_00/copy.png", "Person_01/0000.png"], "a copy of Person_00/0001.jpg"
+    )
+    assert dataset.identities.tolist() == [0, 0, 1, 1]
 
 
 def test_what_else_lies_in_a_folder_is_no_picture(tmp_path: Path) -> None:
@@ -160,10 +162,10 @@ def test_what_else_lies_in_a_folder_is_no_picture(tmp_path: Path) -> None:
     (folder / "Person_00" / "._0000.jpg").write_bytes(picture)
     (folder / ".thumbnails").mkdir()
     (folder / ".thumbnails" / "0000.jpg").write_bytes(picture)
-    faces = load_faces(folder, data_dir=tmp_path / "data")
-    assert faces.names == ["Person_00", "Person_01"]
-    assert len(faces.paths) == 5
-    assert not faces.skipped
+    dataset = load_dataset(folder, data_dir=tmp_path / "data")
+    assert dataset.names == ["Person_00", "Person_01"]
+    assert len(dataset.paths) == 5
+    assert not dataset.skipped
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are Unicode")
@@ -171,9 +173,9 @@ def test_names_that_are_not_utf_8(tmp_path: Path) -> None:
     folder = draw_people(tmp_path / "people", [3, 2])
     for old, new in (("Person_00", b"/M\xfcller"), ("Person_01", b"/M\xf6ller")):
         (folder / old).rename(os.fsdecode(os.fsencode(folder) + new))
-    faces = load_faces(folder, data_dir=tmp_path / "data")
-    assert faces.names == [r"M\xf6ller", r"M\xfcller"]
-    assert faces.counts().tolist() == [2, 3]
+    dataset = load_dataset(folder, data_dir=tmp_path / "data")
+    assert dataset.names == [r"M\xf6ller", r"M\xfcller"]
+    assert dataset.counts().tolist() == [2, 3]
 
 
 def test_whatever_pillow_raises_skips_one_picture(tmp_path: Path) -> None:
@@ -182,9 +184,9 @@ def test_whatever_pillow_raises_skips_one_picture(tmp_path: Path) -> None:
     entries = struct.pack(">H HHIHH HHI4s I", 2, 0x0112, 3, 1, 6, 0, 0x011A, 2, 3, b"no", 0)
     exif = b"Exif\0\0MM\0*" + struct.pack(">I", 8) + entries
     Image.new("RGB", (300, 300)).save(folder / "Person_00" / "odd.jpg", exif=exif)
-    faces = load_faces(folder, data_dir=tmp_path / "data")
-    assert list(faces.skipped) == ["Person_00/odd.jpg"]
-    assert len(faces.paths) == 5
+    dataset = load_dataset(folder, data_dir=tmp_path / "data")
+    assert list(dataset.skipped) == ["Person_00/odd.jpg"]
+    assert len(dataset.paths) == 5
 
 
 def test_png_and_webp(tmp_path: Path) -> None:
@@ -192,8 +194,8 @@ def test_png_and_webp(tmp_path: Path) -> None:
     (tmp_path / "people" / "Bob").mkdir()
     Image.new("RGBA", (500, 300), (255, 0, 0, 128)).save(tmp_path / "people" / "Ann" / "a.PNG")
     Image.new("RGB", (250, 400), "blue").save(tmp_path / "people" / "Bob" / "b.webp")
-    faces = load_faces(tmp_path / "people", data_dir=tmp_path / "data")
-    assert faces.paths == ["Ann/a.PNG", "Bob/b.webp"]
+    dataset = load_dataset(tmp_path / "people", data_dir=tmp_path / "data")
+    assert dataset.paths == ["Ann/a.PNG", "Bob/b.webp"]
 
 
 @pytest.mark.parametrize(
@@ -207,14 +209,14 @@ def test_png_and_webp(tmp_path: Path) -> None:
 def test_nothing_to_use(tmp_path: Path, make: Callable[[Path], object], message: str) -> None:
     make(tmp_path / "people")
     with pytest.raises(DataError, match=message):
-        load_faces(tmp_path / "people", data_dir=tmp_path / "data")
+        load_dataset(tmp_path / "people", data_dir=tmp_path / "data")
 
 
 def test_not_one_readable_picture(tmp_path: Path) -> None:
     (tmp_path / "people" / "Ann").mkdir(parents=True)
     (tmp_path / "people" / "Ann" / "1.jpg").write_bytes(b"not a picture")
     with pytest.raises(DataError, match="not one picture could be read"):
-        load_faces(tmp_path / "people", data_dir=tmp_path / "data")
+        load_dataset(tmp_path / "people", data_dir=tmp_path / "data")
 
 
 def test_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -223,15 +225,15 @@ def test_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
         no_file_larger_than(300_000),  # the second crop doesn't fit
         pytest.raises(DataError, match=r"can't write the decoded pictures \(0.0 GB\)"),
     ):
-        load_faces(folder, data_dir=tmp_path / "data")
+        load_dataset(folder, data_dir=tmp_path / "data")
     assert not list((tmp_path / "data" / "cache").iterdir())
-    assert len(load_faces(folder, data_dir=tmp_path / "data").crops) == 4
+    assert len(load_dataset(folder, data_dir=tmp_path / "data").crops) == 4
 
 
 def test_damaged_cache(tmp_path: Path) -> None:
     folder = draw_people(tmp_path / "people", [2, 2])
-    load_faces(folder, data_dir=tmp_path / "data")
+    load_dataset(folder, data_dir=tmp_path / "data")
     (cache,) = (tmp_path / "data" / "cache").glob("*.npy")
     cache.write_bytes(cache.read_bytes()[:1000])
     with pytest.raises(DataError, match="delete it"):
-        load_faces(folder, data_dir=tmp_path / "data")
+        load_dataset(folder, data_dir=tmp_path / "data")

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from facerec.training import distributed
-from facerec.training.dataset import load_faces
+from facerec.training.dataset import load_dataset
 from facerec.training.distributed import own_share, process_group
 from facerec.training.errors import OptionError
 from facerec.training.options import Options
@@ -27,8 +27,8 @@ ON_CPU = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
 def test_processes_share_each_batch_without_overlap(
     processes: int, small_options: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    faces = load_faces(small_options.data, data_dir=small_options.data_dir)
-    split = split_dataset(faces, min_images=5, seed=0, fold=0)
+    dataset = load_dataset(small_options.data, data_dir=small_options.data_dir)
+    split = split_dataset(dataset, min_images=5, seed=0, fold=0)
     batches = epoch_batches(split, dataclasses.replace(small_options, batch_size=12), epoch=0)
     shares = []
     monkeypatch.setattr(distributed, "world_size", lambda: processes)
@@ -55,7 +55,9 @@ def test_two_processes_train_one_model(small_options: Options, tmp_path: Path) -
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("known people:") == 1, "one process writes"
     report = json.loads((tmp_path / "model" / "report.json").read_text())
-    split = split_dataset(load_faces(small_options.data, data_dir=small_options.data_dir), min_images=5, seed=0, fold=0)
+    split = split_dataset(
+        load_dataset(small_options.data, data_dir=small_options.data_dir), min_images=5, seed=0, fold=0
+    )
     expected = epoch_batches(split, small_options, epoch=0).size
     assert [epoch["images"] for epoch in report["history"]] == [expected] * 2
     assert report["parity"]["same_top_1"] == report["parity"]["images"]
@@ -69,7 +71,7 @@ import time
 import torch
 from pathlib import Path
 from facerec.training.recognition import fit as module
-from facerec.training.dataset import load_faces
+from facerec.training.dataset import load_dataset
 from facerec.training.distributed import first_process_first, process_group, rank
 from facerec.training.recognition.fit import fit
 from facerec.training.options import Options
@@ -95,7 +97,7 @@ options = Options(
     epochs=1, batch_size=12, min_images=5, min_epoch_images=1, checkpoints=Path({str(tmp_path)!r}),
 )
 with process_group():
-    faces = load_faces(options.data, data_dir=options.data_dir)
+    faces = load_dataset(options.data, data_dir=options.data_dir)
     split = split_dataset(faces, min_images=5, seed=0, fold=0)
     marker = options.checkpoints / "marker"
     with first_process_first():
@@ -122,10 +124,10 @@ with process_group():
 
 def test_a_batch_too_small_to_share_is_refused(small_options: Options, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fit_module, "world_size", lambda: 8)
-    faces = load_faces(small_options.data, data_dir=small_options.data_dir)
-    split = split_dataset(faces, min_images=5, seed=0, fold=0)
+    dataset = load_dataset(small_options.data, data_dir=small_options.data_dir)
+    split = split_dataset(dataset, min_images=5, seed=0, fold=0)
     with pytest.raises(OptionError, match="--batch-size is 12 and must be at least 16"):
-        fit_module.fit(faces, split, small_options, fold=0, device=torch.device("cpu"))
+        fit_module.fit(dataset, split, small_options, fold=0, device=torch.device("cpu"))
 
 
 def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

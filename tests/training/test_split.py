@@ -5,7 +5,7 @@ import pytest
 
 from facerec.training.errors import DataError
 from facerec.training.split import FOLDS, split_dataset
-from tests.training.blank_dataset import faces_with
+from tests.training.blank_dataset import blank_dataset
 
 STRANGERS = {f"Stranger {i}": 1 for i in range(21)}
 COUNTS = {"Ann": 20, "Bob": 37, "Cid": 100, "Dee": 2, "Eve": 19} | STRANGERS
@@ -13,10 +13,10 @@ COUNTS = {"Ann": 20, "Bob": 37, "Cid": 100, "Dee": 2, "Eve": 19} | STRANGERS
 
 @pytest.mark.parametrize("fold", range(FOLDS))
 def test_every_image_has_one_role(fold: int) -> None:
-    faces = faces_with(COUNTS)
-    split = split_dataset(faces, min_images=20, seed=3, fold=fold)
+    dataset = blank_dataset(COUNTS)
+    split = split_dataset(dataset, min_images=20, seed=3, fold=fold)
     parts = (split.train, split.validation, split.test, split.background, split.unknown_validation, split.unknown_test)
-    assert sorted(np.concatenate(parts)) == list(range(len(faces.paths)))
+    assert sorted(np.concatenate(parts)) == list(range(len(dataset.paths)))
     assert split.people == ["Ann", "Bob", "Cid"]
     assert split.background_people == 2
     assert set(split.labels[split.background]) == {3, 4}
@@ -25,23 +25,23 @@ def test_every_image_has_one_role(fold: int) -> None:
 
 
 def test_a_split_is_70_10_20_per_person() -> None:
-    split = split_dataset(faces_with(COUNTS), min_images=20, seed=0, fold=0)
+    split = split_dataset(blank_dataset(COUNTS), min_images=20, seed=0, fold=0)
     shares = [np.bincount(split.labels[images]).tolist() for images in (split.train, split.validation, split.test)]
     assert shares == [[14, 26, 70], [2, 4, 10], [4, 7, 20]]
 
 
 def test_folds_test_every_image_once() -> None:
-    faces = faces_with(COUNTS)
-    tested = np.concatenate([split_dataset(faces, min_images=20, seed=0, fold=fold).test for fold in range(FOLDS)])
-    assert sorted(tested) == sorted(np.flatnonzero(faces.counts()[faces.identities] >= 20))
+    dataset = blank_dataset(COUNTS)
+    tested = np.concatenate([split_dataset(dataset, min_images=20, seed=0, fold=fold).test for fold in range(FOLDS)])
+    assert sorted(tested) == sorted(np.flatnonzero(dataset.counts()[dataset.identities] >= 20))
 
 
 def test_a_split_depends_on_seed_and_name_alone() -> None:
     def test_images_of_bob(counts: dict[str, int], seed: int) -> set[str]:
-        faces = faces_with(counts)
-        test = split_dataset(faces, min_images=20, seed=seed, fold=0).test
-        first = next(image for image, path in enumerate(faces.paths) if path.startswith("Bob/"))
-        return {str(image - first) for image in test if faces.paths[image].startswith("Bob/")}
+        dataset = blank_dataset(counts)
+        test = split_dataset(dataset, min_images=20, seed=seed, fold=0).test
+        first = next(image for image, path in enumerate(dataset.paths) if path.startswith("Bob/"))
+        return {str(image - first) for image in test if dataset.paths[image].startswith("Bob/")}
 
     without_ann = {name: count for name, count in COUNTS.items() if name != "Ann"}
     assert test_images_of_bob(COUNTS, seed=0) == test_images_of_bob(without_ann, seed=0)
@@ -49,28 +49,28 @@ def test_a_split_depends_on_seed_and_name_alone() -> None:
 
 
 def test_one_known_person_is_too_few() -> None:
-    faces = faces_with({"Ann": 20, "Bob": 19, "Cid": 1, "Dee": 1})
+    dataset = blank_dataset({"Ann": 20, "Bob": 19, "Cid": 1, "Dee": 1})
     with pytest.raises(DataError, match=r"1 of 4 people have 20 pictures or more, and 2 are needed"):
-        split_dataset(faces, min_images=20, seed=0, fold=0)
-    skipped = dataclasses.replace(faces, skipped={"Bob/9.jpg": "a copy of Bob/1.jpg", "Cid/2.jpg": "no picture"})
+        split_dataset(dataset, min_images=20, seed=0, fold=0)
+    skipped = dataclasses.replace(dataset, skipped={"Bob/9.jpg": "a copy of Bob/1.jpg", "Cid/2.jpg": "no picture"})
     with pytest.raises(DataError, match=r"skipped: 2, of which the first is Bob/9.jpg \(a copy of Bob/1.jpg\)"):
         split_dataset(skipped, min_images=20, seed=0, fold=0)
 
 
 def test_without_strangers_some_of_the_others_play_them() -> None:
     others = {f"Other {i}": 5 for i in range(10)}
-    faces = faces_with({"Ann": 20, "Bob": 20, "Cid": 1} | others)
-    split = split_dataset(faces, min_images=20, seed=0, fold=0)
+    dataset = blank_dataset({"Ann": 20, "Bob": 20, "Cid": 1} | others)
+    split = split_dataset(dataset, min_images=20, seed=0, fold=0)
     assert split.unknown_source == "people with too few pictures to be known"
     assert len(split.unknown_validation) + len(split.unknown_test) == 26
-    assert not set(faces.identities[split.unknown_validation]) & set(faces.identities[split.unknown_test])
+    assert not set(dataset.identities[split.unknown_validation]) & set(dataset.identities[split.unknown_test])
     assert split.background_people == 5
     assert set(split.labels[split.background]) == {2, 3, 4, 5, 6}
     assert not set(split.background) & {*split.unknown_validation, *split.unknown_test}
 
 
 def test_without_anybody_else_known_people_play_the_strangers() -> None:
-    split = split_dataset(faces_with({"Ann": 5, "Bob": 5, "Cid": 3}), min_images=5, seed=0, fold=0)
+    split = split_dataset(blank_dataset({"Ann": 5, "Bob": 5, "Cid": 3}), min_images=5, seed=0, fold=0)
     assert split.unknown_source == "known people, each compared with everybody but themselves"
     assert split.unknown_validation.tolist() == split.validation.tolist()
     assert split.unknown_test.tolist() == split.test.tolist()
@@ -79,7 +79,7 @@ def test_without_anybody_else_known_people_play_the_strangers() -> None:
 
 @pytest.mark.parametrize("counts", [{"Cid": 25}, {"Cid": 19, "Dee": 1}])
 def test_strangers_too_few_to_choose_or_to_test_are_not_taken(counts: dict[str, int]) -> None:
-    split = split_dataset(faces_with({"Ann": 30, "Bob": 30} | counts), min_images=30, seed=0, fold=0)
+    split = split_dataset(blank_dataset({"Ann": 30, "Bob": 30} | counts), min_images=30, seed=0, fold=0)
     assert split.unknown_source == "known people, each compared with everybody but themselves"
     assert len(split.background) == counts["Cid"], "he is trained on instead"
 
@@ -87,7 +87,7 @@ def test_strangers_too_few_to_choose_or_to_test_are_not_taken(counts: dict[str, 
 @pytest.mark.parametrize("count", range(5, 30))
 @pytest.mark.parametrize("fold", range(FOLDS))
 def test_few_images_still_split(count: int, fold: int) -> None:
-    faces = faces_with({"Ann": count, "Bob": count})
-    split = split_dataset(faces, min_images=5, seed=0, fold=fold)
+    dataset = blank_dataset({"Ann": count, "Bob": count})
+    split = split_dataset(dataset, min_images=5, seed=0, fold=fold)
     for images in (split.train, split.validation, split.test):
         assert set(split.labels[images]) == {0, 1}

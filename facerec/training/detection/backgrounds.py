@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from facerec.inference.cropping import CROP_SIZE, FACE_SIZE
-from facerec.training.dataset import FaceImages
+from facerec.training.dataset import FaceDataset
 from facerec.training.split import Indices
 
 Pixels = NDArray[np.uint8]
@@ -22,7 +22,7 @@ ROUND = [
 
 
 def face_free(
-    faces: FaceImages, images: Indices, *, side: int, random: np.random.Generator, pieces: bool = False
+    dataset: FaceDataset, indices: Indices, *, side: int, random: np.random.Generator, pieces: bool = False
 ) -> Image.Image:
     """A square picture of `side` pixels without a face, made of parts of some of `images` or of nothing at all.
 
@@ -30,7 +30,7 @@ def face_free(
     """
 
     def crop() -> Pixels:
-        return np.asarray(faces.crops[random.choice(images)])
+        return np.asarray(dataset.crops[random.choice(indices)])
 
     def part() -> Image.Image:
         return PARTS[random.choice(len(PARTS), p=(0.6, 0.2, 0.2) if pieces else (1, 0, 0))](crop(), random)

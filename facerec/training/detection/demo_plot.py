@@ -9,7 +9,7 @@ from PIL import Image
 from facerec.inference.cropping import Face, crop_face
 from facerec.inference.detector import FaceDetector
 from facerec.inference.recognizer import Recognizer
-from facerec.training.dataset import FaceImages
+from facerec.training.dataset import FaceDataset
 from facerec.training.detection.backgrounds import Pixels, face_free
 from facerec.training.detection.compositing import Canvas, cut_out
 from facerec.training.split import Split
@@ -18,10 +18,12 @@ SIDE = 900
 KNOWN, STRANGERS = 5, 3
 
 
-def draw_photo(detector: FaceDetector, recognizer: Recognizer, faces: FaceImages, split: Split, *, seed: int) -> Figure:
+def draw_photo(
+    detector: FaceDetector, recognizer: Recognizer, dataset: FaceDataset, split: Split, *, seed: int
+) -> Figure:
     """Test images of known people among strangers, pasted into one picture, with the boxes and names that are found."""
     random = np.random.default_rng(seed)
-    picture = Image.fromarray(_group(faces, split, random))
+    picture = Image.fromarray(_group(dataset, split, random))
     detected = detector.detect(picture)
     figure = Figure(figsize=(9, 5.6))
     axes = figure.subplots()
@@ -46,16 +48,16 @@ def draw_photo(detector: FaceDetector, recognizer: Recognizer, faces: FaceImages
     return figure
 
 
-def _group(faces: FaceImages, split: Split, random: np.random.Generator) -> Pixels:
+def _group(dataset: FaceDataset, split: Split, random: np.random.Generator) -> Pixels:
     """Two rows of crops in several sizes and angles over a picture without a face, uint8 `[H, W, 3]`."""
     people = random.permutation(len(split.people))[:KNOWN]
     shown = [int(random.choice(split.test[split.labels[split.test] == person])) for person in people]
     shown += random.permutation(split.unknown_test)[:STRANGERS].tolist()
-    background = face_free(faces, split.unknown_test, side=320, random=random).resize((SIDE, SIDE))
+    background = face_free(dataset, split.unknown_test, side=320, random=random).resize((SIDE, SIDE))
     canvas = Canvas(np.array(background)[: SIDE * 6 // 10])
     places = [(x, y) for y in (0.26, 0.74) for x in (0.14, 0.38, 0.62, 0.86)]
     for image, (x, y) in zip(random.permutation(shown).tolist(), places, strict=False):
-        crop = np.asarray(faces.crops[image])
+        crop = np.asarray(dataset.crops[image])
         left, top = random.normal((x * SIDE, y * SIDE * 0.6), 10)
         face = Face(left, top, random.uniform(60, 110), random.normal(0, 0.15), 1)
         canvas.paste(crop, cut_out(crop, random), face)

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from facerec.inference.cropping import Face, crop_face
 from facerec.inference.detector import FaceDetector
 from facerec.inference.recognizer import Recognizer
-from facerec.training.dataset import FaceImages
+from facerec.training.dataset import FaceDataset
 from facerec.training.detection.backgrounds import face_free
 from facerec.training.detection.compositing import Mosaic
 from facerec.training.detection.matching import MIN_OVERLAP, Scores, look_for_faces
@@ -74,13 +74,13 @@ class DetectorFigures:
         return {name: value for name, value in numbers.items() if isinstance(value, float)}
 
 
-def choose_threshold(detector: FaceDetector, faces: FaceImages, images: Indices, *, seed: int) -> float:
+def choose_threshold(detector: FaceDetector, dataset: FaceDataset, indices: Indices, *, seed: int) -> float:
     """The highest score that still finds most faces in mosaics of the strangers `images`.
 
     Raises:
         TrainingError: it doesn't find that many at any threshold.
     """
-    found = look_for_faces(detector, mosaics(faces, images, seed=seed))
+    found = look_for_faces(detector, mosaics(dataset, indices, seed=seed))
     lowest = float(np.quantile(found.hits, 1 - RECALL, method="lower"))
     threshold = math.floor(1e4 * lowest) / 1e4  # rounded up it would lose that face
     if not threshold:  # the score of a face that was not found
@@ -92,7 +92,7 @@ def choose_threshold(detector: FaceDetector, faces: FaceImages, images: Indices,
 
 
 def evaluate_detector(
-    detector: FaceDetector, recognizer: Recognizer, faces: FaceImages, split: Split, *, seed: int
+    detector: FaceDetector, recognizer: Recognizer, dataset: FaceDataset, split: Split, *, seed: int
 ) -> DetectorFigures:
     """Measure the detector of a model file together with the recognizer of another.
 
@@ -108,20 +108,20 @@ def evaluate_detector(
     """
     images = split.unknown_test
     threshold = detector.metadata.threshold
-    found = look_for_faces(detector, mosaics(faces, images, seed=seed))
+    found = look_for_faces(detector, mosaics(dataset, images, seed=seed))
     errors = found.errors[found.errors[:, 0] >= threshold, 1:]
     if not len(errors):
         raise TrainingError("the detector finds no face at its threshold: train it for longer (--detector-steps).")
     true, false = (found.hits >= threshold).sum(), (found.false >= threshold).sum()
-    free = highest_scores(detector, face_free_pictures(faces, images, seed=seed))
+    free = highest_scores(detector, face_free_pictures(dataset, images, seed=seed))
     random = np.random.default_rng([seed, 2])
     detected, crops, places = [], [], []
     for image in tqdm(split.test, desc="Test images", unit=" pictures"):
-        crop = Image.fromarray(faces.crops[image])
+        crop = Image.fromarray(dataset.crops[image])
         detected.append(_name(detector, recognizer, crop))
-        picture, face = scene(faces, image, images, random=random)
+        picture, face = scene(dataset, image, images, random=random)
         places.append(_name(detector, recognizer, picture, face))
-        crops.append(int(recognizer.recognize(faces.crops[image][None]).similarities.argmax()))
+        crops.append(int(recognizer.recognize(dataset.crops[image][None]).similarities.argmax()))
     labels = split.labels[split.test]
     return DetectorFigures(
         recall=Share.counted(found.hits >= threshold),
@@ -130,26 +130,26 @@ def evaluate_detector(
         centre=Share.counted(np.array(crops) == labels),
         auto=Share.counted(np.array(detected) == labels),
         scenes=Share.counted(np.array(places) == labels),
-        turned={turn: _found_alone(detector, faces, images, size=100, degrees=turn, seed=seed) for turn in TURNS},
-        sized={size: _found_alone(detector, faces, images, size=size, degrees=0, seed=seed) for size in SIZES},
+        turned={turn: _found_alone(detector, dataset, images, size=100, degrees=turn, seed=seed) for turn in TURNS},
+        sized={size: _found_alone(detector, dataset, images, size=size, degrees=0, seed=seed) for size in SIZES},
         centre_error=float(np.percentile(errors[:, 0], 95)),
         size_error=float(np.percentile(errors[:, 1], 95)),
         angle_error=float(np.percentile(errors[:, 2], 95)),
-        time_ratio=_time_ratio(detector, recognizer, faces, split),
+        time_ratio=_time_ratio(detector, recognizer, dataset, split),
     )
 
 
-def mosaics(faces: FaceImages, images: Indices, *, seed: int) -> Iterable[Mosaic]:
+def mosaics(dataset: FaceDataset, indices: Indices, *, seed: int) -> Iterable[Mosaic]:
     """Mosaics of `images` in several sizes."""
     for number in tqdm(range(PICTURES), desc="Mosaics", unit=" pictures"):
         random = np.random.default_rng([seed, 0, number])
-        yield compose(faces, images, side=SIDES[number % len(SIDES)], random=random)
+        yield compose(dataset, indices, side=SIDES[number % len(SIDES)], random=random)
 
 
-def face_free_pictures(faces: FaceImages, images: Indices, *, seed: int) -> Iterable[Image.Image]:
+def face_free_pictures(dataset: FaceDataset, indices: Indices, *, seed: int) -> Iterable[Image.Image]:
     """Pictures without a face, made of parts of `images`."""
     for number in tqdm(range(PICTURES), desc="Pictures without a face", unit=" pictures"):
-        yield face_free(faces, images, side=320, random=np.random.default_rng([seed, 1, number]))
+        yield face_free(dataset, indices, side=320, random=np.random.default_rng([seed, 1, number]))
 
 
 def highest_scores(detector: FaceDetector, pictures: Iterable[Image.Image]) -> Scores:
@@ -158,13 +158,13 @@ def highest_scores(detector: FaceDetector, pictures: Iterable[Image.Image]) -> S
 
 
 def _found_alone(
-    detector: FaceDetector, faces: FaceImages, images: Indices, *, size: float, degrees: float, seed: int
+    detector: FaceDetector, dataset: FaceDataset, indices: Indices, *, size: float, degrees: float, seed: int
 ) -> Share:
     """How often the only face of a picture is detected, at that size and so turned."""
     hits = []
     for number in tqdm(range(PORTRAITS), desc=f"Faces of {size} pixels at {degrees} degrees", unit=" pictures"):
         random = np.random.default_rng([seed, 3, number])
-        picture, face = portrait(faces, images, size=size, degrees=degrees, random=random)
+        picture, face = portrait(dataset, indices, size=size, degrees=degrees, random=random)
         hits.append(any(found.overlap(face) >= MIN_OVERLAP for found in detector.detect(picture)))
     return Share.counted(np.array(hits))
 
@@ -180,12 +180,12 @@ def _name(detector: FaceDetector, recognizer: Recognizer, picture: Image.Image, 
 
 
 def _time_ratio(
-    detector: FaceDetector, recognizer: Recognizer, faces: FaceImages, split: Split, *, rounds: int = 30
+    detector: FaceDetector, recognizer: Recognizer, dataset: FaceDataset, split: Split, *, rounds: int = 30
 ) -> float:
     """Median time to detect over median time to recognize, measured in turns."""
     times = []
     for image in split.test[:rounds]:
-        crop = faces.crops[image][None]
+        crop = dataset.crops[image][None]
         picture = Image.fromarray(crop[0]).resize((320, 320))
         start = time.perf_counter()
         detector.candidates(picture)

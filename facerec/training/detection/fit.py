@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from facerec.training.backbone import load_backbone, normalize
 from facerec.training.checkpoint import Stateful, refuse_to_overwrite, restore, save_checkpoint
-from facerec.training.dataset import FaceImages
+from facerec.training.dataset import FaceDataset
 from facerec.training.detection.loss import Target, detection_loss, target_of
 from facerec.training.detection.network import DetectorNetwork
 from facerec.training.detection.synthetic_scenes import compose
@@ -38,7 +38,7 @@ FORKS = sys.platform == "linux"
 class Mosaics(Dataset[tuple[Tensor, Target]]):
     """Endlessly many mosaics; the number of each decides what is in it."""
 
-    faces: FaceImages
+    faces: FaceDataset
     images: Indices
     seed: int
     length: int
@@ -53,7 +53,7 @@ class Mosaics(Dataset[tuple[Tensor, Target]]):
         return torch.from_numpy(mosaic.picture.copy()), target_of(mosaic)
 
 
-def fit_detector(faces: FaceImages, images: Indices, options: Options, *, device: torch.device) -> DetectorNetwork:
+def fit_detector(dataset: FaceDataset, indices: Indices, options: Options, *, device: torch.device) -> DetectorNetwork:
     """Train a detector on mosaics of `images`; the run's state goes to `options.checkpoints`/detector.
 
     Raises:
@@ -64,12 +64,12 @@ def fit_detector(faces: FaceImages, images: Indices, options: Options, *, device
     """
     if world_size() > 1:
         raise OptionError("--detector trains in one process: start it without torchrun.")
-    if not faces.is_lfw() and options.crop_mode != "centre":
+    if not dataset.is_lfw() and options.crop_mode != "centre":
         raise DataError(
             "the detector learns from crops that have the face in their middle, upright and about 45 % of their "
             "side, as LFW's have: if your pictures are such, say so with --crop-mode centre."
         )
-    if not len(images):
+    if not len(indices):
         raise DataError(
             "the detector learns from people who are neither known nor strangers, here none: raise --min-images."
         )
@@ -84,7 +84,7 @@ def fit_detector(faces: FaceImages, images: Indices, options: Options, *, device
     parts: dict[str, Stateful] = {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule}
 
     last = options.checkpoints / "detector" / "last.pt"
-    recipe = options.detector_recipe() | {"data": faces.fingerprint}
+    recipe = options.detector_recipe() | {"data": dataset.fingerprint}
     if options.resume:
         restore(parts, last, recipe=recipe)
     else:
@@ -94,7 +94,7 @@ def fit_detector(faces: FaceImages, images: Indices, options: Options, *, device
         last.unlink(missing_ok=True)
 
     start = schedule.last_epoch
-    mosaics = Mosaics(faces, images, options.seed, options.detector_steps * BATCH_SIZE)
+    mosaics = Mosaics(dataset, indices, options.seed, options.detector_steps * BATCH_SIZE)
     batches = DataLoader(
         Subset(mosaics, range(start * BATCH_SIZE, len(mosaics))),
         batch_size=BATCH_SIZE,

@@ -24,7 +24,7 @@ from facerec.inference.model_file import (
 )
 from facerec.inference.recognizer import Recognizer
 from facerec.training.atomic_write import replacing
-from facerec.training.dataset import FaceImages
+from facerec.training.dataset import FaceDataset
 from facerec.training.detection.demo_plot import draw_photo
 from facerec.training.detection.evaluate import choose_threshold, evaluate_detector
 from facerec.training.detection.network import LOWEST_SCORE, DetectorGraph, DetectorNetwork
@@ -67,7 +67,7 @@ class Parity:
 def publish_detector(
     network: DetectorNetwork,
     recognizer: Recognizer,
-    faces: FaceImages,
+    dataset: FaceDataset,
     split: Split,
     options: Options,
     *,
@@ -101,16 +101,16 @@ def publish_detector(
             properties=metadata.to_properties(),
         )
         detector = FaceDetector.load(path, threads=1)
-        parity = compare(detector, network, _pictures(faces, split))
+        parity = compare(detector, network, _pictures(dataset, split))
         if parity.faces - parity.paired > LARGEST_SHARE * parity.faces:
             raise ExportError(
                 f"the exported detector doesn't find what the network finds: {parity}. Nothing is changed."
             )
-        threshold = choose_threshold(detector, faces, split.unknown_validation, seed=options.seed)
+        threshold = choose_threshold(detector, dataset, split.unknown_validation, seed=options.seed)
         metadata = metadata.model_copy(update={"threshold": threshold})
         _describe(path, metadata)
         detector = FaceDetector.load(path, threads=1)
-        figures = evaluate_detector(detector, recognizer, faces, split, seed=options.seed)
+        figures = evaluate_detector(detector, recognizer, dataset, split, seed=options.seed)
         metadata = metadata.model_copy(update={"figures": figures.values()})
         _describe(path, metadata)
         words = in_words(figures) | {
@@ -134,7 +134,7 @@ def publish_detector(
         file.write_text(json.dumps(report, indent=1) + "\n")
     with replacing(options.output / "face_detector.md") as file:
         file.write_text(card(metadata, words, command=command, machine=machine), encoding="utf-8")
-    save_figures({"photo": draw_photo(detector, recognizer, faces, split, seed=options.seed)}, options.images)
+    save_figures({"photo": draw_photo(detector, recognizer, dataset, split, seed=options.seed)}, options.images)
     return words
 
 
@@ -157,10 +157,10 @@ def load_recognizer(options: Options, split: Split) -> Recognizer:
     return recognizer
 
 
-def _pictures(faces: FaceImages, split: Split) -> Iterator[Image.Image]:
+def _pictures(dataset: FaceDataset, split: Split) -> Iterator[Image.Image]:
     """Some scenes of strangers, 320 pixels wide and high."""
     for number, image in enumerate(split.unknown_validation[:50]):
-        picture, _ = scene(faces, int(image), split.unknown_validation, random=np.random.default_rng(number))
+        picture, _ = scene(dataset, int(image), split.unknown_validation, random=np.random.default_rng(number))
         yield picture.resize((320, 320), Image.Resampling.BILINEAR)
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facerec.inference.cropping import CROP_SIZE, FACE_SIZE, Face
-from facerec.training.dataset import FaceImages
+from facerec.training.dataset import FaceDataset
 from facerec.training.detection.backgrounds import Pixels, face_free
 from facerec.training.detection.compositing import Canvas, Mosaic, cut_out
 from facerec.training.split import Indices
@@ -19,18 +19,18 @@ MIN_SIZE = 12
 
 
 def compose(
-    faces: FaceImages, images: Indices, *, side: int, random: np.random.Generator, pieces: bool = False
+    dataset: FaceDataset, indices: Indices, *, side: int, random: np.random.Generator, pieces: bool = False
 ) -> Mosaic:
     """A random mosaic of crops from `images`: one that fills the picture, some that are strewn, or a crowd in rows.
 
     With `pieces` there may be pieces of faces in the background.
     """
-    canvas = Canvas(np.array(face_free(faces, images, side=side, random=random, pieces=pieces)))
+    canvas = Canvas(np.array(face_free(dataset, indices, side=side, random=random, pieces=pieces)))
     if (layout := random.random()) < 0.3:
-        _fill(canvas, faces.crops[random.choice(images)], random)
+        _fill(canvas, dataset.crops[random.choice(indices)], random)
     else:
         for face in _strewn(side, random) if layout < 0.7 else _crowd(side, random):
-            _paste(canvas, faces.crops[random.choice(images)], face, random)
+            _paste(canvas, dataset.crops[random.choice(indices)], face, random)
     mosaic = canvas.finished()
     return Mosaic(_photographed(mosaic.picture, random), mosaic.faces, mosaic.unsure)
 
@@ -111,7 +111,7 @@ def _photographed(picture: Pixels, random: np.random.Generator) -> Pixels:
 
 
 def portrait(
-    faces: FaceImages, images: Indices, *, size: float, degrees: float, random: np.random.Generator
+    dataset: FaceDataset, indices: Indices, *, size: float, degrees: float, random: np.random.Generator
 ) -> tuple[Image.Image, Face]:
     """A picture of 320 x 320 pixels with one face of `images`, of that size and turned clockwise, in its middle.
 
@@ -119,13 +119,15 @@ def portrait(
         The picture, and where the face is.
     """
     side = 320
-    canvas = Canvas(np.array(face_free(faces, images, side=side, random=random)))
+    canvas = Canvas(np.array(face_free(dataset, indices, side=side, random=random)))
     face = Face(side / 2, side / 2, size, math.radians(degrees), 1)
-    _paste(canvas, faces.crops[random.choice(images)], face, random)
+    _paste(canvas, dataset.crops[random.choice(indices)], face, random)
     return Image.fromarray(canvas.picture), face
 
 
-def scene(faces: FaceImages, image: int, beside: Indices, *, random: np.random.Generator) -> tuple[Image.Image, Face]:
+def scene(
+    dataset: FaceDataset, image: int, beside: Indices, *, random: np.random.Generator
+) -> tuple[Image.Image, Face]:
     """A large picture with the crop `image` at a random place, 0.5 to 3 times as large and turned by up to 20 degrees.
 
     A crop of `beside` stands next to it, over a background made of others of `beside`.
@@ -135,12 +137,12 @@ def scene(faces: FaceImages, image: int, beside: Indices, *, random: np.random.G
     """
     size = FACE_SIZE * _between(0.5, 3, random)
     side = round(size / FACE_SIZE * CROP_SIZE * random.uniform(1.6, 2.6))
-    background = face_free(faces, beside, side=320, random=random).resize((side, side), Image.Resampling.BICUBIC)
+    background = face_free(dataset, beside, side=320, random=random).resize((side, side), Image.Resampling.BICUBIC)
     canvas = Canvas(np.array(background))
     x, y = random.uniform(0.9 * size, side - 0.9 * size, 2)
     neighbour = x + size * random.uniform(1.3, 2.0) * (1 if x < side / 2 else -1)
     for picture, place in ((int(random.choice(beside)), neighbour), (image, x)):
-        crop = np.asarray(faces.crops[picture])
+        crop = np.asarray(dataset.crops[picture])
         face = Face(place, y, size, math.radians(random.uniform(-20, 20)), 1)
         canvas.paste(crop, cut_out(crop, random), face)
     return Image.fromarray(canvas.picture), face

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from facerec.inference.model_file import Person
 from facerec.training import metrics
-from facerec.training.dataset import FaceImages
+from facerec.training.dataset import FaceDataset
 from facerec.training.metrics import Floats, Labels, Share
 from facerec.training.options import Options
 from facerec.training.recognition.calibrate import choose_threshold, fit_temperature
@@ -89,15 +89,15 @@ class Evaluation:
 
 
 def evaluate(
-    network: FaceNetwork, faces: FaceImages, centred: FaceImages, split: Split, options: Options
+    network: FaceNetwork, dataset: FaceDataset, centred: FaceDataset, split: Split, options: Options
 ) -> Evaluation:
     """Choose temperature and threshold on the images that are there to choose them, then measure on the others.
 
     `centred` are the pictures of `faces`, cropped by their centres.
     """
-    validation, test = (_similarities(network, faces, split, images) for images in (split.validation, split.test))
+    validation, test = (_similarities(network, dataset, split, images) for images in (split.validation, split.test))
     chosen, unseen = (
-        _to_others(_similarities(network, faces, split, images), split.labels[images])
+        _to_others(_similarities(network, dataset, split, images), split.labels[images])
         for images in (split.unknown_validation, split.unknown_test)
     )
     temperature = fit_temperature(
@@ -146,7 +146,7 @@ def evaluate(
             for name, recall, trained in zip(split.people, recalls, split.counts(split.train).tolist(), strict=True)
         ],
         mistakes=[
-            {"picture": faces.paths[image], "answer": split.people[answer]}
+            {"picture": dataset.paths[image], "answer": split.people[answer]}
             for image, answer in zip(split.test[~right], similarities.argmax(axis=1)[~right], strict=True)
         ],
         labels=labels,
@@ -156,8 +156,8 @@ def evaluate(
     )
 
 
-def _similarities(network: FaceNetwork, faces: FaceImages, split: Split, images: Indices) -> Tensor:
-    return similarities_to(len(split.people), network, faces, images)
+def _similarities(network: FaceNetwork, dataset: FaceDataset, split: Split, indices: Indices) -> Tensor:
+    return similarities_to(len(split.people), network, dataset, indices)
 
 
 def _to_others(similarities: Tensor, labels: Labels) -> Tensor:

@@ -13,7 +13,7 @@ from torch.nn import functional
 from facerec.inference.cropping import CROP_SIZE
 from facerec.inference.model_file import INPUT, OUTPUTS, ModelMetadata, checksum_path
 from facerec.inference.recognizer import Recognizer
-from facerec.training.dataset import FaceImages
+from facerec.training.dataset import FaceDataset
 from facerec.training.errors import ExportError
 from facerec.training.metrics import Floats
 from facerec.training.onnx_export import write_onnx
@@ -66,7 +66,7 @@ def export(
     metadata: ModelMetadata,
     output: Path,
     *,
-    faces: FaceImages,
+    dataset: FaceDataset,
     test: Indices,
     probabilities: Floats,
 ) -> Parity:
@@ -87,7 +87,7 @@ def export(
     with tempfile.TemporaryDirectory(prefix=".exporting-", dir=output) as folder:
         unchecked = Path(folder) / FILE_NAME
         _write(network, metadata, unchecked)
-        parity = compare(Recognizer.load(unchecked, threads=torch.get_num_threads()), faces, test, probabilities)
+        parity = compare(Recognizer.load(unchecked, threads=torch.get_num_threads()), dataset, test, probabilities)
         if parity.same_top_1 < parity.images or parity.largest_difference > LARGEST_DIFFERENCE:
             raise ExportError(f"the exported file doesn't answer like the network: {parity}. It is not put in place.")
         for path in (unchecked, checksum_path(unchecked)):
@@ -95,12 +95,12 @@ def export(
     return parity
 
 
-def compare(recognizer: Recognizer, faces: FaceImages, images: Indices, probabilities: Floats) -> Parity:
+def compare(recognizer: Recognizer, dataset: FaceDataset, indices: Indices, probabilities: Floats) -> Parity:
     """Compare the file's probabilities with `probabilities`, float32 `[N, P]`, on each of `images`."""
-    chunks: Sequence[Indices] = np.array_split(images, max(1, len(images) // 32))
-    exported = np.concatenate([recognizer.recognize(faces.crops[chunk]).probabilities for chunk in chunks])
+    chunks: Sequence[Indices] = np.array_split(indices, max(1, len(indices) // 32))
+    exported = np.concatenate([recognizer.recognize(dataset.crops[chunk]).probabilities for chunk in chunks])
     return Parity(
-        images=len(images),
+        images=len(indices),
         same_top_1=int((exported.argmax(axis=1) == probabilities.argmax(axis=1)).sum()),
         largest_difference=float(np.abs(exported - probabilities).max()),
     )

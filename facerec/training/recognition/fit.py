@@ -23,7 +23,7 @@ from facerec.training.checkpoint import (
     restore,
     save_checkpoint,
 )
-from facerec.training.dataset import FaceImages
+from facerec.training.dataset import FaceDataset
 from facerec.training.distributed import own_share, rank, world_size
 from facerec.training.errors import OptionError
 from facerec.training.metrics import Share
@@ -63,7 +63,7 @@ class Fitted:
     history: list[Epoch]
 
 
-def fit(faces: FaceImages, split: Split, options: Options, *, fold: int, device: torch.device) -> Fitted:
+def fit(dataset: FaceDataset, split: Split, options: Options, *, fold: int, device: torch.device) -> Fitted:
     """Train a network; after each epoch the run's state goes to `options.checkpoints`.
 
     Started by `torchrun`, each process trains on its share of every batch, and process 0 writes.
@@ -79,7 +79,7 @@ def fit(faces: FaceImages, split: Split, options: Options, *, fold: int, device:
             f"--batch-size is {options.batch_size} and must be at least {2 * world_size()}: two images a process."
         )
     last = options.checkpoints / f"fold-{fold}" / "last.pt"
-    recipe = recipe_of(faces, options)
+    recipe = recipe_of(dataset, options)
     run = Run.start(split, options, device=device)
     if options.resume and (fold == 0 or last.exists()):
         run.restore(last, recipe=recipe)
@@ -88,7 +88,7 @@ def fit(faces: FaceImages, split: Split, options: Options, *, fold: int, device:
     model = DistributedDataParallel(run.network) if world_size() > 1 else run.network
 
     for epoch in range(len(run.history), options.epochs):
-        run.history.append(_train_and_validate(model, run, faces, split, options, epoch=epoch))
+        run.history.append(_train_and_validate(model, run, dataset, split, options, epoch=epoch))
         if best_epoch(run.history) == len(run.history):
             run.best.load_state_dict(run.average.state_dict())
         if rank() == 0:
@@ -112,9 +112,9 @@ def _make_room(checkpoints: Path) -> None:
         shutil.rmtree(last.parent)
 
 
-def recipe_of(faces: FaceImages, options: Options) -> dict[str, JsonValue]:
+def recipe_of(dataset: FaceDataset, options: Options) -> dict[str, JsonValue]:
     """What decides which network training gives: the pictures, what is shown of them, and the options."""
-    return options.training_recipe() | SHOWN | {"data": faces.fingerprint}
+    return options.training_recipe() | SHOWN | {"data": dataset.fingerprint}
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ class Run:
 def _train_and_validate(
     model: FaceNetwork | DistributedDataParallel,
     run: Run,
-    faces: FaceImages,
+    dataset: FaceDataset,
     split: Split,
     options: Options,
     *,
@@ -180,14 +180,14 @@ def _train_and_validate(
     loss, accuracy = train_one_epoch(
         model,
         run.average,
-        ((torch.from_numpy(faces.crops[share]), torch.from_numpy(split.labels[share])) for share in shares),
+        ((torch.from_numpy(dataset.crops[share]), torch.from_numpy(split.labels[share])) for share in shares),
         run.optimizer,
         run.schedule,
         margin=options.margin,
         scale=options.scale,
         generator=torch.Generator().manual_seed((options.seed * 10_000 + epoch) * 1_000 + rank()),
     )
-    similarities = similarities_to(len(split.people), run.average, faces, split.validation)
+    similarities = similarities_to(len(split.people), run.average, dataset, split.validation)
     labels = torch.from_numpy(split.labels[split.validation])
     return Epoch(
         seconds=time.monotonic() - started,

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from facerec.training.backbone import denormalize
-from facerec.training.dataset import FaceImages
+from facerec.training.dataset import FaceDataset
 from facerec.training.metrics import reliability
 from facerec.training.recognition.augment import augment
 from facerec.training.recognition.evaluate import Evaluation
@@ -16,11 +16,11 @@ from facerec.training.split import Split
 
 
 def draw_run(
-    faces: FaceImages, split: Split, *, history: list[Epoch], best_epoch: int, evaluation: Evaluation
+    dataset: FaceDataset, split: Split, *, history: list[Epoch], best_epoch: int, evaluation: Evaluation
 ) -> dict[str, Figure]:
     """All figures of a run, by the name of their file."""
     return {
-        "augmented": augmented_samples(faces, split),
+        "augmented": augmented_samples(dataset, split),
         "learning": learning_curves(history, best_epoch=best_epoch),
         "confusion": confusion(evaluation, split.people),
         "recall": per_person_recall(evaluation, split.people),
@@ -34,16 +34,16 @@ def _spoken(names: list[str]) -> list[str]:
     return [name.replace("_", " ") for name in names]
 
 
-def augmented_samples(faces: FaceImages, split: Split) -> Figure:
+def augmented_samples(dataset: FaceDataset, split: Split) -> Figure:
     """Some training images, each with seven of its random changes."""
     chosen = np.random.default_rng(0).choice(split.train, min(5, len(split.train)), replace=False)
     generator = torch.Generator().manual_seed(0)
     figure = Figure(figsize=(10, 1.25 * len(chosen) + 0.4))
     grid = figure.subplots(len(chosen), 8, squeeze=False)
     for row, image in zip(grid, chosen, strict=True):
-        changed = augment(torch.from_numpy(faces.crops[[image] * 7]), generator=generator)
+        changed = augment(torch.from_numpy(dataset.crops[[image] * 7]), generator=generator)
         pictures = denormalize(changed).permute(0, 2, 3, 1).round().to(torch.uint8).numpy()
-        for axes, picture in zip(row, (faces.crops[image], *pictures), strict=True):
+        for axes, picture in zip(row, (dataset.crops[image], *pictures), strict=True):
             axes.imshow(picture)
             axes.axis("off")
     figure.suptitle("Training crops (left) and what the network is shown of them", fontsize=9)

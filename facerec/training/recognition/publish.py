@@ -6,7 +6,7 @@ from pydantic import JsonValue
 
 from facerec import __version__
 from facerec.inference.model_file import ModelMetadata
-from facerec.training.dataset import FaceImages
+from facerec.training.dataset import FaceDataset
 from facerec.training.licences import describe_start
 from facerec.training.options import Options
 from facerec.training.plots import save_figures
@@ -20,7 +20,7 @@ from facerec.training.split import Split
 
 def publish(
     fitted: list[Fitted],
-    faces: FaceImages,
+    dataset: FaceDataset,
     split: Split,
     evaluations: list[Evaluation],
     options: Options,
@@ -53,7 +53,12 @@ def publish(
         licence=describe_start(options.weights, licence=options.weights_licence),
     )
     parity = export(
-        exported.network, metadata, options.output, faces=faces, test=split.test, probabilities=evaluation.probabilities
+        exported.network,
+        metadata,
+        options.output,
+        dataset=dataset,
+        test=split.test,
+        probabilities=evaluation.probabilities,
     )
     seconds = [sum(epoch.seconds for epoch in each.history) for each in fitted]
     report = Report(
@@ -61,8 +66,8 @@ def publish(
         machine=machine,
         training_seconds=seconds,
         training_images_per_second=sum(epoch.images for epoch in exported.history) / seconds[0],
-        lfw=faces.is_lfw(),
-        data=data | {"crops": describe_crops(faces, options)},
+        lfw=dataset.is_lfw(),
+        data=data | {"crops": describe_crops(dataset, options)},
         unknown_source=split.unknown_source,
         metadata=metadata,
         figures=evaluation.figures,
@@ -73,16 +78,16 @@ def publish(
         history=exported.history,
     )
     report.write(options.output)
-    figures = draw_run(faces, split, history=exported.history, best_epoch=exported.best_epoch, evaluation=evaluation)
+    figures = draw_run(dataset, split, history=exported.history, best_epoch=exported.best_epoch, evaluation=evaluation)
     save_figures(figures, options.images)
     return dict(report.summary())
 
 
-def describe_crops(faces: FaceImages, options: Options) -> str:
+def describe_crops(dataset: FaceDataset, options: Options) -> str:
     """What training and evaluation cut out of the pictures, in words."""
     if options.crop_mode == "centre":
         return "the centre of each picture"
     return (
         f"the most prominent face that {options.detector.name} finds in each picture; "
-        f"the centre of {len(faces.faceless):,} pictures, in which it finds none"
+        f"the centre of {len(dataset.faceless):,} pictures, in which it finds none"
     )

@@ -23,11 +23,11 @@ def epoch_batches(split: Split, options: Options, *, epoch: int) -> NDArray[np.i
     return np.concatenate([known.reshape(steps, -1), background.reshape(steps, -1)], axis=1)
 
 
-def _draw(images: Indices, weights: NDArray[np.float64], count: int, random: np.random.Generator) -> Indices:
+def _draw(indices: Indices, weights: NDArray[np.float64], count: int, random: np.random.Generator) -> Indices:
     """`count` images in random order, each as often as its weight says to within one (systematic sampling)."""
     if not count:
-        return images[:0]
-    order = random.permutation(len(images))
+        return indices[:0]
+    order = random.permutation(len(indices))
     upto = np.cumsum(weights[order]) * count / weights.sum()
-    drawn = np.searchsorted(upto, random.random() + np.arange(count)).clip(max=len(images) - 1)
-    return random.permutation(images[order[drawn]])
+    drawn = np.searchsorted(upto, random.random() + np.arange(count)).clip(max=len(indices) - 1)
+    return random.permutation(indices[order[drawn]])

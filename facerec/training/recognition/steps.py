@@ -11,7 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from facerec.training.dataset import FaceImages
+from facerec.training.dataset import FaceDataset
 from facerec.training.distributed import mean_over_processes
 from facerec.training.errors import TrainingError
 from facerec.training.optimizer import update_average
@@ -72,13 +72,13 @@ def train_one_epoch(
 
 
 @torch.inference_mode()
-def similarities_to(people: int, network: FaceNetwork, faces: FaceImages, images: Indices) -> Tensor:
+def similarities_to(people: int, network: FaceNetwork, dataset: FaceDataset, indices: Indices) -> Tensor:
     """Similarities `[N, people]` of the chosen images to the first `people` classes, on the CPU, in evaluation mode."""
     network.eval()
     device = next(network.parameters()).device
     directions = network.classifier.directions()[:people]
     parts = [
-        functional.linear(network.embed_crops(torch.from_numpy(faces.crops[chunk]).to(device)), directions)
-        for chunk in np.array_split(images, math.ceil(len(images) / 64))
+        functional.linear(network.embed_crops(torch.from_numpy(dataset.crops[chunk]).to(device)), directions)
+        for chunk in np.array_split(indices, math.ceil(len(indices) / 64))
     ]
     return torch.cat(parts).cpu()

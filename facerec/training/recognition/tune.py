@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 from tqdm import tqdm
 
-from facerec.training.dataset import FaceImages
+from facerec.training.dataset import FaceDataset
 from facerec.training.distributed import world_size
 from facerec.training.errors import OptionError, TrainingError
 from facerec.training.options import Options
@@ -32,7 +32,7 @@ GRID: dict[str, list[Any]] = {
 }
 
 
-def tune(faces: FaceImages, split: Split, options: Options, *, device: torch.device) -> pd.DataFrame:
+def tune(dataset: FaceDataset, split: Split, options: Options, *, device: torch.device) -> pd.DataFrame:
     """Train with each combination of `GRID` that the study in `options.tuning_storage` doesn't hold yet.
 
     The study is one of the pictures and the other options, so it resumes where it was stopped, and several machines
@@ -52,7 +52,7 @@ def tune(faces: FaceImages, split: Split, options: Options, *, device: torch.dev
     options.checkpoints.mkdir(parents=True, exist_ok=True)
     try:
         study = optuna.create_study(
-            study_name=_study_name(faces, options),
+            study_name=_study_name(dataset, options),
             storage=options.tuning_storage or f"sqlite:///{options.checkpoints / 'tuning.db'}",
             sampler=optuna.samplers.GridSampler(GRID, seed=options.seed),
             direction="maximize",
@@ -69,7 +69,7 @@ def tune(faces: FaceImages, split: Split, options: Options, *, device: torch.dev
         with tempfile.TemporaryDirectory(prefix="trial-", dir=options.checkpoints) as folder:
             chosen = dataclasses.replace(options, **choice, checkpoints=Path(folder), resume=False)
             try:
-                fitted = fit(faces, split, chosen, fold=0, device=device)
+                fitted = fit(dataset, split, chosen, fold=0, device=device)
             except TrainingError as error:  # the loss of this combination is no number, or it needs too much memory
                 tqdm.write(f"{choice}: {error}")
                 trial.set_user_attr("best_epoch", 0)
@@ -109,9 +109,9 @@ def tuning_figure(trials: pd.DataFrame) -> Figure:
     return figure
 
 
-def _study_name(faces: FaceImages, options: Options) -> str:
+def _study_name(dataset: FaceDataset, options: Options) -> str:
     """Names the grid, and what all trials share."""
-    described = json.dumps(recipe_of(faces, options) | GRID, sort_keys=True)
+    described = json.dumps(recipe_of(dataset, options) | GRID, sort_keys=True)
     return f"grid-{sha256(described.encode()).hexdigest()[:12]}"
 
 

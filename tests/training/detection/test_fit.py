@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from facerec.training.dataset import FaceImages
+from facerec.training.dataset import FaceDataset
 from facerec.training.detection import fit
 from facerec.training.detection.network import DetectorNetwork
 from facerec.training.errors import CheckpointError, DataError
@@ -28,29 +28,29 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_resumed_run_gives_what_an_uninterrupted_one_does(
-    faces: FaceImages, split: Split, options: Options, monkeypatch: pytest.MonkeyPatch
+    dataset: FaceDataset, split: Split, options: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    straight = fit.fit_detector(faces, split.background, options, device=CPU)
+    straight = fit.fit_detector(dataset, split.background, options, device=CPU)
 
     again = dataclasses.replace(options, checkpoints=options.checkpoints / "again")
     step = fit._step
     monkeypatch.setattr(fit, "_step", interrupted := _stopping_at(3, step))
     with pytest.raises(KeyboardInterrupt):
-        fit.fit_detector(faces, split.background, again, device=CPU)
+        fit.fit_detector(dataset, split.background, again, device=CPU)
     assert interrupted.calls == 3
     monkeypatch.setattr(fit, "_step", step)
     with pytest.raises(CheckpointError, match="unfinished run"):
-        fit.fit_detector(faces, split.background, again, device=CPU)
-    resumed = fit.fit_detector(faces, split.background, dataclasses.replace(again, resume=True), device=CPU)
+        fit.fit_detector(dataset, split.background, again, device=CPU)
+    resumed = fit.fit_detector(dataset, split.background, dataclasses.replace(again, resume=True), device=CPU)
     for one, other in zip(straight.state_dict().values(), resumed.state_dict().values(), strict=True):
         torch.testing.assert_close(one, other)
 
 
 def test_crops_that_may_have_no_face_in_their_middle_are_refused(
-    faces: FaceImages, split: Split, options: Options
+    dataset: FaceDataset, split: Split, options: Options
 ) -> None:
     with pytest.raises(DataError, match="say so with --crop-mode centre"):
-        fit.fit_detector(faces, split.background, dataclasses.replace(options, crop_mode="detect"), device=CPU)
+        fit.fit_detector(dataset, split.background, dataclasses.replace(options, crop_mode="detect"), device=CPU)
 
 
 class _stopping_at:  # noqa: N801 - used like a function
@@ -65,32 +65,32 @@ class _stopping_at:  # noqa: N801 - used like a function
         return self.inner(*arguments)
 
 
-def test_the_weights_of_frozen_blocks_stay_as_they_were(faces: FaceImages, split: Split, options: Options) -> None:
+def test_the_weights_of_frozen_blocks_stay_as_they_were(dataset: FaceDataset, split: Split, options: Options) -> None:
     torch.manual_seed(options.seed)
     start = DetectorNetwork()
-    network = fit.fit_detector(faces, split.background, options, device=CPU)
+    network = fit.fit_detector(dataset, split.background, options, device=CPU)
     for name, weight in network.named_parameters():
         frozen = name.startswith(tuple(f"features.{block}." for block in range(fit.FROZEN_BLOCKS)))
         assert torch.equal(weight, start.get_parameter(name)) == frozen, name
 
 
-def test_without_other_people_there_is_nothing_to_learn_from(faces: FaceImages, options: Options) -> None:
+def test_without_other_people_there_is_nothing_to_learn_from(dataset: FaceDataset, options: Options) -> None:
     with pytest.raises(DataError, match="--min-images"):
-        fit.fit_detector(faces, np.array([], np.int64), options, device=CPU)
+        fit.fit_detector(dataset, np.array([], np.int64), options, device=CPU)
 
 
-def test_other_options_are_refused(faces: FaceImages, split: Split, options: Options) -> None:
-    fit.fit_detector(faces, split.background, options, device=CPU)
+def test_other_options_are_refused(dataset: FaceDataset, split: Split, options: Options) -> None:
+    fit.fit_detector(dataset, split.background, options, device=CPU)
     with pytest.raises(CheckpointError, match="--seed 0"):
-        fit.fit_detector(faces, split.background, dataclasses.replace(options, seed=1, resume=True), device=CPU)
+        fit.fit_detector(dataset, split.background, dataclasses.replace(options, seed=1, resume=True), device=CPU)
 
 
 def test_a_finished_run_is_not_taken_for_the_one_that_followed_it(
-    faces: FaceImages, split: Split, options: Options, monkeypatch: pytest.MonkeyPatch
+    dataset: FaceDataset, split: Split, options: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fit.fit_detector(faces, split.background, options, device=CPU)
+    fit.fit_detector(dataset, split.background, options, device=CPU)
     monkeypatch.setattr(fit, "_step", _stopping_at(1, fit._step))
     with pytest.raises(KeyboardInterrupt):
-        fit.fit_detector(faces, split.background, options, device=CPU)
+        fit.fit_detector(dataset, split.background, options, device=CPU)
     with pytest.raises(CheckpointError, match="there is no run to go on with"):
-        fit.fit_detector(faces, split.background, dataclasses.replace(options, resume=True), device=CPU)
+        fit.fit_detector(dataset, split.background, dataclasses.replace(options, resume=True), device=CPU)

@@ -12,7 +12,7 @@ from facerec.inference import detector as detector_module
 from facerec.inference.detector import FaceDetector
 from facerec.inference.model_file import verify_checksum
 from facerec.inference.recognizer import Recognizer
-from facerec.training.dataset import FaceImages
+from facerec.training.dataset import FaceDataset
 from facerec.training.detection import evaluate, fit, matching, network, publish
 from facerec.training.detection.network import DetectorNetwork
 from facerec.training.errors import DataError, ExportError, TrainingError
@@ -91,14 +91,14 @@ def test_a_detector_that_finds_nothing_is_not_exported(options: Options, monkeyp
 
 
 def test_it_is_not_put_in_place_unless_it_finds_what_the_network_finds(
-    options: Options, faces: FaceImages, split: Split, monkeypatch: pytest.MonkeyPatch
+    options: Options, dataset: FaceDataset, split: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recognizer = publish.load_recognizer(options, split)
     monkeypatch.setattr(publish, "LARGEST_SHARE", -1.0)
     there = {path: path.read_bytes() for path in options.output.glob("face_detector*")}
     torch.manual_seed(0)
     with pytest.raises(ExportError, match="Nothing is changed"):
-        publish.publish_detector(DetectorNetwork().eval(), recognizer, faces, split, options, command="", machine="")
+        publish.publish_detector(DetectorNetwork().eval(), recognizer, dataset, split, options, command="", machine="")
     assert there == {path: path.read_bytes() for path in options.output.glob("face_detector*")}
     assert not list(options.output.glob(".exporting-*"))
 

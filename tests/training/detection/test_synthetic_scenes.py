@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from facerec.inference.cropping import CROP_SIZE, FACE_SIZE, Face, crop_face
-from facerec.training.dataset import FaceImages
+from facerec.training.dataset import FaceDataset
 from facerec.training.detection.backgrounds import face_free
 from facerec.training.detection.compositing import BLACK, Canvas, cut_out
 from facerec.training.detection.synthetic_scenes import compose, scene
@@ -71,8 +71,10 @@ def test_black_corners_are_not_pasted() -> None:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_mosaics_are_decided_by_their_seed_and_keep_faces_in_view(faces: FaceImages, split: Split, seed: int) -> None:
-    one, same = (compose(faces, split.background, side=160, random=np.random.default_rng(seed)) for _ in range(2))
+def test_mosaics_are_decided_by_their_seed_and_keep_faces_in_view(
+    dataset: FaceDataset, split: Split, seed: int
+) -> None:
+    one, same = (compose(dataset, split.background, side=160, random=np.random.default_rng(seed)) for _ in range(2))
     assert np.array_equal(one.picture, same.picture)
     assert one.faces == same.faces
     assert one.picture.shape == (160, 160, 3)
@@ -84,17 +86,17 @@ def test_mosaics_are_decided_by_their_seed_and_keep_faces_in_view(faces: FaceIma
 
 
 @pytest.mark.parametrize("seed", range(24))
-def test_backgrounds_have_the_size_asked_for(faces: FaceImages, split: Split, seed: int) -> None:
-    background = face_free(faces, split.background, side=96, random=np.random.default_rng(seed))
+def test_backgrounds_have_the_size_asked_for(dataset: FaceDataset, split: Split, seed: int) -> None:
+    background = face_free(dataset, split.background, side=96, random=np.random.default_rng(seed))
     assert background.size == (96, 96)
     assert background.mode == "RGB"
 
 
-def test_a_scene_shows_its_face_in_full(faces: FaceImages, split: Split) -> None:
+def test_a_scene_shows_its_face_in_full(dataset: FaceDataset, split: Split) -> None:
     for seed in range(8):
         image = int(split.test[0])
-        picture, face = scene(faces, image, split.unknown_test, random=np.random.default_rng(seed))
+        picture, face = scene(dataset, image, split.unknown_test, random=np.random.default_rng(seed))
         assert 0.5 <= face.size / FACE_SIZE <= 3
         assert abs(face.angle) <= math.radians(20)
-        crop, middle = faces.crops[image].astype(int), np.s_[80:170, 80:170]
+        crop, middle = dataset.crops[image].astype(int), np.s_[80:170, 80:170]
         assert np.abs(crop_face(picture, face)[middle] - crop[middle]).mean() < 8

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from facerec.training.dataset import FaceImages
+from facerec.training.dataset import FaceDataset
 from facerec.training.metrics import expected_calibration_error
 from facerec.training.options import Options
 from facerec.training.recognition import evaluate as module
@@ -20,13 +20,13 @@ CENTRED = torch.tensor([[0.8, 0.1], [0.7, 0.2], [0.3, 0.9], [0.3, 0.4], [0.1, 0.
 
 
 @pytest.fixture
-def faces(monkeypatch: pytest.MonkeyPatch) -> FaceImages:
-    def known_answers(people: int, _: FaceNetwork, faces: FaceImages, images: Indices) -> torch.Tensor:
-        return (CENTRED if faces.crops.any() else SIMILARITIES)[torch.from_numpy(images), :people]
+def faces(monkeypatch: pytest.MonkeyPatch) -> FaceDataset:
+    def known_answers(people: int, _: FaceNetwork, dataset: FaceDataset, indices: Indices) -> torch.Tensor:
+        return (CENTRED if dataset.crops.any() else SIMILARITIES)[torch.from_numpy(indices), :people]
 
     monkeypatch.setattr(module, "similarities_to", known_answers)
     paths = ["Ann/1", "Ann/2", "Bob/1", "Bob/2", "Cid/1", "Dee/1"]
-    return FaceImages(
+    return FaceDataset(
         np.zeros((6, 250, 250, 3), np.uint8), paths, ["Ann", "Bob", "Cid", "Dee"], np.arange(6), {}, [], ""
     )
 
@@ -46,10 +46,10 @@ def split(*, chosen: list[int], test: list[int]) -> Split:
     )
 
 
-def test_figures_are_those_of_the_test_images(faces: FaceImages) -> None:
+def test_figures_are_those_of_the_test_images(dataset: FaceDataset) -> None:
     network = FaceNetwork(embedding_size=128, classes=2)
-    centred = dataclasses.replace(faces, crops=faces.crops + 255)
-    evaluation = evaluate(network, faces, centred, split(chosen=[4], test=[5]), Options())
+    centred = dataclasses.replace(dataset, crops=dataset.crops + 255)
+    evaluation = evaluate(network, dataset, centred, split(chosen=[4], test=[5]), Options())
     assert evaluation.threshold == pytest.approx(0.5)
     assert evaluation.chosen_false_accept_rate == 0
     assert (evaluation.figures.top_1.count, evaluation.figures.top_1.of) == (1, 2)
@@ -62,10 +62,10 @@ def test_figures_are_those_of_the_test_images(faces: FaceImages) -> None:
     assert [(person.name, person.test_recall) for person in evaluation.people] == [("Ann", 1), ("Bob", 0)]
 
 
-def test_probabilities_are_calibrated_on_the_validation_images(faces: FaceImages) -> None:
+def test_probabilities_are_calibrated_on_the_validation_images(dataset: FaceDataset) -> None:
     network = FaceNetwork(embedding_size=128, classes=2)
     mistaken = dataclasses.replace(split(chosen=[4], test=[5]), validation=np.array([0, 2, 3]))
-    evaluation = evaluate(network, faces, faces, mistaken, Options(scale=32))
+    evaluation = evaluate(network, dataset, dataset, mistaken, Options(scale=32))
     temperature = fit_temperature(SIMILARITIES[[0, 2, 3]], torch.tensor([0, 1, 1]), lowest=1 / 32)
     assert evaluation.temperature == pytest.approx(temperature)
     assert temperature > 1.5 / 32
@@ -74,9 +74,9 @@ def test_probabilities_are_calibrated_on_the_validation_images(faces: FaceImages
         assert ece == pytest.approx(expected_calibration_error(probabilities, np.array([0, 1])), abs=1e-5)
 
 
-def test_known_people_who_play_strangers_are_not_compared_with_themselves(faces: FaceImages) -> None:
+def test_known_people_who_play_strangers_are_not_compared_with_themselves(dataset: FaceDataset) -> None:
     network = FaceNetwork(embedding_size=128, classes=2)
-    evaluation = evaluate(network, faces, faces, split(chosen=[0, 2], test=[1, 3]), Options())
+    evaluation = evaluate(network, dataset, dataset, split(chosen=[0, 2], test=[1, 3]), Options())
     assert evaluation.threshold == pytest.approx(0.3), "Bob's first image is Ann's nearest stranger"
     assert evaluation.unknown.max(axis=1).tolist() == pytest.approx([0.2, 0.4])
     assert evaluation.figures.accepted_unknown.count == 1

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from facerec.inference.model_file import ModelMetadata, Person
 from facerec.inference.recognizer import Recognizer
-from facerec.training.dataset import FaceImages
+from facerec.training.dataset import FaceDataset
 from facerec.training.errors import ExportError
 from facerec.training.recognition.export import FILE_NAME, ExportedModel, export
 from facerec.training.recognition.network import FaceNetwork
@@ -30,9 +30,9 @@ METADATA = ModelMetadata(
 
 
 @pytest.fixture(scope="module")
-def faces() -> FaceImages:
+def faces() -> FaceDataset:
     crops = np.random.default_rng(0).integers(0, 256, (9, 250, 250, 3), dtype=np.uint8)
-    return FaceImages(crops, [f"Ann/{i}" for i in range(9)], ["Ann"], np.zeros(9, np.int64), {}, [], "")
+    return FaceDataset(crops, [f"Ann/{i}" for i in range(9)], ["Ann"], np.zeros(9, np.int64), {}, [], "")
 
 
 @pytest.fixture(scope="module")
@@ -46,18 +46,18 @@ def network() -> FaceNetwork:
 
 
 @torch.inference_mode()
-def probabilities(network: FaceNetwork, faces: FaceImages) -> Tensor:
+def probabilities(network: FaceNetwork, dataset: FaceDataset) -> Tensor:
     answer: tuple[Tensor, Tensor, Tensor] = ExportedModel(network, people=3, temperature=0.05)(
-        torch.from_numpy(faces.crops)
+        torch.from_numpy(dataset.crops)
     )
     return answer[0]
 
 
 def test_the_file_answers_like_the_network_and_says_what_it_is(
-    network: FaceNetwork, faces: FaceImages, tmp_path: Path
+    network: FaceNetwork, dataset: FaceDataset, tmp_path: Path
 ) -> None:
-    expected = probabilities(network, faces).numpy()
-    parity = export(network, METADATA, tmp_path, faces=faces, test=np.arange(9), probabilities=expected)
+    expected = probabilities(network, dataset).numpy()
+    parity = export(network, METADATA, tmp_path, dataset=dataset, test=np.arange(9), probabilities=expected)
     assert parity.same_top_1 == parity.images == 9
     assert parity.largest_difference < 1e-4
     assert sorted(path.name for path in tmp_path.iterdir()) == [FILE_NAME, f"{FILE_NAME}.sha256"]
@@ -65,15 +65,20 @@ def test_the_file_answers_like_the_network_and_says_what_it_is(
     recognizer = Recognizer.load(tmp_path / FILE_NAME, threads=1)
     assert recognizer.metadata == METADATA
     for count in (1, 2, 9):
-        answer = recognizer.recognize(faces.crops[:count])
+        answer = recognizer.recognize(dataset.crops[:count])
         assert answer.probabilities == pytest.approx(expected[:count], abs=1e-4)
         assert answer.similarities.shape == (count, 3)
         assert np.linalg.norm(answer.embeddings, axis=1) == pytest.approx(np.ones(count), abs=1e-5)
 
 
-def test_no_path_of_this_machine_is_in_the_file(network: FaceNetwork, faces: FaceImages, tmp_path: Path) -> None:
+def test_no_path_of_this_machine_is_in_the_file(network: FaceNetwork, dataset: FaceDataset, tmp_path: Path) -> None:
     export(
-        network, METADATA, tmp_path, faces=faces, test=np.arange(9), probabilities=probabilities(network, faces).numpy()
+        network,
+        METADATA,
+        tmp_path,
+        dataset=dataset,
+        test=np.arange(9),
+        probabilities=probabilities(network, dataset).numpy(),
     )
     content = (tmp_path / FILE_NAME).read_bytes()
     for path in (Path(__file__).parents[3], Path(torch.__file__).parents[1], Path.home()):
@@ -87,12 +92,12 @@ def test_no_path_of_this_machine_is_in_the_file(network: FaceNetwork, faces: Fac
 
 
 def test_a_file_that_answers_otherwise_is_not_put_in_place(
-    network: FaceNetwork, faces: FaceImages, tmp_path: Path
+    network: FaceNetwork, dataset: FaceDataset, tmp_path: Path
 ) -> None:
     (tmp_path / FILE_NAME).write_bytes(b"the model before")
-    wrong = probabilities(network, faces).numpy().copy()
+    wrong = probabilities(network, dataset).numpy().copy()
     wrong[4, 0] += 0.01
     with pytest.raises(ExportError, match="doesn't answer like the network"):
-        export(network, METADATA, tmp_path, faces=faces, test=np.arange(9), probabilities=wrong)
+        export(network, METADATA, tmp_path, dataset=dataset, test=np.arange(9), probabilities=wrong)
     assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
     assert (tmp_path / FILE_NAME).read_bytes() == b"the model before"

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from facerec.training.checkpoint import load_checkpoint, save_checkpoint
-from facerec.training.dataset import FaceImages
+from facerec.training.dataset import FaceDataset
 from facerec.training.errors import CheckpointError, TrainingError
 from facerec.training.options import Options
 from facerec.training.recognition import fit as module
@@ -53,34 +53,34 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, name: str, *, call: int) -> None:
 
 @pytest.mark.parametrize(("name", "call"), [("train_one_epoch", 2), ("save_checkpoint", 2)])
 def test_a_stopped_run_goes_on_to_the_same_result(
-    name: str, call: int, faces: FaceImages, split: Split, options: Options, monkeypatch: pytest.MonkeyPatch
+    name: str, call: int, dataset: FaceDataset, split: Split, options: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stopped within the second epoch, or between it and its checkpoint."""
     whole = fit(
-        faces, split, dataclasses.replace(options, checkpoints=options.checkpoints / "whole"), fold=0, device=CPU
+        dataset, split, dataclasses.replace(options, checkpoints=options.checkpoints / "whole"), fold=0, device=CPU
     )
     with monkeypatch.context() as patch:
         interrupt(patch, name, call=call)
         with pytest.raises(KeyboardInterrupt):
-            fit(faces, split, options, fold=0, device=CPU)
-    resumed = fit(faces, split, dataclasses.replace(options, resume=True), fold=0, device=CPU)
+            fit(dataset, split, options, fold=0, device=CPU)
+    resumed = fit(dataset, split, dataclasses.replace(options, resume=True), fold=0, device=CPU)
     assert len(resumed.history) == 3
     assert_same(whole, resumed)
 
 
-def test_it_learns(faces: FaceImages, split: Split, options: Options) -> None:
-    fitted = fit(faces, split, dataclasses.replace(options, epochs=20), fold=0, device=CPU)
+def test_it_learns(dataset: FaceDataset, split: Split, options: Options) -> None:
+    fitted = fit(dataset, split, dataclasses.replace(options, epochs=20), fold=0, device=CPU)
     assert fitted.history[-1].train_loss < 0.6 * fitted.history[0].train_loss
 
 
 def test_it_gives_the_network_of_the_best_epoch_by_the_validation_images(
-    faces: FaceImages, split: Split, options: Options, monkeypatch: pytest.MonkeyPatch
+    dataset: FaceDataset, split: Split, options: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "best_epoch", lambda history: min(len(history), 2))
-    fitted = fit(faces, split, options, fold=0, device=CPU)
+    fitted = fit(dataset, split, options, fold=0, device=CPU)
     assert fitted.best_epoch == 2
     losses = [epoch.validation_loss for epoch in fitted.history]
-    similarities = similarities_to(len(split.people), fitted.network, faces, split.validation)
+    similarities = similarities_to(len(split.people), fitted.network, dataset, split.validation)
     labels = torch.from_numpy(split.labels[split.validation])
     loss = torch.nn.functional.cross_entropy(options.scale * similarities, labels).item()
     assert loss == pytest.approx(losses[1], rel=1e-4)
@@ -89,21 +89,21 @@ def test_it_gives_the_network_of_the_best_epoch_by_the_validation_images(
 
 
 def test_an_unfinished_run_is_not_overwritten_and_a_finished_one_is(
-    faces: FaceImages, split: Split, options: Options, monkeypatch: pytest.MonkeyPatch
+    dataset: FaceDataset, split: Split, options: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
         interrupt(patch, "train_one_epoch", call=2)
         with pytest.raises(KeyboardInterrupt):
-            fit(faces, split, options, fold=0, device=CPU)
+            fit(dataset, split, options, fold=0, device=CPU)
     with pytest.raises(CheckpointError, match=r"holds an unfinished run"):
-        fit(faces, split, options, fold=0, device=CPU)
-    fit(faces, split, dataclasses.replace(options, resume=True), fold=0, device=CPU)
-    anew = fit(faces, split, dataclasses.replace(options, margin=0.1), fold=0, device=CPU)
+        fit(dataset, split, options, fold=0, device=CPU)
+    fit(dataset, split, dataclasses.replace(options, resume=True), fold=0, device=CPU)
+    anew = fit(dataset, split, dataclasses.replace(options, margin=0.1), fold=0, device=CPU)
     assert len(anew.history) == 3
 
 
-def test_no_fold_of_an_unfinished_run_is_overwritten(faces: FaceImages, split: Split, options: Options) -> None:
-    fit(faces, split, options, fold=0, device=CPU)
+def test_no_fold_of_an_unfinished_run_is_overwritten(dataset: FaceDataset, split: Split, options: Options) -> None:
+    fit(dataset, split, options, fold=0, device=CPU)
     last = options.checkpoints / "fold-0" / "last.pt"
     later = options.checkpoints / "fold-1" / "last.pt"
     later.parent.mkdir()
@@ -111,72 +111,74 @@ def test_no_fold_of_an_unfinished_run_is_overwritten(faces: FaceImages, split: S
     torch.save(state | {"history": state["history"][:1]}, later)
     there = last.read_bytes()
     with pytest.raises(CheckpointError, match=r"fold-1 holds an unfinished run"):
-        fit(faces, split, options, fold=0, device=CPU)
+        fit(dataset, split, options, fold=0, device=CPU)
     assert last.read_bytes() == there
 
 
 def test_a_run_that_was_stopped_between_folds_is_not_overwritten(
-    faces: FaceImages, split: Split, options: Options
+    dataset: FaceDataset, split: Split, options: Options
 ) -> None:
     two = dataclasses.replace(options, folds=2)
-    fit(faces, split, two, fold=0, device=CPU)
+    fit(dataset, split, two, fold=0, device=CPU)
     with pytest.raises(CheckpointError, match=r"fold-0 holds an unfinished run"):
-        fit(faces, split, two, fold=0, device=CPU)
-    fit(faces, split, two, fold=1, device=CPU)
-    fit(faces, split, two, fold=0, device=CPU)
+        fit(dataset, split, two, fold=0, device=CPU)
+    fit(dataset, split, two, fold=1, device=CPU)
+    fit(dataset, split, two, fold=0, device=CPU)
 
 
-def test_folds_of_a_run_before_are_not_taken_for_a_new_run_s(faces: FaceImages, split: Split, options: Options) -> None:
-    fit(faces, split, options, fold=0, device=CPU)
-    fit(faces, split, options, fold=1, device=CPU)
-    fit(faces, split, options, fold=0, device=CPU)
+def test_folds_of_a_run_before_are_not_taken_for_a_new_run_s(
+    dataset: FaceDataset, split: Split, options: Options
+) -> None:
+    fit(dataset, split, options, fold=0, device=CPU)
+    fit(dataset, split, options, fold=1, device=CPU)
+    fit(dataset, split, options, fold=0, device=CPU)
     assert [folder.name for folder in options.checkpoints.iterdir()] == ["fold-0"]
 
 
-def test_resuming_does_not_need_what_training_never_reads(faces: FaceImages, split: Split, options: Options) -> None:
-    fit(faces, split, options, fold=0, device=CPU)
+def test_resuming_does_not_need_what_training_never_reads(dataset: FaceDataset, split: Split, options: Options) -> None:
+    fit(dataset, split, options, fold=0, device=CPU)
     other = dataclasses.replace(options, resume=True, false_accept_rate=0.1, weights_licence="MIT")
-    fit(faces, split, other, fold=0, device=CPU)
+    fit(dataset, split, other, fold=0, device=CPU)
 
 
 def test_resuming_needs_the_same_crop(
-    faces: FaceImages, split: Split, options: Options, monkeypatch: pytest.MonkeyPatch
+    dataset: FaceDataset, split: Split, options: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fit(faces, split, options, fold=0, device=CPU)
+    fit(dataset, split, options, fold=0, device=CPU)
     monkeypatch.setitem(SHOWN, "input_size", 64)
     with pytest.raises(CheckpointError, match=r"another version of this project, of input size 224 \(now 64\)"):
-        fit(faces, split, dataclasses.replace(options, resume=True), fold=0, device=CPU)
+        fit(dataset, split, dataclasses.replace(options, resume=True), fold=0, device=CPU)
 
 
-def test_resuming_needs_the_same_options(faces: FaceImages, split: Split, options: Options) -> None:
-    fit(faces, split, options, fold=0, device=CPU)
+def test_resuming_needs_the_same_options(dataset: FaceDataset, split: Split, options: Options) -> None:
+    fit(dataset, split, options, fold=0, device=CPU)
     other = dataclasses.replace(options, resume=True, margin=0.1, seed=5, data=Path("elsewhere"))
     with pytest.raises(CheckpointError, match=r"--margin 0.35 \(now 0.1\), --seed 0 \(now 5\)"):
-        fit(faces, split, other, fold=0, device=CPU)
+        fit(dataset, split, other, fold=0, device=CPU)
 
 
-def test_resuming_needs_the_same_pictures(faces: FaceImages, split: Split, options: Options) -> None:
-    fit(faces, split, options, fold=0, device=CPU)
-    others = dataclasses.replace(faces, fingerprint="other pictures")
+def test_resuming_needs_the_same_pictures(dataset: FaceDataset, split: Split, options: Options) -> None:
+    fit(dataset, split, options, fold=0, device=CPU)
+    others = dataclasses.replace(dataset, fingerprint="other pictures")
     with pytest.raises(CheckpointError, match=r"of another run: other pictures, or another detector"):
         fit(others, split, dataclasses.replace(options, resume=True), fold=0, device=CPU)
 
 
-def test_a_run_of_another_version_is_not_gone_on_with(faces: FaceImages, split: Split, options: Options) -> None:
-    fit(faces, split, options, fold=0, device=CPU)
+def test_a_run_of_another_version_is_not_gone_on_with(dataset: FaceDataset, split: Split, options: Options) -> None:
+    fit(dataset, split, options, fold=0, device=CPU)
     last = options.checkpoints / "fold-0" / "last.pt"
     state = torch.load(last, weights_only=True)
     older = {name: state[name] for name in state.keys() - {"best", "folds"}}
     torch.save(older, last)
     for again in (options, dataclasses.replace(options, resume=True)):
         with pytest.raises(CheckpointError, match=r"last.pt is of another version of this project"):
-            fit(faces, split, again, fold=0, device=CPU)
+            fit(dataset, split, again, fold=0, device=CPU)
     assert torch.load(last, weights_only=True).keys() == older.keys()
 
 
-def test_resuming_needs_a_run(faces: FaceImages, split: Split, options: Options) -> None:
+def test_resuming_needs_a_run(dataset: FaceDataset, split: Split, options: Options) -> None:
     with pytest.raises(CheckpointError, match=r"there is no run to go on with"):
-        fit(faces, split, dataclasses.replace(options, resume=True), fold=0, device=CPU)
+        fit(dataset, split, dataclasses.replace(options, resume=True), fold=0, device=CPU)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 cut off"])
@@ -198,20 +200,20 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path) -> None:
     assert (tmp_path / "last.pt").read_bytes() == before
 
 
-def test_a_loss_that_is_no_number_stops_the_run(faces: FaceImages, split: Split, options: Options) -> None:
+def test_a_loss_that_is_no_number_stops_the_run(dataset: FaceDataset, split: Split, options: Options) -> None:
     with pytest.raises(TrainingError, match=r"the loss is nan at step \d+.*--learning-rate"):
-        fit(faces, split, dataclasses.replace(options, learning_rate=math.inf), fold=0, device=CPU)
+        fit(dataset, split, dataclasses.replace(options, learning_rate=math.inf), fold=0, device=CPU)
 
 
 def test_out_of_memory_names_the_batch_size(
-    faces: FaceImages, split: Split, options: Options, monkeypatch: pytest.MonkeyPatch
+    dataset: FaceDataset, split: Split, options: Options, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def too_large(*_: Any, **__: Any) -> None:
         raise torch.OutOfMemoryError("tried to allocate 80 GiB")
 
     monkeypatch.setattr(steps, "augment", too_large)
     with pytest.raises(TrainingError, match="--batch-size"):
-        fit(faces, split, options, fold=0, device=CPU)
+        fit(dataset, split, options, fold=0, device=CPU)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import optuna
 import pytest
 import torch
 
-from facerec.training.dataset import FaceImages, load_faces
+from facerec.training.dataset import FaceDataset, load_dataset
 from facerec.training.errors import OptionError
 from facerec.training.options import Options
 from facerec.training.recognition import tune as module
@@ -23,8 +23,8 @@ def test_a_stopped_search_goes_on(small_options: Options, tmp_path: Path, monkey
     options = dataclasses.replace(
         small_options, epochs=1, checkpoints=tmp_path / "checkpoints", output=tmp_path, images=tmp_path
     )
-    faces = load_faces(options.data, data_dir=options.data_dir)
-    split = split_dataset(faces, min_images=5, seed=0, fold=0)
+    dataset = load_dataset(options.data, data_dir=options.data_dir)
+    split = split_dataset(dataset, min_images=5, seed=0, fold=0)
     trained: list[Options] = []
 
     def counting(*args: Any, **kwargs: Any) -> Any:
@@ -35,8 +35,8 @@ def test_a_stopped_search_goes_on(small_options: Options, tmp_path: Path, monkey
 
     monkeypatch.setattr(module, "fit", counting)
     with pytest.raises(KeyboardInterrupt):
-        tune(faces, split, options, device=torch.device("cpu"))
-    trials = tune(faces, split, options, device=torch.device("cpu"))
+        tune(dataset, split, options, device=torch.device("cpu"))
+    trials = tune(dataset, split, options, device=torch.device("cpu"))
     assert len(trained) == 5, "two before the stop, the stopped one, and two after it"
     assert {(trial.unfrozen_blocks, trial.learning_rate) for trial in trained} == {
         (blocks, rate) for blocks in (0, 3) for rate in (1e-3, 3e-3)
@@ -57,22 +57,22 @@ def test_a_combination_that_two_machines_trained_counts_once(
         module, "GRID", {"embedding_size": [128], "unfrozen_blocks": [0], "learning_rate": [1e-3, 3e-3]}
     )
     options = dataclasses.replace(small_options, epochs=1, checkpoints=tmp_path)
-    faces = load_faces(options.data, data_dir=options.data_dir)
-    split = split_dataset(faces, min_images=5, seed=0, fold=0)
-    tune(faces, split, options, device=torch.device("cpu"))
+    dataset = load_dataset(options.data, data_dir=options.data_dir)
+    split = split_dataset(dataset, min_images=5, seed=0, fold=0)
+    tune(dataset, split, options, device=torch.device("cpu"))
     (study,) = optuna.get_all_study_summaries(f"sqlite:///{tmp_path / 'tuning.db'}")
     again = optuna.load_study(study_name=study.study_name, storage=f"sqlite:///{tmp_path / 'tuning.db'}")
     again.add_trial(again.trials[0])
-    assert len(tune(faces, split, options, device=torch.device("cpu"))) == 2
+    assert len(tune(dataset, split, options, device=torch.device("cpu"))) == 2
 
 
 @pytest.mark.parametrize("url", ["nonsense", "sqlite:////nowhere/at/all.db", "oracle+oracledb://host/name"])
 def test_a_database_that_can_not_be_used_says_what_is_wanted(
-    url: str, faces: FaceImages, split: Split, small_options: Options, tmp_path: Path
+    url: str, dataset: FaceDataset, split: Split, small_options: Options, tmp_path: Path
 ) -> None:
     options = dataclasses.replace(small_options, checkpoints=tmp_path, tuning_storage=url)
     with pytest.raises(OptionError, match=r"can't use the database: .*--tuning-storage takes an SQLAlchemy URL"):
-        tune(faces, split, options, device=torch.device("cpu"))
+        tune(dataset, split, options, device=torch.device("cpu"))
 
 
 def test_a_combination_that_can_not_be_trained_is_the_worst(
@@ -82,8 +82,8 @@ def test_a_combination_that_can_not_be_trained_is_the_worst(
         module, "GRID", {"embedding_size": [128], "unfrozen_blocks": [0], "learning_rate": [1e-3, math.inf]}
     )
     options = dataclasses.replace(small_options, epochs=1, checkpoints=tmp_path)
-    faces = load_faces(options.data, data_dir=options.data_dir)
-    split = split_dataset(faces, min_images=5, seed=0, fold=0)
-    trials = tune(faces, split, options, device=torch.device("cpu"))
+    dataset = load_dataset(options.data, data_dir=options.data_dir)
+    split = split_dataset(dataset, min_images=5, seed=0, fold=0)
+    trials = tune(dataset, split, options, device=torch.device("cpu"))
     assert trials["learning_rate"].tolist() == [1e-3, math.inf]
     assert trials["validation_accuracy"].tolist()[1] == 0
