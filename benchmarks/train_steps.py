@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from facerec.training.dataset import load_dataset
 from facerec.training.device import keep_freed_memory, pick_device
-from facerec.training.distributed import first_process_first, own_share, process_group, rank, world_size
+from facerec.training.distributed import first_process_first, own_shard, process_group, rank, world_size
 from facerec.training.options import Options as TrainingOptions
 from facerec.training.recognition.fit import Run
 from facerec.training.recognition.loss import cosine_margin_loss
@@ -66,17 +66,17 @@ class Steps:
         self._device = pick_device()
         self._run = Run.start(self._roles, self._training, device=self._device)
         self._model = DistributedDataParallel(self._run.network) if world_size() > 1 else self._run.network
-        self._batches = own_share(epoch_batches(self._roles, self._training, epoch=0))
+        self._batches = own_shard(epoch_batches(self._roles, self._training, epoch=0))
 
     def real(self, count: int) -> None:
         """The training loop: crops from the memory map, changed at random, and the average of the weights."""
-        shares = itertools.islice(itertools.cycle(self._batches), count)
+        shards = itertools.islice(itertools.cycle(self._batches), count)
         train_one_epoch(
             self._model,
             self._run.average,
             (
                 (torch.from_numpy(self._faces.crops[each]), torch.from_numpy(self._roles.labels[each]))
-                for each in shares
+                for each in shards
             ),
             self._run.optimizer,
             self._run.schedule,

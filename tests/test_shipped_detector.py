@@ -75,5 +75,5 @@ def test_its_figures_are_the_reports(
     for name in ("recall", "precision", "face_free", "centre", "auto", "scenes"):
         assert abs(getattr(figures, name).count - report["figures"][name]["count"]) <= 2, name  # rounding differs
     for name in ("turned", "sized"):
-        for number, share in getattr(figures, name).items():
-            assert abs(share.count - report["figures"][name][str(number)]["count"]) <= 2, (name, number)
+        for number, proportion in getattr(figures, name).items():
+            assert abs(proportion.count - report["figures"][name][str(number)]["count"]) <= 2, (name, number)

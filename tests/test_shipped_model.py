@@ -74,7 +74,7 @@ def test_its_test_accuracy_is_the_reports(
 ) -> None:
     answer = recognize(recognizer, cropped_lfw, lfw_split.test)
     right = answer.probabilities.argmax(axis=1) == lfw_split.labels[lfw_split.test]
-    assert len(right) == report["figures"]["top_1"]["of"]
+    assert len(right) == report["figures"]["top_1"]["total"]
     assert right.sum() == report["figures"]["top_1"]["count"]
     wrong = {cropped_lfw.paths[image] for image in lfw_split.test[~right]}
     assert wrong == {mistake["picture"] for mistake in report["mistakes"]}
@@ -88,7 +88,7 @@ def test_strangers_are_rejected_at_the_reported_rate(
 ) -> None:
     highest = recognize(recognizer, cropped_lfw, lfw_split.unknown_test).similarities.max(axis=1)
     accepted = int((highest >= recognizer.metadata.threshold).sum())
-    assert len(highest) == report["figures"]["accepted_unknown"]["of"]
+    assert len(highest) == report["figures"]["accepted_unknown"]["total"]
     assert abs(accepted - report["figures"]["accepted_unknown"]["count"]) <= 1
 
 

@@ -62,9 +62,9 @@ def test_training_leaves_model_report_card_and_figures(run: Options) -> None:
     left = {path.name for path in run.output.iterdir()}
     assert left == {"face_recognition.onnx", "face_recognition.onnx.sha256", "report.json", "README.md"}
     report = json.loads((run.output / "report.json").read_text())
-    assert report["figures"]["top_1"]["of"] == sum(person["test_images"] for person in report["metadata"]["people"])
-    assert report["parity"]["same_top_1"] == report["parity"]["images"] == report["figures"]["top_1"]["of"]
-    assert len(report["mistakes"]) == report["figures"]["top_1"]["of"] - report["figures"]["top_1"]["count"]
+    assert report["figures"]["top_1"]["total"] == sum(person["test_images"] for person in report["metadata"]["people"])
+    assert report["parity"]["same_top_1"] == report["parity"]["images"] == report["figures"]["top_1"]["total"]
+    assert len(report["mistakes"]) == report["figures"]["top_1"]["total"] - report["figures"]["top_1"]["count"]
     card = (run.output / "README.md").read_text()
     for person in report["metadata"]["people"]:
         assert f"| {person['name']} | {person['training_images']} | {person['test_images']} |" in card
@@ -123,7 +123,7 @@ def test_two_people_with_five_pictures_each_are_enough(small_options: Options, t
     )
     train.main(options)
     report = json.loads((tmp_path / "output" / "report.json").read_text())
-    assert [fold["top_1"]["of"] for fold in report["folds"]] == [2, 2]
+    assert [fold["top_1"]["total"] for fold in report["folds"]] == [2, 2]
     card = (tmp_path / "output" / "README.md").read_text()
     assert "known people, each compared with everybody but themselves" in card
     assert "Of 2 networks trained alike" in card

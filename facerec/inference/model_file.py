@@ -47,7 +47,7 @@ DETECTOR_OUTPUTS = (Tensor("faces", "tensor(float)", ("faces", 5)),)
 """x, y, size, angle and score of each face as in `facerec.inference.cropping.Face`, by falling score, at most 100, none
 twice."""
 
-Proportion = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 class ModelFileError(Exception):
@@ -62,7 +62,7 @@ class Person(BaseModel):
     name: Annotated[str, Field(min_length=1)]
     training_images: Annotated[int, Field(ge=1)]
     test_images: Annotated[int, Field(ge=1)]
-    test_recall: Proportion
+    test_recall: Fraction
     """Share of this person's test images that were named rightly."""
 
 
@@ -110,7 +110,7 @@ class ModelMetadata(_Metadata):
     embedding_size: Annotated[int, Field(ge=1)]
     threshold: Annotated[float, Field(ge=-1, le=1)]
     """Cosine similarity under which a face is a stranger's."""
-    false_accept_rate: Proportion
+    false_accept_rate: Fraction
     """Share of strangers whom the threshold lets pass, on the strangers that chose it."""
     temperature: Annotated[float, Field(gt=0)]
     """`probabilities = softmax(similarities / temperature)`."""
@@ -119,7 +119,7 @@ class ModelMetadata(_Metadata):
 class DetectorMetadata(_Metadata):
     """What the detector's file says of itself."""
 
-    threshold: Proportion
+    threshold: Fraction
     """Score under which something is no face."""
     long_side: Annotated[int, Field(ge=DETECTOR_STRIDE)]
     """Pixels of the long side that larger pictures are shrunk to before their faces are detected."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from facerec.inference.cropping import Face
-from facerec.inference.model_file import DetectorMetadata, ModelMetadata, Person, Proportion
+from facerec.inference.model_file import DetectorMetadata, Fraction, ModelMetadata, Person
 from facerec.serving.pipeline import Recognized
 from facerec.serving.problems import Problem
 from facerec.serving.settings import Framing
@@ -168,7 +168,7 @@ class DetectorCard(BaseModel):
     version: str = Field(description="Version of the project that made the file.", examples=["0.1.0"])
     created: AwareDatetime
     sha256: str = Field(description="Checksum of the file.")
-    threshold: Proportion = Field(description="The score under which something is no face.")
+    threshold: Fraction = Field(description="The score under which something is no face.")
     figures: dict[str, float] = Field(
         description="Test figures, as shares of 1; `angle_error` is in degrees, `size_error` a natural logarithm, "
         "`time_ratio` a multiple of a recognition's time.",
@@ -193,7 +193,7 @@ class ModelCard(BaseModel):
     embedding_size: int = Field(examples=[256])
     threshold: float = Field(description="The similarity in force under which a face is a stranger's.")
     calibrated_threshold: float = Field(description="The threshold that training found.")
-    false_accept_rate: Proportion = Field(description="Share of strangers whom `calibrated_threshold` lets pass.")
+    false_accept_rate: Fraction = Field(description="Share of strangers whom `calibrated_threshold` lets pass.")
     temperature: float
     figures: dict[str, float] = Field(description="Test figures, as shares of 1.", examples=[{"top_1": 0.98}])
     licence: str

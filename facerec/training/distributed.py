@@ -51,7 +51,7 @@ def world_size() -> int:
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
-def own_share(batches: NDArray[np.int64]) -> NDArray[np.int64]:
+def own_shard(batches: NDArray[np.int64]) -> NDArray[np.int64]:
     """Of each batch, int64 `[steps, batch]`, the images that this process trains on: every image is one process's."""
     return batches[:, rank() :: world_size()]
 

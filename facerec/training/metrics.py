@@ -17,47 +17,47 @@ BINS = 15
 
 
 @dataclass(frozen=True)
-class Share:
-    """A proportion with its count and Wilson's 95 % interval, all as shares of 1."""
+class Proportion:
+    """A proportion `count / total` with Wilson's 95 % interval, from `low` to `high`; all on a scale of 0 to 1."""
 
     value: float
     count: int
-    of: int
+    total: int
     low: float
     high: float
 
     @classmethod
-    def counted(cls, hits: NDArray[np.bool_]) -> Self:
-        """The share of true values in a bool array `[N]`."""
-        return cls.out_of(int(hits.sum()), len(hits))
+    def from_hits(cls, hits: NDArray[np.bool_]) -> Self:
+        """The proportion of true values in a bool array `[N]`."""
+        return cls.from_counts(int(hits.sum()), len(hits))
 
     @classmethod
-    def together(cls, shares: Sequence[Self]) -> Self:
-        """The share over all that several shares are of."""
-        return cls.out_of(sum(share.count for share in shares), sum(share.of for share in shares))
+    def pooled(cls, proportions: Sequence[Self]) -> Self:
+        """The proportion over several samples taken together."""
+        return cls.from_counts(sum(each.count for each in proportions), sum(each.total for each in proportions))
 
     @classmethod
-    def out_of(cls, count: int, of: int) -> Self:
-        """`count` of `of`; of none it is 0, and could be anything."""
-        if not of:
+    def from_counts(cls, count: int, total: int) -> Self:
+        """The proportion `count / total`. For `total == 0` the value is 0 and the interval [0, 1]."""
+        if not total:
             return cls(0, 0, 0, 0, 1)
-        interval = binomtest(count, of).proportion_ci(method="wilson")
-        return cls(count / of, count, of, float(interval.low), float(interval.high))
+        interval = binomtest(count, total).proportion_ci(method="wilson")
+        return cls(count / total, count, total, float(interval.low), float(interval.high))
 
     def __str__(self) -> str:
-        return f"{self.value:.2%} ({self.count} of {self.of}; 95 % interval {self.low:.2%} to {self.high:.2%})"
+        return f"{self.value:.2%} ({self.count} of {self.total}; 95 % interval {self.low:.2%} to {self.high:.2%})"
 
 
-def top_k(similarities: Floats, labels: Labels, k: int) -> Share:
+def top_k(similarities: Floats, labels: Labels, k: int) -> Proportion:
     """Share of rows of `[N, P]` whose label is among their `k` highest."""
     highest = np.argsort(-similarities, axis=1)[:, :k]
-    return Share.counted((highest == labels[:, None]).any(axis=1))
+    return Proportion.from_hits((highest == labels[:, None]).any(axis=1))
 
 
-def recalls(similarities: Floats, labels: Labels) -> list[Share]:
+def recalls(similarities: Floats, labels: Labels) -> list[Proportion]:
     """For each person, the share of their images that were named rightly."""
     right = similarities.argmax(axis=1) == labels
-    return [Share.counted(right[labels == person]) for person in range(similarities.shape[1])]
+    return [Proportion.from_hits(right[labels == person]) for person in range(similarities.shape[1])]
 
 
 def reliability(
@@ -79,7 +79,9 @@ def expected_calibration_error(probabilities: Floats, labels: Labels) -> float:
     return float(np.abs(confidence - accuracy) @ counts / counts.sum())
 
 
-def detection_and_identification(known: Floats, labels: Labels, unknown: Floats, *, false_accept_rate: float) -> Share:
+def detection_and_identification(
+    known: Floats, labels: Labels, unknown: Floats, *, false_accept_rate: float
+) -> Proportion:
     """DIR@FAR: share of known images both named rightly and above the threshold that this share of strangers passes.
 
     Args:
@@ -92,7 +94,7 @@ def detection_and_identification(known: Floats, labels: Labels, unknown: Floats,
     """
     highest = np.sort(unknown.max(axis=1))[::-1]
     threshold = highest[int(false_accept_rate * len(highest))]
-    return Share.counted((known.argmax(axis=1) == labels) & (known.max(axis=1) > threshold))
+    return Proportion.from_hits((known.argmax(axis=1) == labels) & (known.max(axis=1) > threshold))
 
 
 def known_against_unknown(known: Floats, unknown: Floats) -> float:

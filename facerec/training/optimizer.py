@@ -9,7 +9,7 @@ from torch.optim import AdamW
 
 from facerec.training.options import Options
 
-WARMUP_SHARE = 0.1
+WARMUP_FRACTION = 0.1
 """Share of all steps over which the learning rate rises."""
 
 
@@ -34,7 +34,7 @@ def adamw(network: nn.Module, options: Options, *, backbone_rate: float) -> Adam
 
 def warmup_and_cosine(steps: int) -> Callable[[int], float]:
     """Factor of the learning rate at each step: a linear rise, then half a cosine to zero (arXiv:1608.03983)."""
-    warmup = max(1, round(WARMUP_SHARE * steps))
+    warmup = max(1, round(WARMUP_FRACTION * steps))
 
     def factor(step: int) -> float:
         if step < warmup:

@@ -239,11 +239,11 @@ def test_truncated_files_are_refused(file_format: str) -> None:
             decoded(data[:length])
 
 
-shares = st.floats(0, 1)
+fractions = st.floats(0, 1)
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.sampled_from(FORMATS), st.lists(st.tuples(shares, st.integers(0, 255)), max_size=20), shares)
+@given(st.sampled_from(FORMATS), st.lists(st.tuples(fractions, st.integers(0, 255)), max_size=20), fractions)
 def test_mutated_files_are_decoded_or_refused(
     finder: FaceDetector, file_format: str, mutations: list[tuple[float, int]], end: float
 ) -> None:

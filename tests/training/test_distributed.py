@@ -11,7 +11,7 @@ import torch
 
 from facerec.training import distributed
 from facerec.training.dataset import load_dataset
-from facerec.training.distributed import own_share, process_group
+from facerec.training.distributed import own_shard, process_group
 from facerec.training.errors import OptionError
 from facerec.training.options import Options
 from facerec.training.recognition import fit as fit_module
@@ -30,15 +30,15 @@ def test_processes_share_each_batch_without_overlap(
     dataset = load_dataset(small_options.data, data_dir=small_options.data_dir)
     split = split_dataset(dataset, min_images=5, seed=0, fold=0)
     batches = epoch_batches(split, dataclasses.replace(small_options, batch_size=12), epoch=0)
-    shares = []
+    shards = []
     monkeypatch.setattr(distributed, "world_size", lambda: processes)
     for rank in range(processes):
         monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
-        shares.append(own_share(batches))
-    assert sorted(np.concatenate(shares, axis=1).ravel()) == sorted(batches.ravel())
-    for share in shares:
-        assert share.shape[1] == 12 // processes
-        assert np.isin(share, split.train).sum() == np.isin(share, split.background).sum()
+        shards.append(own_shard(batches))
+    assert sorted(np.concatenate(shards, axis=1).ravel()) == sorted(batches.ravel())
+    for shard in shards:
+        assert shard.shape[1] == 12 // processes
+        assert np.isin(shard, split.train).sum() == np.isin(shard, split.background).sum()
 
 
 def test_two_processes_train_one_model(small_options: Options, tmp_path: Path) -> None:

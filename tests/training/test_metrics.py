@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from facerec.training import metrics
-from facerec.training.metrics import Share
+from facerec.training.metrics import Proportion
 
 SIMILARITIES = np.array([[0.9, 0.1, 0.2], [0.2, 0.5, 0.6], [0.1, 0.2, 0.7], [0.3, 0.1, 0.2]], dtype=np.float32)
 LABELS = np.array([0, 1, 2, 0])
@@ -10,12 +10,15 @@ LABELS = np.array([0, 1, 2, 0])
 
 def test_shares_have_wilsons_interval() -> None:
     # Newcombe, 1998, Statistics in Medicine 17: 81 of 263 has the Wilson interval 0.2553 to 0.3662.
-    share = Share.counted(np.arange(263) < 81)
-    assert (share.count, share.of) == (81, 263)
-    assert share.value == pytest.approx(81 / 263)
-    assert (share.low, share.high) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    assert Share.counted(np.ones(10, dtype=bool)).high == 1
-    assert Share.together([Share.counted(np.arange(200) < 80), Share.counted(np.arange(63) < 1)]) == share
+    proportion = Proportion.from_hits(np.arange(263) < 81)
+    assert (proportion.count, proportion.total) == (81, 263)
+    assert proportion.value == pytest.approx(81 / 263)
+    assert (proportion.low, proportion.high) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert Proportion.from_hits(np.ones(10, dtype=bool)).high == 1
+    assert (
+        Proportion.pooled([Proportion.from_hits(np.arange(200) < 80), Proportion.from_hits(np.arange(63) < 1)])
+        == proportion
+    )
 
 
 def test_top_k() -> None:
@@ -25,7 +28,7 @@ def test_top_k() -> None:
 
 def test_recalls() -> None:
     assert [recall.value for recall in metrics.recalls(SIMILARITIES, LABELS)] == [1, 0, 1]
-    assert [recall.of for recall in metrics.recalls(SIMILARITIES, LABELS)] == [2, 1, 1]
+    assert [recall.total for recall in metrics.recalls(SIMILARITIES, LABELS)] == [2, 1, 1]
 
 
 def test_calibration_error() -> None:
@@ -40,8 +43,8 @@ def test_dir_counts_what_is_right_and_above_the_strangers() -> None:
     def at(rate: float, *highest: float) -> int:
         similarities = np.array([0.0] * (100 - len(highest)) + list(highest), dtype=np.float32)
         unknown = similarities[:, None].repeat(3, axis=1)
-        share = metrics.detection_and_identification(SIMILARITIES, LABELS, unknown, false_accept_rate=rate)
-        return share.count
+        proportion = metrics.detection_and_identification(SIMILARITIES, LABELS, unknown, false_accept_rate=rate)
+        return proportion.count
 
     # Right answers have 0.9, 0.7 and 0.3. Of 100 strangers one may pass at 1 %, ten at 10 %.
     assert at(0.01, 0.95) == 3

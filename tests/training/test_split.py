@@ -26,8 +26,8 @@ def test_every_image_has_one_role(fold: int) -> None:
 
 def test_a_split_is_70_10_20_per_person() -> None:
     split = split_dataset(blank_dataset(COUNTS), min_images=20, seed=0, fold=0)
-    shares = [np.bincount(split.labels[images]).tolist() for images in (split.train, split.validation, split.test)]
-    assert shares == [[14, 26, 70], [2, 4, 10], [4, 7, 20]]
+    sizes = [np.bincount(split.labels[images]).tolist() for images in (split.train, split.validation, split.test)]
+    assert sizes == [[14, 26, 70], [2, 4, 10], [4, 7, 20]]
 
 
 def test_folds_test_every_image_once() -> None:

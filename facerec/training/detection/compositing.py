@@ -82,10 +82,10 @@ class Canvas:
         """The mosaic, in which faces that are mostly hidden are left unsure."""
         sizes = np.array([face.size for face in self.faces], float)
         pixels = np.bincount(self._shown[self._shown >= 0].ravel(), minlength=len(self.faces))
-        shares = pixels / np.maximum(math.pi / 4 * sizes**2, 1)
-        for half in np.flatnonzero((shares >= HIDDEN) & (shares < WHOLE)):
+        visible = pixels / np.maximum(math.pi / 4 * sizes**2, 1)
+        for half in np.flatnonzero((visible >= HIDDEN) & (visible < WHOLE)):
             self.unsure |= self._shown == half
-        whole = [face for face, share in zip(self.faces, shares, strict=True) if share >= WHOLE]
+        whole = [face for face, fraction in zip(self.faces, visible, strict=True) if fraction >= WHOLE]
         return Mosaic(self.picture, whole, self.unsure)
 
 

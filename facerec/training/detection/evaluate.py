@@ -18,7 +18,7 @@ from facerec.training.detection.compositing import Mosaic
 from facerec.training.detection.matching import MIN_OVERLAP, Scores, look_for_faces
 from facerec.training.detection.synthetic_scenes import compose, portrait, scene
 from facerec.training.errors import TrainingError
-from facerec.training.metrics import Share
+from facerec.training.metrics import Proportion
 from facerec.training.split import Indices, Split
 
 PICTURES = 400
@@ -55,14 +55,14 @@ class DetectorFigures:
         time_ratio: time to detect at 320 x 320 pixels over that of one recognition, on one thread: median.
     """
 
-    recall: Share
-    precision: Share
-    face_free: Share
-    centre: Share
-    auto: Share
-    scenes: Share
-    turned: dict[int, Share]
-    sized: dict[int, Share]
+    recall: Proportion
+    precision: Proportion
+    face_free: Proportion
+    centre: Proportion
+    auto: Proportion
+    scenes: Proportion
+    turned: dict[int, Proportion]
+    sized: dict[int, Proportion]
     centre_error: float
     size_error: float
     angle_error: float
@@ -70,7 +70,7 @@ class DetectorFigures:
 
     def values(self) -> dict[str, float]:
         """Each figure that is one number."""
-        numbers = {name: value.value if isinstance(value, Share) else value for name, value in vars(self).items()}
+        numbers = {name: value.value if isinstance(value, Proportion) else value for name, value in vars(self).items()}
         return {name: value for name, value in numbers.items() if isinstance(value, float)}
 
 
@@ -124,12 +124,12 @@ def evaluate_detector(
         crops.append(int(recognizer.recognize(dataset.crops[image][None]).similarities.argmax()))
     labels = split.labels[split.test]
     return DetectorFigures(
-        recall=Share.counted(found.hits >= threshold),
-        precision=Share.counted(np.repeat([True, False], [true, false])),
-        face_free=Share.counted(free >= threshold),
-        centre=Share.counted(np.array(crops) == labels),
-        auto=Share.counted(np.array(detected) == labels),
-        scenes=Share.counted(np.array(places) == labels),
+        recall=Proportion.from_hits(found.hits >= threshold),
+        precision=Proportion.from_hits(np.repeat([True, False], [true, false])),
+        face_free=Proportion.from_hits(free >= threshold),
+        centre=Proportion.from_hits(np.array(crops) == labels),
+        auto=Proportion.from_hits(np.array(detected) == labels),
+        scenes=Proportion.from_hits(np.array(places) == labels),
         turned={turn: _found_alone(detector, dataset, images, size=100, degrees=turn, seed=seed) for turn in TURNS},
         sized={size: _found_alone(detector, dataset, images, size=size, degrees=0, seed=seed) for size in SIZES},
         centre_error=float(np.percentile(errors[:, 0], 95)),
@@ -159,14 +159,14 @@ def highest_scores(detector: FaceDetector, pictures: Iterable[Image.Image]) -> S
 
 def _found_alone(
     detector: FaceDetector, dataset: FaceDataset, indices: Indices, *, size: float, degrees: float, seed: int
-) -> Share:
+) -> Proportion:
     """How often the only face of a picture is detected, at that size and so turned."""
     hits = []
     for number in tqdm(range(PORTRAITS), desc=f"Faces of {size} pixels at {degrees} degrees", unit=" pictures"):
         random = np.random.default_rng([seed, 3, number])
         picture, face = portrait(dataset, indices, size=size, degrees=degrees, random=random)
         hits.append(any(found.overlap(face) >= MIN_OVERLAP for found in detector.detect(picture)))
-    return Share.counted(np.array(hits))
+    return Proportion.from_hits(np.array(hits))
 
 
 def _name(detector: FaceDetector, recognizer: Recognizer, picture: Image.Image, wanted: Face | None = None) -> int:

@@ -43,7 +43,7 @@ LONG_SIDE = 512
 """Pixels of the long side that a photo is shrunk to before its faces are detected."""
 LARGEST_DIFFERENCE = 0.05
 """Of a coordinate in pixels between ONNX Runtime and PyTorch, for two faces to be the same."""
-LARGEST_SHARE = 0.01
+MAX_UNPAIRED_FRACTION = 0.01
 """Of the faces that only one of them finds: rounding decides between two that overlap."""
 COMPARED_FROM = 0.3
 """Score from which a face is compared."""
@@ -102,7 +102,7 @@ def publish_detector(
         )
         detector = FaceDetector.load(path, threads=1)
         parity = compare(detector, network, _pictures(dataset, split))
-        if parity.faces - parity.paired > LARGEST_SHARE * parity.faces:
+        if parity.faces - parity.paired > MAX_UNPAIRED_FRACTION * parity.faces:
             raise ExportError(
                 f"the exported detector doesn't find what the network finds: {parity}. Nothing is changed."
             )

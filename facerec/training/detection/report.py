@@ -6,7 +6,7 @@ from facerec.inference.detector import LOW, SURE
 from facerec.inference.model_file import DetectorMetadata
 from facerec.training.detection.evaluate import PICTURES, PORTRAITS, DetectorFigures
 from facerec.training.detection.matching import SMALLEST
-from facerec.training.metrics import Share
+from facerec.training.metrics import Proportion
 
 
 def in_words(figures: DetectorFigures) -> dict[str, str]:
@@ -27,8 +27,8 @@ def in_words(figures: DetectorFigures) -> dict[str, str]:
     }
 
 
-def _listed(shares: dict[int, Share], unit: str) -> str:
-    return ", ".join(f"{number} {unit} {share.value:.0%}" for number, share in shares.items())
+def _listed(proportions: dict[int, Proportion], unit: str) -> str:
+    return ", ".join(f"{number} {unit} {proportion.value:.0%}" for number, proportion in proportions.items())
 
 
 def card(metadata: DetectorMetadata, words: dict[str, str], *, command: str, machine: str) -> str:

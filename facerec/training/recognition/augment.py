@@ -14,9 +14,9 @@ MAX_ROTATION = math.radians(6)
 MAX_ZOOM = 0.08  # in log scale
 MAX_STRETCH = 0.05  # in log scale
 MAX_SHIFT = 0.06  # of the crop's half side
-BLUR_SHARE = 0.15  # faces that were small in their photo
-GREY_SHARE = 0.05
-ERASE_SHARE = 0.3  # faces partly hidden
+BLUR_PROBABILITY = 0.15  # faces that were small in their photo
+GREY_PROBABILITY = 0.05
+ERASE_PROBABILITY = 0.3  # faces partly hidden
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
@@ -64,7 +64,7 @@ def _warp(crops: Tensor, *, generator: torch.Generator) -> Tensor:
 
 def _blur(images: Tensor, *, generator: torch.Generator) -> Tensor:
     """Halve the resolution of some images."""
-    chosen = torch.rand(len(images), generator=generator) < BLUR_SHARE
+    chosen = torch.rand(len(images), generator=generator) < BLUR_PROBABILITY
     if chosen.any():
         small = functional.interpolate(images[chosen], scale_factor=0.5, mode="area")
         images[chosen] = functional.interpolate(small, size=images.shape[2:], mode="bilinear", align_corners=False)
@@ -78,7 +78,7 @@ def _recolour(images: Tensor, *, generator: torch.Generator) -> Tensor:
     def uniform(low: float, high: float, *shape: int) -> Tensor:
         return _uniform(low, high, (count, *shape), generator, images)
 
-    saturation = uniform(0.6, 1.4, 1, 1) * (uniform(0, 1, 1, 1) > GREY_SHARE)
+    saturation = uniform(0.6, 1.4, 1, 1) * (uniform(0, 1, 1, 1) > GREY_PROBABILITY)
     luma = torch.tensor(LUMA, device=images.device)
     matrix = saturation * torch.eye(3, device=images.device) + (1 - saturation) * luma
     matrix = matrix * uniform(0.7, 1.3, 1, 1) * uniform(-0.06, 0.06, 3, 1).exp()
@@ -97,7 +97,7 @@ def _erase(images: Tensor, *, generator: torch.Generator) -> Tensor:
         length = _uniform(0.15, 0.5, (count, 1), generator, images)
         return ((place - centre).abs() < length / 2).view(shape)
 
-    chosen = (torch.rand(count, generator=generator) < ERASE_SHARE).to(images.device)
+    chosen = (torch.rand(count, generator=generator) < ERASE_PROBABILITY).to(images.device)
     mask = inside((count, 1, size, 1)) & inside((count, 1, 1, size)) & chosen.view(-1, 1, 1, 1)
     colour = 0.7 * torch.randn(count, 3, 1, 1, generator=generator).to(images.device)
     return torch.where(mask, colour, images)

@@ -10,7 +10,7 @@ from torch import Tensor
 from facerec.inference.model_file import Person
 from facerec.training import metrics
 from facerec.training.dataset import FaceDataset
-from facerec.training.metrics import Floats, Labels, Share
+from facerec.training.metrics import Floats, Labels, Proportion
 from facerec.training.options import Options
 from facerec.training.recognition.calibrate import choose_threshold, fit_temperature
 from facerec.training.recognition.network import FaceNetwork
@@ -38,23 +38,23 @@ class Figures:
         accepted_known: known people's images named rightly and above the exported threshold.
     """
 
-    top_1: Share
-    top_1_centred: Share
-    top_5: Share
+    top_1: Proportion
+    top_1_centred: Proportion
+    top_5: Proportion
     macro_recall: float
     macro_recall_low: float
     macro_recall_high: float
     ece: float
     ece_uncalibrated: float
-    dir_at_far_1: Share
-    dir_at_far_10: Share
+    dir_at_far_1: Proportion
+    dir_at_far_10: Proportion
     auroc: float
-    accepted_unknown: Share
-    accepted_known: Share
+    accepted_unknown: Proportion
+    accepted_known: Proportion
 
     def values(self) -> dict[str, float]:
         """Each figure as one number."""
-        return {name: value.value if isinstance(value, Share) else value for name, value in vars(self).items()}
+        return {name: value.value if isinstance(value, Proportion) else value for name, value in vars(self).items()}
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Evaluation:
     threshold: float
     chosen_false_accept_rate: float
     figures: Figures
-    recalls: list[Share]
+    recalls: list[Proportion]
     people: list[Person]
     mistakes: list[dict[str, str]]
     labels: Labels
@@ -110,16 +110,16 @@ def evaluate(
     probabilities = torch.softmax(test / temperature, dim=1).numpy()
     uncalibrated = torch.softmax(test * options.scale, dim=1).numpy()
     recalls = metrics.recalls(similarities, labels)
-    shares = np.array([recall.value for recall in recalls])
+    recall_values = np.array([recall.value for recall in recalls])
     interval = bootstrap(
-        (shares,), np.mean, method="percentile", random_state=np.random.default_rng(0)
+        (recall_values,), np.mean, method="percentile", random_state=np.random.default_rng(0)
     ).confidence_interval
     right = similarities.argmax(axis=1) == labels
     figures = Figures(
         top_1=metrics.top_k(similarities, labels, 1),
         top_1_centred=metrics.top_k(_similarities(network, centred, split, split.test).numpy(), labels, 1),
         top_5=metrics.top_k(similarities, labels, 5),
-        macro_recall=float(shares.mean()),
+        macro_recall=float(recall_values.mean()),
         macro_recall_low=float(interval.low),
         macro_recall_high=float(interval.high),
         ece=metrics.expected_calibration_error(probabilities, labels),
@@ -127,8 +127,8 @@ def evaluate(
         dir_at_far_1=metrics.detection_and_identification(similarities, labels, unknown, false_accept_rate=0.01),
         dir_at_far_10=metrics.detection_and_identification(similarities, labels, unknown, false_accept_rate=0.1),
         auroc=metrics.known_against_unknown(similarities, unknown),
-        accepted_unknown=Share.counted(unknown.max(axis=1) >= threshold),
-        accepted_known=Share.counted(right & (similarities.max(axis=1) >= threshold)),
+        accepted_unknown=Proportion.from_hits(unknown.max(axis=1) >= threshold),
+        accepted_known=Proportion.from_hits(right & (similarities.max(axis=1) >= threshold)),
     )
     return Evaluation(
         temperature=temperature,
@@ -140,7 +140,7 @@ def evaluate(
             Person(
                 name=name,
                 training_images=trained,
-                test_images=recall.of,
+                test_images=recall.total,
                 test_recall=recall.value,
             )
             for name, recall, trained in zip(split.people, recalls, split.counts(split.train).tolist(), strict=True)

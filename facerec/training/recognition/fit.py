@@ -24,9 +24,9 @@ from facerec.training.checkpoint import (
     save_checkpoint,
 )
 from facerec.training.dataset import FaceDataset
-from facerec.training.distributed import own_share, rank, world_size
+from facerec.training.distributed import own_shard, rank, world_size
 from facerec.training.errors import OptionError
-from facerec.training.metrics import Share
+from facerec.training.metrics import Proportion
 from facerec.training.optimizer import adamw, warmup_and_cosine
 from facerec.training.options import Options
 from facerec.training.recognition.network import SHOWN, FaceNetwork
@@ -170,8 +170,8 @@ def _train_and_validate(
     """One epoch and what the average of the weights gives on the validation images after it."""
     started = time.monotonic()
     batches = epoch_batches(split, options, epoch=epoch)
-    shares = tqdm(
-        own_share(batches),
+    shards = tqdm(
+        own_shard(batches),
         desc=f"Epoch {epoch + 1}/{options.epochs}",
         unit=" steps",
         leave=False,
@@ -180,7 +180,7 @@ def _train_and_validate(
     loss, accuracy = train_one_epoch(
         model,
         run.average,
-        ((torch.from_numpy(dataset.crops[share]), torch.from_numpy(split.labels[share])) for share in shares),
+        ((torch.from_numpy(dataset.crops[shard]), torch.from_numpy(split.labels[shard])) for shard in shards),
         run.optimizer,
         run.schedule,
         margin=options.margin,
@@ -208,7 +208,7 @@ def best_epoch(history: list[Epoch]) -> int:
     """
     images = history[0].validation_images
     highest = max(epoch.validation_accuracy for epoch in history)
-    lowest = Share.out_of(round(highest * images), images).low
+    lowest = Proportion.from_counts(round(highest * images), images).low
     return max(n for n, epoch in enumerate(history, start=1) if epoch.validation_accuracy >= lowest)
 
 

@@ -74,12 +74,12 @@ def confusion(evaluation: Evaluation, people: list[str]) -> Figure:
     """Row-normalized confusion matrix of the test images; rows are the true people."""
     counts = np.zeros((len(people), len(people)))
     np.add.at(counts, (evaluation.labels, evaluation.similarities.argmax(axis=1)), 1)
-    shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    percent = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure = Figure(figsize=(10, 9))
     axes = figure.subplots()
     names = _spoken(people)
     sns.heatmap(
-        np.ma.masked_equal(shares, 0).filled(np.nan),
+        np.ma.masked_equal(percent, 0).filled(np.nan),
         ax=axes, cmap="viridis_r", vmin=0, vmax=100, square=True, linewidths=0.1,
         xticklabels=names, yticklabels=names, cbar_kws={"label": "% of the person's test images", "shrink": 0.7},
     )  # fmt: skip
@@ -100,7 +100,7 @@ def per_person_recall(evaluation: Evaluation, people: list[str]) -> Figure:
     axes = figure.subplots()
     axes.errorbar(np.arange(len(people)), values, yerr=errors, fmt="o", markersize=4, elinewidth=1, ecolor="silver")
     labels = [
-        f"{name} ({recall.of})" for name, recall in zip(_spoken([people[k] for k in order]), recalls, strict=True)
+        f"{name} ({recall.total})" for name, recall in zip(_spoken([people[k] for k in order]), recalls, strict=True)
     ]
     axes.set_xticks(np.arange(len(people)), labels, rotation=90, fontsize=6.5)
     axes.set(ylabel="recall, %", ylim=(None, 103), xlim=(-0.7, len(people) - 0.3))
@@ -152,8 +152,8 @@ def open_set_curve(evaluation: Evaluation) -> Figure:
     figure = Figure(figsize=(7, 3.8))
     axes = figure.subplots()
     axes.plot(100 * rates, identified)
-    for rate, share in ((1, evaluation.figures.dir_at_far_1), (10, evaluation.figures.dir_at_far_10)):
-        axes.plot(rate, 100 * share.value, "o", label=f"FAR {rate} %: DIR {share.value:.2%}")
+    for rate, proportion in ((1, evaluation.figures.dir_at_far_1), (10, evaluation.figures.dir_at_far_10)):
+        axes.plot(rate, 100 * proportion.value, "o", label=f"FAR {rate} %: DIR {proportion.value:.2%}")
     axes.set(xscale="log", xlabel="strangers accepted (FAR), %", ylabel="known named and accepted (DIR), %")
     axes.set_title(f"Open set: {len(highest)} known images, {len(unknown):,} strangers")
     axes.xaxis.set_major_formatter("{x:g}")

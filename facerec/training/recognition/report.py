@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from facerec.inference.model_file import ModelMetadata
 from facerec.training.atomic_write import replacing
-from facerec.training.metrics import Share
+from facerec.training.metrics import Proportion
 from facerec.training.recognition.evaluate import Figures
 from facerec.training.recognition.export import FILE_NAME, Parity
 from facerec.training.recognition.fit import Epoch
@@ -202,9 +202,9 @@ once. Fold 0 is the exported network. Together they took {sum(self.training_seco
 |---{"|---" * len(columns)}|
 {table}
 
-Over all their test images together: top-1 {Share.together([fold.top_1 for fold in self.folds])}, cropped by the
-pictures' centres {Share.together([fold.top_1_centred for fold in self.folds])}, DIR at FAR 1 %
-{Share.together([fold.dir_at_far_1 for fold in self.folds])}.
+Over all their test images together: top-1 {Proportion.pooled([fold.top_1 for fold in self.folds])}, cropped by the
+pictures' centres {Proportion.pooled([fold.top_1_centred for fold in self.folds])}, DIR at FAR 1 %
+{Proportion.pooled([fold.dir_at_far_1 for fold in self.folds])}.
 
 """
 

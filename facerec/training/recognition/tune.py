@@ -97,12 +97,12 @@ def tuning_figure(trials: pd.DataFrame) -> Figure:
     blocks = sorted(trials["unfrozen_blocks"].unique())
     figure = Figure(figsize=(4.2 * len(blocks), 3.4))
     panels = figure.subplots(1, len(blocks), squeeze=False)[0]
-    shares = 100 * trials["validation_accuracy"]
+    percent = 100 * trials["validation_accuracy"]
     for axes, unfrozen in zip(panels, blocks, strict=True):
-        chosen = trials[trials["unfrozen_blocks"] == unfrozen].assign(percent=shares)
+        chosen = trials[trials["unfrozen_blocks"] == unfrozen].assign(percent=percent)
         table = chosen.pivot_table(index="embedding_size", columns="learning_rate", values="percent")
         sns.heatmap(
-            table, ax=axes, annot=True, fmt=".1f", vmin=shares.min(), vmax=shares.max(), cmap="viridis", cbar=False
+            table, ax=axes, annot=True, fmt=".1f", vmin=percent.min(), vmax=percent.max(), cmap="viridis", cbar=False
         )
         axes.set(title=f"{unfrozen} unfrozen blocks", xlabel="learning rate", ylabel="embedding size")
     figure.suptitle(f"Validation accuracy in %, {len(trials)} trials")

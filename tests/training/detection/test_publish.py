@@ -30,7 +30,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matching, "MIN_OVERLAP", 0.1)  # and hits half of the true ones so
     monkeypatch.setattr(detector_module, "SURE", 0.0)  # a second look at each would take minutes
     monkeypatch.setattr(evaluate, "RECALL", 0.2)
-    monkeypatch.setattr(publish, "LARGEST_SHARE", 1.0)  # which of two that overlap stays is up to rounding
+    monkeypatch.setattr(publish, "MAX_UNPAIRED_FRACTION", 1.0)  # which of two that overlap stays is up to rounding
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_train_py_leaves_a_detector_with_report_card_and_figure(options: Options
     report = json.loads(file.with_suffix(".json").read_text())
     assert report["recognizer"] == Recognizer.load(options.output / "face_recognition.onnx", threads=1).checksum
     assert report["metadata"] == detector.metadata.model_dump(mode="json")
-    assert report["figures"]["auto"]["of"] == report["figures"]["centre"]["of"] == 5
+    assert report["figures"]["auto"]["total"] == report["figures"]["centre"]["total"] == 5
     assert f"**{detector.metadata.threshold:.3f}**" in file.with_suffix(".md").read_text()
     with Image.open(options.images / "photo.png") as figure:
         assert min(figure.size) > 300
@@ -94,7 +94,7 @@ def test_it_is_not_put_in_place_unless_it_finds_what_the_network_finds(
     options: Options, dataset: FaceDataset, split: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recognizer = publish.load_recognizer(options, split)
-    monkeypatch.setattr(publish, "LARGEST_SHARE", -1.0)
+    monkeypatch.setattr(publish, "MAX_UNPAIRED_FRACTION", -1.0)
     there = {path: path.read_bytes() for path in options.output.glob("face_detector*")}
     torch.manual_seed(0)
     with pytest.raises(ExportError, match="Nothing is changed"):

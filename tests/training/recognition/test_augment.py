@@ -28,7 +28,7 @@ def test_a_seed_gives_the_same_images_and_another_one_others() -> None:
 
 
 def test_without_any_change_it_is_preprocessing(monkeypatch: pytest.MonkeyPatch) -> None:
-    for limit in ("MAX_ROTATION", "MAX_ZOOM", "MAX_STRETCH", "MAX_SHIFT", "BLUR_SHARE", "ERASE_SHARE"):
+    for limit in ("MAX_ROTATION", "MAX_ZOOM", "MAX_STRETCH", "MAX_SHIFT", "BLUR_PROBABILITY", "ERASE_PROBABILITY"):
         monkeypatch.setattr(module, limit, 0)
     monkeypatch.setattr(module, "_recolour", lambda images, **_: images)
     inner = (..., slice(1, -1), slice(1, -1))  # at its border preprocessing repeats pixels, a warp goes on
@@ -40,7 +40,16 @@ def test_without_any_change_it_is_preprocessing(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize(
-    "change", ["MAX_ROTATION", "MAX_ZOOM", "MAX_STRETCH", "MAX_SHIFT", "BLUR_SHARE", "GREY_SHARE", "ERASE_SHARE"]
+    "change",
+    [
+        "MAX_ROTATION",
+        "MAX_ZOOM",
+        "MAX_STRETCH",
+        "MAX_SHIFT",
+        "BLUR_PROBABILITY",
+        "GREY_PROBABILITY",
+        "ERASE_PROBABILITY",
+    ],
 )
 def test_each_change_changes_images(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
     random_crops = torch.randint(0, 256, (8, 250, 250, 3), dtype=torch.uint8)

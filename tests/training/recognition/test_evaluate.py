@@ -20,7 +20,7 @@ CENTRED = torch.tensor([[0.8, 0.1], [0.7, 0.2], [0.3, 0.9], [0.3, 0.4], [0.1, 0.
 
 
 @pytest.fixture
-def faces(monkeypatch: pytest.MonkeyPatch) -> FaceDataset:
+def dataset(monkeypatch: pytest.MonkeyPatch) -> FaceDataset:
     def known_answers(people: int, _: FaceNetwork, dataset: FaceDataset, indices: Indices) -> torch.Tensor:
         return (CENTRED if dataset.crops.any() else SIMILARITIES)[torch.from_numpy(indices), :people]
 
@@ -52,7 +52,7 @@ def test_figures_are_those_of_the_test_images(dataset: FaceDataset) -> None:
     evaluation = evaluate(network, dataset, centred, split(chosen=[4], test=[5]), Options())
     assert evaluation.threshold == pytest.approx(0.5)
     assert evaluation.chosen_false_accept_rate == 0
-    assert (evaluation.figures.top_1.count, evaluation.figures.top_1.of) == (1, 2)
+    assert (evaluation.figures.top_1.count, evaluation.figures.top_1.total) == (1, 2)
     assert evaluation.figures.top_1_centred.count == 2
     assert evaluation.figures.macro_recall == 0.5
     assert evaluation.figures.accepted_known.count == 1

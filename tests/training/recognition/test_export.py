@@ -30,7 +30,7 @@ METADATA = ModelMetadata(
 
 
 @pytest.fixture(scope="module")
-def faces() -> FaceDataset:
+def dataset() -> FaceDataset:
     crops = np.random.default_rng(0).integers(0, 256, (9, 250, 250, 3), dtype=np.uint8)
     return FaceDataset(crops, [f"Ann/{i}" for i in range(9)], ["Ann"], np.zeros(9, np.int64), {}, [], "")
 

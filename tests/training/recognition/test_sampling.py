@@ -22,9 +22,9 @@ def test_batches_are_half_known_half_others(split: Split, small_options: Options
 def test_balance_weighs_people(balance: float, split: Split, small_options: Options) -> None:
     options = dataclasses.replace(small_options, balance=balance)
     drawn = np.concatenate([epoch_batches(split, options, epoch=epoch)[:, :6].ravel() for epoch in range(300)])
-    shares = np.bincount(split.labels[drawn]) / len(drawn)
+    fractions = np.bincount(split.labels[drawn]) / len(drawn)
     expected = np.bincount(split.labels[split.train]) ** (1 - balance)
-    assert shares == pytest.approx(expected / expected.sum(), abs=0.01)
+    assert fractions == pytest.approx(expected / expected.sum(), abs=0.01)
 
 
 def test_an_epoch_draws_at_least_so_many_known_images(split: Split, small_options: Options) -> None:
