@@ -3,14 +3,14 @@
     uv run train.py                          Labeled Faces in the Wild, downloaded once (243 MB)
     uv run train.py --data my_people/        a folder of people of your own, NAME/*.jpg|png|webp
     uv run train.py --resume                 go on with a run that was stopped
-    uv run train.py --explore                describe the data and draw its figures, without training
+    uv run train.py --explore                describe the data and draw its plots, without training
     uv run train.py --folds 5                train five networks, so that every image is tested once
     uv run train.py --tune --epochs 3        search embedding size, unfrozen blocks and learning rate
     uv run train.py --train-detector                train the network that finds the faces in a photo
     uv run torchrun --nproc-per-node=2 train.py        train in two processes, one per GPU
 
 It leaves model/face_recognition.onnx with its checksum, model/report.json, the model card model/README.md and the
-figures in images/; with --detector, model/face_detector.onnx with its checksum, report and card, and images/photo.png;
+plots in images/; with --detector, model/face_detector.onnx with its checksum, report and card, and images/photo.png;
 with --tune, model/tuning.csv and images/tuning.png.
 """
 
@@ -29,7 +29,7 @@ from facerec.training.distributed import first_process_first, process_group, ran
 from facerec.training.errors import DataError, LearningError
 from facerec.training.exploration import describe_data, draw_data
 from facerec.training.options import Options
-from facerec.training.plots import save_figures
+from facerec.training.plots import save_plots
 from facerec.training.recognition.evaluate import evaluate
 from facerec.training.recognition.fit import fit
 from facerec.training.recognition.publish import publish
@@ -53,7 +53,7 @@ def main(options: Options) -> None:
         data = describe_data(dataset, folds[0])
         if writes:
             print_table("Data", data)
-            save_figures(draw_data(dataset, folds[0]), options.images)
+            save_plots(draw_data(dataset, folds[0]), options.images)
         if options.explore:
             return
         if options.train_detector:
@@ -71,9 +71,9 @@ def main(options: Options) -> None:
         evaluations = [
             evaluate(one.network, cropped, dataset, split, options) for one, split in zip(fitted, folds, strict=True)
         ]
-        figures = publish(fitted, cropped, folds[0], evaluations, options, data=data, **origin)
-        print_table("Test", figures)
-        print(f"The model, its report and its card are in {options.output}/, the figures in {options.images}/.")
+        metrics = publish(fitted, cropped, folds[0], evaluations, options, data=data, **origin)
+        print_table("Test", metrics)
+        print(f"The model, its report and its card are in {options.output}/, the plots in {options.images}/.")
 
 
 def crop(dataset: FaceDataset, options: Options) -> FaceDataset:

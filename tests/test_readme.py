@@ -1,4 +1,4 @@
-"""What the README says is true: its commands run, its settings and figures are those of the project."""
+"""What the README says is true: its commands run, its settings and metrics are those of the project."""
 
 import base64
 import json
@@ -112,17 +112,17 @@ def test_its_figures_are_the_reports() -> None:
     report, detector = (
         json.loads((ROOT / "model" / name).read_text()) for name in ("report.json", "face_detector.json")
     )
-    figures, detected = report["figures"], detector["figures"]
+    metrics, detected = report["metrics"], detector["metrics"]
     rows = dict(re.findall(r"^\| ([^|]+?) \| ([\d.]+) %", README, re.MULTILINE))
     for name, value in (
-        ("**this project**, on images that chose nothing", figures["top_1"]["value"]),
-        ("top-1", figures["top_1"]["value"]),
+        ("**this project**, on images that chose nothing", metrics["top_1"]["value"]),
+        ("top-1", metrics["top_1"]["value"]),
         ("top-1, mean of five folds", statistics.mean(fold["top_1"]["value"] for fold in report["folds"])),
-        ("macro recall", figures["macro_recall"]),
-        ("DIR at FAR 1 %", figures["dir_at_far_1"]["value"]),
-        ("DIR at FAR 10 %", figures["dir_at_far_10"]["value"]),
-        ("strangers taken for a known person", figures["accepted_unknown"]["value"]),
-        ("calibration error", figures["ece"]),
+        ("macro recall", metrics["macro_recall"]),
+        ("DIR at FAR 1 %", metrics["dir_at_far_1"]["value"]),
+        ("DIR at FAR 10 %", metrics["dir_at_far_10"]["value"]),
+        ("strangers taken for a known person", metrics["accepted_unknown"]["value"]),
+        ("calibration error", metrics["ece"]),
         ("faces of 40 pixels and more found", detected["recall"]["value"]),
         ("detected faces that are faces", detected["precision"]["value"]),
         ("composed pictures without a face in which one was found", detected["face_free"]["value"]),

@@ -44,12 +44,12 @@ def test_file_and_report_are_of_one_run(detector: FaceDetector, report: dict[str
 
 
 def test_it_is_good_enough_to_ship(report: dict[str, Any]) -> None:
-    figures = report["metadata"]["figures"]
-    assert figures["recall"] >= 0.97
-    assert figures["precision"] >= 0.97
-    assert figures["face_free"] <= 0.01
-    assert figures["scenes"] >= 0.97
-    assert figures["time_ratio"] <= 2.5
+    metrics = report["metadata"]["metrics"]
+    assert metrics["recall"] >= 0.97
+    assert metrics["precision"] >= 0.97
+    assert metrics["face_free"] <= 0.01
+    assert metrics["scenes"] >= 0.97
+    assert metrics["time_ratio"] <= 2.5
 
 
 @pytest.mark.parametrize("scale", [0.2, 0.5, 1, 4])
@@ -71,9 +71,9 @@ def test_its_figures_are_the_reports(
     detector: FaceDetector, lfw: FaceDataset, lfw_split: Split, report: dict[str, Any]
 ) -> None:
     seed = report["metadata"]["configuration"]["seed"]
-    figures = evaluate_detector(detector, Recognizer.load(MODEL, threads=1), lfw, lfw_split, seed=seed)
+    metrics = evaluate_detector(detector, Recognizer.load(MODEL, threads=1), lfw, lfw_split, seed=seed)
     for name in ("recall", "precision", "face_free", "centre", "auto", "scenes"):
-        assert abs(getattr(figures, name).count - report["figures"][name]["count"]) <= 2, name  # rounding differs
+        assert abs(getattr(metrics, name).count - report["metrics"][name]["count"]) <= 2, name  # rounding differs
     for name in ("turned", "sized"):
-        for number, proportion in getattr(figures, name).items():
-            assert abs(proportion.count - report["figures"][name][str(number)]["count"]) <= 2, (name, number)
+        for number, proportion in getattr(metrics, name).items():
+            assert abs(proportion.count - report["metrics"][name][str(number)]["count"]) <= 2, (name, number)

@@ -62,9 +62,9 @@ def test_training_leaves_model_report_card_and_figures(run: Options) -> None:
     left = {path.name for path in run.output.iterdir()}
     assert left == {"face_recognition.onnx", "face_recognition.onnx.sha256", "report.json", "README.md"}
     report = json.loads((run.output / "report.json").read_text())
-    assert report["figures"]["top_1"]["total"] == sum(person["test_images"] for person in report["metadata"]["people"])
-    assert report["parity"]["same_top_1"] == report["parity"]["images"] == report["figures"]["top_1"]["total"]
-    assert len(report["mistakes"]) == report["figures"]["top_1"]["total"] - report["figures"]["top_1"]["count"]
+    assert report["metrics"]["top_1"]["total"] == sum(person["test_images"] for person in report["metadata"]["people"])
+    assert report["parity"]["same_top_1"] == report["parity"]["images"] == report["metrics"]["top_1"]["total"]
+    assert len(report["mistakes"]) == report["metrics"]["top_1"]["total"] - report["metrics"]["top_1"]["count"]
     card = (run.output / "README.md").read_text()
     for person in report["metadata"]["people"]:
         assert f"| {person['name']} | {person['training_images']} | {person['test_images']} |" in card

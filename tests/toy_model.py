@@ -72,7 +72,7 @@ def toy_metadata() -> ModelMetadata:
         threshold=TOY_THRESHOLD,
         false_accept_rate=0.01,
         temperature=TOY_TEMPERATURE,
-        figures={"top_1": 0.9},
+        metrics={"top_1": 0.9},
         configuration={},
         licence="public domain",
     )
@@ -160,7 +160,7 @@ def toy_detector_metadata() -> DetectorMetadata:
         created=datetime(2026, 1, 1, tzinfo=UTC),
         threshold=TOY_SCORE,
         long_side=TOY_LONG_SIDE,
-        figures={"recall": 0.9},
+        metrics={"recall": 0.9},
         configuration={},
         licence="public domain",
     )

@@ -1,7 +1,7 @@
 """What the ONNX files promise: their inputs, outputs and metadata. Written by learning, read by serving.
 
 One names faces, the other detects them. Preprocessing, calibration and non-maximum suppression are part of the graphs;
-names, threshold, figures and licence are in the metadata. Only the detector's second look, with which its threshold was
+names, threshold, metrics and licence are in the metadata. Only the detector's second look, with which its threshold was
 chosen, is code: `facerec.inference.detector`. Beside each, `FILE.sha256` holds the checksum.
 """
 
@@ -75,7 +75,7 @@ class _Metadata(BaseModel):
     version: str
     """Version of the project that made the file."""
     created: AwareDatetime
-    figures: dict[str, float]
+    metrics: dict[str, float]
     """Those of the report in `model/` that are one number, under its names and in its units."""
     configuration: dict[str, JsonValue]
     """The options of the training run."""

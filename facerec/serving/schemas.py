@@ -170,7 +170,7 @@ class DetectorCard(BaseModel):
     sha256: str = Field(description="Checksum of the file.")
     threshold: Fraction = Field(description="The score under which something is no face.")
     figures: dict[str, float] = Field(
-        description="Test figures, as shares of 1; `angle_error` is in degrees, `size_error` a natural logarithm, "
+        description="Test metrics, as shares of 1; `angle_error` is in degrees, `size_error` a natural logarithm, "
         "`time_ratio` a multiple of a recognition's time.",
         examples=[{"recall": 0.98}],
     )
@@ -179,7 +179,9 @@ class DetectorCard(BaseModel):
     @classmethod
     def of(cls, metadata: DetectorMetadata, *, checksum: str) -> Self:
         return cls(
-            sha256=checksum, **metadata.model_dump(include={"version", "created", "threshold", "figures", "licence"})
+            sha256=checksum,
+            figures=metadata.metrics,
+            **metadata.model_dump(include={"version", "created", "threshold", "licence"}),
         )
 
 
@@ -195,7 +197,7 @@ class ModelCard(BaseModel):
     calibrated_threshold: float = Field(description="The threshold that training found.")
     false_accept_rate: Fraction = Field(description="Share of strangers whom `calibrated_threshold` lets pass.")
     temperature: float
-    figures: dict[str, float] = Field(description="Test figures, as shares of 1.", examples=[{"top_1": 0.98}])
+    figures: dict[str, float] = Field(description="Test metrics, as shares of 1.", examples=[{"top_1": 0.98}])
     licence: str
     locator: DetectorCard
 
@@ -211,7 +213,7 @@ class ModelCard(BaseModel):
             calibrated_threshold=metadata.threshold,
             false_accept_rate=metadata.false_accept_rate,
             temperature=metadata.temperature,
-            figures=metadata.figures,
+            figures=metadata.metrics,
             licence=metadata.licence,
             locator=detector,
         )

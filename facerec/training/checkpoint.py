@@ -1,4 +1,4 @@
-"""Checkpoints: weights, configuration and figures of a run, written so that a crash never leaves half a file."""
+"""Checkpoints: weights, configuration and metrics of a run, written so that a crash never leaves half a file."""
 
 import pickle
 from collections.abc import Callable, Mapping

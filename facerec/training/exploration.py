@@ -1,4 +1,4 @@
-"""What the data looks like: the figures that are drawn before any training."""
+"""What the data looks like: the plots that are drawn before any training."""
 
 import numpy as np
 from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""Figures of closed-set and open-set recognition, with 95 % intervals."""
+"""Metrics of closed-set and open-set recognition, with 95 % intervals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ def top_k(similarities: Floats, labels: Labels, k: int) -> Proportion:
     return Proportion.from_hits((highest == labels[:, None]).any(axis=1))
 
 
-def recalls(similarities: Floats, labels: Labels) -> list[Proportion]:
+def recalls_by_person(similarities: Floats, labels: Labels) -> list[Proportion]:
     """For each person, the share of their images that were named rightly."""
     right = similarities.argmax(axis=1) == labels
     return [Proportion.from_hits(right[labels == person]) for person in range(similarities.shape[1])]

@@ -109,11 +109,11 @@ class Options:
     output: Path = Path("model")
     """Where the ONNX model, its checksum, the report and the model card go, or the table of the search."""
     images: Path = Path("images")
-    """Where the figures go."""
+    """Where the plots go."""
     checkpoints: Path = Path("checkpoints")
     """Where a run keeps its state to go on from: fold-N/, detector/, and tuning.db of the search."""
     explore: bool = False
-    """Describe the data, draw its figures and stop."""
+    """Describe the data, draw its plots and stop."""
     tune: bool = False
     """Search the embedding size, the unfrozen blocks and the learning rate by validation accuracy, and stop."""
     tuning_storage: str | None = None

@@ -12,7 +12,7 @@ sns.set_theme(style="whitegrid", palette="deep")
 mpl.rcParams |= {"figure.dpi": 110, "figure.constrained_layout.use": True}
 
 
-def save_figures(figures: dict[str, Figure], folder: Path) -> None:
+def save_plots(figures: dict[str, Figure], folder: Path) -> None:
     """Write each figure to `folder/NAME.png`."""
     for name, figure in figures.items():
         with replacing(folder / f"{name}.png") as file:

@@ -26,7 +26,7 @@ METADATA = ModelMetadata(
     threshold=0.43,
     false_accept_rate=0.01,
     temperature=0.05,
-    figures={"top_1": 0.99},
+    metrics={"top_1": 0.99},
     configuration={"seed": 0, "weights": "imagenet"},
     licence="none",
 )

@@ -102,7 +102,7 @@ def test_the_same_crops_are_the_same_data(tmp_path: Path, toy_detector: FaceDete
     folder, path = draw_people(tmp_path / "people", [2, 2]), tmp_path / "detector.onnx"
     before = load_dataset(folder, data_dir=tmp_path / "data", detector=toy_detector)
 
-    write_model(path, toy_detector_graph(), toy_detector_metadata().model_copy(update={"figures": {"recall": 1.0}}))
+    write_model(path, toy_detector_graph(), toy_detector_metadata().model_copy(update={"metrics": {"recall": 1.0}}))
     copied = Path(shutil.copytree(folder, tmp_path / "copied", copy_function=shutil.copy))
     after = load_dataset(copied, data_dir=tmp_path / "data", detector=load_detector(path))
     assert len(list((tmp_path / "data" / "cache").glob("*.npy"))) == 2

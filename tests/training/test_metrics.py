@@ -27,8 +27,8 @@ def test_top_k() -> None:
 
 
 def test_recalls() -> None:
-    assert [recall.value for recall in metrics.recalls(SIMILARITIES, LABELS)] == [1, 0, 1]
-    assert [recall.total for recall in metrics.recalls(SIMILARITIES, LABELS)] == [2, 1, 1]
+    assert [recall.value for recall in metrics.recalls_by_person(SIMILARITIES, LABELS)] == [1, 0, 1]
+    assert [recall.total for recall in metrics.recalls_by_person(SIMILARITIES, LABELS)] == [2, 1, 1]
 
 
 def test_calibration_error() -> None:

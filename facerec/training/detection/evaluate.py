@@ -37,8 +37,8 @@ the halves differ."""
 
 
 @dataclass(frozen=True)
-class DetectorFigures:
-    """What `model/face_detector.json` says under `figures`; on people and pictures that it never learned from.
+class DetectionMetrics:
+    """What `model/face_detector.json` says under `metrics`; on people and pictures that it never learned from.
 
     Attributes:
         recall: faces of 40 pixels and more in mosaics that were found (intersection over union 0.5 or more).
@@ -93,7 +93,7 @@ def choose_threshold(detector: FaceDetector, dataset: FaceDataset, indices: Indi
 
 def evaluate_detector(
     detector: FaceDetector, recognizer: Recognizer, dataset: FaceDataset, split: Split, *, seed: int
-) -> DetectorFigures:
+) -> DetectionMetrics:
     """Measure the detector of a model file together with the recognizer of another.
 
     Args:
@@ -123,7 +123,7 @@ def evaluate_detector(
         places.append(_name(detector, recognizer, picture, face))
         crops.append(int(recognizer.recognize(dataset.crops[image][None]).similarities.argmax()))
     labels = split.labels[split.test]
-    return DetectorFigures(
+    return DetectionMetrics(
         recall=Proportion.from_hits(found.hits >= threshold),
         precision=Proportion.from_hits(np.repeat([True, False], [true, false])),
         face_free=Proportion.from_hits(free >= threshold),

@@ -34,7 +34,7 @@ from facerec.training.errors import DataError, ExportError
 from facerec.training.licences import describe_start
 from facerec.training.onnx_export import write_onnx
 from facerec.training.options import Options
-from facerec.training.plots import save_figures
+from facerec.training.plots import save_plots
 from facerec.training.recognition.export import FILE_NAME as RECOGNIZER
 from facerec.training.split import Split
 
@@ -74,7 +74,7 @@ def publish_detector(
     command: str,
     machine: str,
 ) -> dict[str, str]:
-    """Choose the threshold, measure, and write the detector's files to `options.output`; returns the figures in words.
+    """Choose the threshold, measure, and write the detector's files to `options.output`; returns the metrics in words.
 
     Raises:
         TrainingError: the detector finds no face at all.
@@ -88,7 +88,7 @@ def publish_detector(
             created=datetime.now(UTC).replace(microsecond=0),
             threshold=LOWEST_SCORE,
             long_side=LONG_SIDE,
-            figures={},
+            metrics={},
             configuration=options.detector_recipe(),
             licence=describe_start(options.weights, licence=options.weights_licence),
         )
@@ -110,10 +110,10 @@ def publish_detector(
         metadata = metadata.model_copy(update={"threshold": threshold})
         _describe(path, metadata)
         detector = FaceDetector.load(path, threads=1)
-        figures = evaluate_detector(detector, recognizer, dataset, split, seed=options.seed)
-        metadata = metadata.model_copy(update={"figures": figures.values()})
+        metrics = evaluate_detector(detector, recognizer, dataset, split, seed=options.seed)
+        metadata = metadata.model_copy(update={"metrics": metrics.values()})
         _describe(path, metadata)
-        words = in_words(figures) | {
+        words = in_words(metrics) | {
             "ONNX Runtime against PyTorch": (
                 f"{parity.paired} of {parity.faces} faces the same, coordinates within "
                 f"{parity.largest_difference:.1e} pixels"
@@ -125,7 +125,7 @@ def publish_detector(
             "machine": machine,
             "recognizer": recognizer.checksum,
             "metadata": metadata.model_dump(mode="json"),
-            "figures": asdict(figures),
+            "metrics": asdict(metrics),
             "parity": asdict(parity),
         }
         for part in (path, checksum_path(path)):
@@ -134,7 +134,7 @@ def publish_detector(
         file.write_text(json.dumps(report, indent=1) + "\n")
     with replacing(options.output / "face_detector.md") as file:
         file.write_text(card(metadata, words, command=command, machine=machine), encoding="utf-8")
-    save_figures({"photo": draw_photo(detector, recognizer, dataset, split, seed=options.seed)}, options.images)
+    save_plots({"photo": draw_photo(detector, recognizer, dataset, split, seed=options.seed)}, options.images)
     return words
 
 

@@ -1,29 +1,29 @@
-"""The detector's figures in words, and its model card."""
+"""The detector's metrics in words, and its model card."""
 
 import numpy as np
 
 from facerec.inference.detector import LOW, SURE
 from facerec.inference.model_file import DetectorMetadata
-from facerec.training.detection.evaluate import PICTURES, PORTRAITS, DetectorFigures
+from facerec.training.detection.evaluate import PICTURES, PORTRAITS, DetectionMetrics
 from facerec.training.detection.matching import SMALLEST
 from facerec.training.metrics import Proportion
 
 
-def in_words(figures: DetectorFigures) -> dict[str, str]:
-    """The figures in words, each with its value, count and interval."""
+def in_words(metrics: DetectionMetrics) -> dict[str, str]:
+    """The metrics in words, each with its value, count and interval."""
     return {
-        f"faces of {SMALLEST} pixels and more found in mosaics": str(figures.recall),
-        "detected faces there that are faces; false ones of any size count": str(figures.precision),
-        "composed pictures without a face in which one was detected": str(figures.face_free),
-        "test images named rightly, cropped by their centre": str(figures.centre),
-        "test images named rightly, cropped by the detector": str(figures.auto),
-        "test images in larger composed pictures named rightly": str(figures.scenes),
-        f"the only face of a picture found, {PORTRAITS} of each: turned by": _listed(figures.turned, "degrees"),
-        f"the only face of a picture found, {PORTRAITS} of each: of": _listed(figures.sized, "pixels"),
-        "off in place, 95th percentile": f"{figures.centre_error:.1%} of the face's size",
-        "off in size, 95th percentile": f"{np.expm1(figures.size_error):.1%}",
-        "off in angle, 95th percentile": f"{figures.angle_error:.1f} degrees",
-        "time at 320 x 320 pixels, one thread": f"{figures.time_ratio:.2f} times that of one recognition",
+        f"faces of {SMALLEST} pixels and more found in mosaics": str(metrics.recall),
+        "detected faces there that are faces; false ones of any size count": str(metrics.precision),
+        "composed pictures without a face in which one was detected": str(metrics.face_free),
+        "test images named rightly, cropped by their centre": str(metrics.centre),
+        "test images named rightly, cropped by the detector": str(metrics.auto),
+        "test images in larger composed pictures named rightly": str(metrics.scenes),
+        f"the only face of a picture found, {PORTRAITS} of each: turned by": _listed(metrics.turned, "degrees"),
+        f"the only face of a picture found, {PORTRAITS} of each: of": _listed(metrics.sized, "pixels"),
+        "off in place, 95th percentile": f"{metrics.centre_error:.1%} of the face's size",
+        "off in size, 95th percentile": f"{np.expm1(metrics.size_error):.1%}",
+        "off in angle, 95th percentile": f"{metrics.angle_error:.1f} degrees",
+        "time at 320 x 320 pixels, one thread": f"{metrics.time_ratio:.2f} times that of one recognition",
     }
 
 
@@ -33,7 +33,7 @@ def _listed(proportions: dict[int, Proportion], unit: str) -> str:
 
 def card(metadata: DetectorMetadata, words: dict[str, str], *, command: str, machine: str) -> str:
     """The detector's card in Markdown."""
-    figures = "\n".join(f"| {name} | {value} |" for name, value in words.items())
+    metrics = "\n".join(f"| {name} | {value} |" for name, value in words.items())
     return f"""\
 # Model card: `face_detector.onnx`
 
@@ -43,7 +43,7 @@ Made on {metadata.created:%Y-%m-%d} by version {metadata.version} of this projec
 
     {command}
 
-on {machine}. This page and `face_detector.json`, which holds the same figures for programs, come from it.
+on {machine}. This page and `face_detector.json`, which holds the same metrics for programs, come from it.
 
 ## Input and output
 
@@ -56,17 +56,17 @@ What scores under **{metadata.threshold:.3f}** is no face. What scores from {LOW
 again, closer; its score is then the mean of both. The square is the one that Labeled Faces in the Wild puts in the
 middle of its crops: eyebrows to chin, cheek to cheek.
 
-## Figures
+## Metrics
 
 On strangers' crops and known people's test images that it never learned from. Mosaics are composed of crops at
 random place, size and angle, {PICTURES} of them, over backgrounds like those of training but for the pieces of faces;
 proportions have their counts and Wilson's 95 % interval. What is detected in the surroundings of a pasted face, from
 three quarters of its size on, is neither right nor wrong, as a stranger in the background may be there whom nobody
-labelled: false finds on hair, hands and clothes are therefore missing from these figures.
+labelled: false finds on hair, hands and clothes are therefore missing from these metrics.
 
 | figure | value |
 |---|---|
-{figures}
+{metrics}
 
 ## How it learned
 
@@ -75,16 +75,16 @@ pictures at random size, angle and light, one to many, over one another, in fron
 of crops, textures, drawn things, single eyes and mouths, faces cut into squares in the wrong order. Faces in the
 background of a crop, which nobody labelled, are not rewarded, and not punished once they are found. The first half of
 the strangers chose the threshold; which share of them it must find, and how the score of small faces falls, was settled
-after a look at the figures of the other half.
+after a look at the metrics of the other half.
 
 ## Limits of use
 
 - It knows faces as its training pictures show them, which in Labeled Faces in the Wild are those that a detector of
   2004 found in press photographs: mostly frontal. Profiles, masks and large sunglasses are found less often or not at
-  all, nor are faces that are turned far or upside down: the figures say how often.
+  all, nor are faces that are turned far or upside down: the metrics say how often.
 - A photo is shrunk to {metadata.long_side} pixels on its long side. How small a face may be after that is among the
-  figures; in a photo of 4,000 pixels it measures {4000 / metadata.long_side:.0f} times that.
-- Mosaics are not photos: the figures above say how it does on them, not how it does on yours.
+  metrics; in a photo of 4,000 pixels it measures {4000 / metadata.long_side:.0f} times that.
+- Mosaics are not photos: the metrics above say how it does on them, not how it does on yours.
 - For groups that the data hardly holds (children, old people, dark skin) nobody has measured it.
 
 ## Licence of the weights

@@ -8,9 +8,17 @@ from scipy.stats import bootstrap
 from torch import Tensor
 
 from facerec.inference.model_file import Person
-from facerec.training import metrics
 from facerec.training.dataset import FaceDataset
-from facerec.training.metrics import Floats, Labels, Proportion
+from facerec.training.metrics import (
+    Floats,
+    Labels,
+    Proportion,
+    detection_and_identification,
+    expected_calibration_error,
+    known_against_unknown,
+    recalls_by_person,
+    top_k,
+)
 from facerec.training.options import Options
 from facerec.training.recognition.calibrate import choose_threshold, fit_temperature
 from facerec.training.recognition.network import FaceNetwork
@@ -19,8 +27,8 @@ from facerec.training.split import Indices, Split
 
 
 @dataclass(frozen=True)
-class Figures:
-    """What `model/report.json` says under `figures`. All on the test images, or the test half of the unknown.
+class RecognitionMetrics:
+    """What `model/report.json` says under `metrics`. All on the test images, or the test half of the unknown.
 
     Attributes:
         top_1: named rightly.
@@ -65,7 +73,7 @@ class Evaluation:
         temperature: chosen on the validation images.
         threshold: chosen on the first half of the unknown.
         chosen_false_accept_rate: share of that half which passes the threshold.
-        figures: on images that chose nothing.
+        metrics: on images that chose nothing.
         recalls: per person, in the order of the classes.
         people: the known people as the model file lists them.
         mistakes: test images that were named wrongly: `picture` and `answer`.
@@ -78,7 +86,7 @@ class Evaluation:
     temperature: float
     threshold: float
     chosen_false_accept_rate: float
-    figures: Figures
+    metrics: RecognitionMetrics
     recalls: list[Proportion]
     people: list[Person]
     mistakes: list[dict[str, str]]
@@ -109,24 +117,24 @@ def evaluate(
     similarities, unknown = test.numpy(), unseen.numpy()
     probabilities = torch.softmax(test / temperature, dim=1).numpy()
     uncalibrated = torch.softmax(test * options.scale, dim=1).numpy()
-    recalls = metrics.recalls(similarities, labels)
+    recalls = recalls_by_person(similarities, labels)
     recall_values = np.array([recall.value for recall in recalls])
     interval = bootstrap(
         (recall_values,), np.mean, method="percentile", random_state=np.random.default_rng(0)
     ).confidence_interval
     right = similarities.argmax(axis=1) == labels
-    figures = Figures(
-        top_1=metrics.top_k(similarities, labels, 1),
-        top_1_centred=metrics.top_k(_similarities(network, centred, split, split.test).numpy(), labels, 1),
-        top_5=metrics.top_k(similarities, labels, 5),
+    metrics = RecognitionMetrics(
+        top_1=top_k(similarities, labels, 1),
+        top_1_centred=top_k(_similarities(network, centred, split, split.test).numpy(), labels, 1),
+        top_5=top_k(similarities, labels, 5),
         macro_recall=float(recall_values.mean()),
         macro_recall_low=float(interval.low),
         macro_recall_high=float(interval.high),
-        ece=metrics.expected_calibration_error(probabilities, labels),
-        ece_uncalibrated=metrics.expected_calibration_error(uncalibrated, labels),
-        dir_at_far_1=metrics.detection_and_identification(similarities, labels, unknown, false_accept_rate=0.01),
-        dir_at_far_10=metrics.detection_and_identification(similarities, labels, unknown, false_accept_rate=0.1),
-        auroc=metrics.known_against_unknown(similarities, unknown),
+        ece=expected_calibration_error(probabilities, labels),
+        ece_uncalibrated=expected_calibration_error(uncalibrated, labels),
+        dir_at_far_1=detection_and_identification(similarities, labels, unknown, false_accept_rate=0.01),
+        dir_at_far_10=detection_and_identification(similarities, labels, unknown, false_accept_rate=0.1),
+        auroc=known_against_unknown(similarities, unknown),
         accepted_unknown=Proportion.from_hits(unknown.max(axis=1) >= threshold),
         accepted_known=Proportion.from_hits(right & (similarities.max(axis=1) >= threshold)),
     )
@@ -134,7 +142,7 @@ def evaluate(
         temperature=temperature,
         threshold=threshold,
         chosen_false_accept_rate=float((chosen.max(dim=1).values >= threshold).double().mean()),
-        figures=figures,
+        metrics=metrics,
         recalls=recalls,
         people=[
             Person(

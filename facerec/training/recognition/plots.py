@@ -1,4 +1,4 @@
-"""The figures in `images/`, each drawn from a run's own numbers."""
+"""The plots in `images/`, each drawn from a run's own numbers."""
 
 import numpy as np
 import seaborn as sns
@@ -118,7 +118,7 @@ def reliability_diagram(evaluation: Evaluation) -> Figure:
     axes.plot([0, 100], [0, 100], color="grey", linestyle=":", label="perfectly calibrated")
     size = 20 + counts[filled]
     axes.scatter(100 * confidence[filled], 100 * accuracy[filled], size, label="test images (area: how many)", zorder=3)
-    axes.set(ylabel="accuracy, %", title=f"Expected calibration error {evaluation.figures.ece:.2%}")
+    axes.set(ylabel="accuracy, %", title=f"Expected calibration error {evaluation.metrics.ece:.2%}")
     axes.legend()
     edges = np.linspace(0, 100, len(counts) + 1)
     histogram.bar(edges[:-1], counts, width=np.diff(edges), align="edge")
@@ -152,7 +152,7 @@ def open_set_curve(evaluation: Evaluation) -> Figure:
     figure = Figure(figsize=(7, 3.8))
     axes = figure.subplots()
     axes.plot(100 * rates, identified)
-    for rate, proportion in ((1, evaluation.figures.dir_at_far_1), (10, evaluation.figures.dir_at_far_10)):
+    for rate, proportion in ((1, evaluation.metrics.dir_at_far_1), (10, evaluation.metrics.dir_at_far_10)):
         axes.plot(rate, 100 * proportion.value, "o", label=f"FAR {rate} %: DIR {proportion.value:.2%}")
     axes.set(xscale="log", xlabel="strangers accepted (FAR), %", ylabel="known named and accepted (DIR), %")
     axes.set_title(f"Open set: {len(highest)} known images, {len(unknown):,} strangers")

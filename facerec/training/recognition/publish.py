@@ -9,7 +9,7 @@ from facerec.inference.model_file import ModelMetadata
 from facerec.training.dataset import FaceDataset
 from facerec.training.licences import describe_start
 from facerec.training.options import Options
-from facerec.training.plots import save_figures
+from facerec.training.plots import save_plots
 from facerec.training.recognition.evaluate import Evaluation
 from facerec.training.recognition.export import export
 from facerec.training.recognition.fit import Fitted
@@ -29,12 +29,12 @@ def publish(
     command: str,
     machine: str,
 ) -> dict[str, str]:
-    """Export the network of the first fold; write the report, the model card and the figures of the run.
+    """Export the network of the first fold; write the report, the model card and the plots of the run.
 
     `fitted` and `evaluations` are those of each fold, `split` are the first one's.
 
     Returns:
-        The test figures in words.
+        The test metrics in words.
 
     Raises:
         ExportError: ONNX Runtime doesn't answer like PyTorch. Files that were in place before are left as they are.
@@ -48,7 +48,7 @@ def publish(
         threshold=evaluation.threshold,
         false_accept_rate=evaluation.chosen_false_accept_rate,
         temperature=evaluation.temperature,
-        figures=evaluation.figures.values(),
+        metrics=evaluation.metrics.values(),
         configuration=options.recipe(),
         licence=describe_start(options.weights, licence=options.weights_licence),
     )
@@ -70,16 +70,16 @@ def publish(
         data=data | {"crops": describe_crops(dataset, options)},
         unknown_source=split.unknown_source,
         metadata=metadata,
-        figures=evaluation.figures,
-        folds=[each.figures for each in evaluations],
+        metrics=evaluation.metrics,
+        folds=[each.metrics for each in evaluations],
         mistakes=evaluation.mistakes,
         parity=parity,
         best_epoch=exported.best_epoch,
         history=exported.history,
     )
     report.write(options.output)
-    figures = draw_run(dataset, split, history=exported.history, best_epoch=exported.best_epoch, evaluation=evaluation)
-    save_figures(figures, options.images)
+    plots = draw_run(dataset, split, history=exported.history, best_epoch=exported.best_epoch, evaluation=evaluation)
+    save_plots(plots, options.images)
     return dict(report.summary())
 
 

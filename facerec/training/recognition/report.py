@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from facerec.inference.model_file import ModelMetadata
 from facerec.training.atomic_write import replacing
 from facerec.training.metrics import Proportion
-from facerec.training.recognition.evaluate import Figures
+from facerec.training.recognition.evaluate import RecognitionMetrics
 from facerec.training.recognition.export import FILE_NAME, Parity
 from facerec.training.recognition.fit import Epoch
 
@@ -32,7 +32,7 @@ of them.
 
 @dataclass(frozen=True)
 class Report:
-    """A run and its figures. Shares are of 1, times in seconds."""
+    """A run and its metrics. Shares are of 1, times in seconds."""
 
     command: str
     machine: str
@@ -47,9 +47,9 @@ class Report:
     """Who plays them."""
     metadata: ModelMetadata
     """What the exported file says of itself."""
-    figures: Figures
+    metrics: RecognitionMetrics
     """Of the exported network."""
-    folds: list[Figures]
+    folds: list[RecognitionMetrics]
     """Of the network of each fold; the first is the exported one."""
     mistakes: list[dict[str, str]]
     parity: Parity
@@ -65,24 +65,24 @@ class Report:
             file.write_text(self.card(), encoding="utf-8")
 
     def summary(self) -> list[tuple[str, str]]:
-        """The figures in words, each with its value, count and interval."""
-        figures = self.figures
+        """The metrics in words, each with its value, count and interval."""
+        metrics = self.metrics
         return [
-            ("top-1", str(figures.top_1)),
-            ("the same, cropped by the pictures' centres", str(figures.top_1_centred)),
-            ("top-5", str(figures.top_5)),
+            ("top-1", str(metrics.top_1)),
+            ("the same, cropped by the pictures' centres", str(metrics.top_1_centred)),
+            ("top-5", str(metrics.top_5)),
             (
                 "macro recall",
-                f"{figures.macro_recall:.2%} (95 % interval {figures.macro_recall_low:.2%} to "
-                f"{figures.macro_recall_high:.2%}, over {len(self.metadata.people)} people)",
+                f"{metrics.macro_recall:.2%} (95 % interval {metrics.macro_recall_low:.2%} to "
+                f"{metrics.macro_recall_high:.2%}, over {len(self.metadata.people)} people)",
             ),
-            ("DIR at FAR 1 %", str(figures.dir_at_far_1)),
-            ("DIR at FAR 10 %", str(figures.dir_at_far_10)),
-            ("AUROC, known against strangers", f"{figures.auroc:.4f}"),
-            (f"strangers accepted at the threshold {self.metadata.threshold:.3f}", str(figures.accepted_unknown)),
-            ("known people named rightly and accepted there", str(figures.accepted_known)),
-            ("ECE before calibration", f"{figures.ece_uncalibrated:.2%}"),
-            ("ECE after calibration", f"{figures.ece:.2%}"),
+            ("DIR at FAR 1 %", str(metrics.dir_at_far_1)),
+            ("DIR at FAR 10 %", str(metrics.dir_at_far_10)),
+            ("AUROC, known against strangers", f"{metrics.auroc:.4f}"),
+            (f"strangers accepted at the threshold {self.metadata.threshold:.3f}", str(metrics.accepted_unknown)),
+            ("known people named rightly and accepted there", str(metrics.accepted_known)),
+            ("ECE before calibration", f"{metrics.ece_uncalibrated:.2%}"),
+            ("ECE after calibration", f"{metrics.ece:.2%}"),
             (
                 "ONNX Runtime against PyTorch",
                 f"same answer on {self.parity.same_top_1} of {self.parity.images} test images, probabilities within "
@@ -93,7 +93,7 @@ class Report:
     def card(self) -> str:
         """The model card in Markdown (Mitchell et al., 2019, arXiv:1810.03993)."""
         metadata, count = self.metadata, len(self.metadata.people)
-        figures = "\n".join(f"| {name} | {value} |" for name, value in self.summary())
+        metrics = "\n".join(f"| {name} | {value} |" for name, value in self.summary())
         data = "\n".join(f"| {name} | {value} |" for name, value in self.data.items())
         people = "\n".join(
             f"| {person.name} | {person.training_images} | {person.test_images} | {person.test_recall:.1%} |"
@@ -111,7 +111,7 @@ ONNX with its preprocessing and calibration. Made on {metadata.created:%Y-%m-%d}
     {self.command}
 
 on {self.machine}. Training the exported network took {self.training_seconds[0] / 60:.0f} minutes
-({self.training_images_per_second:.0f} images/s). This page and `report.json`, which holds the same figures for
+({self.training_images_per_second:.0f} images/s). This page and `report.json`, which holds the same metrics for
 programs, are written by that command.
 
 ## Input and outputs
@@ -126,7 +126,7 @@ programs, are written by that command.
 A face whose highest similarity is under **{metadata.threshold:.3f}** is a stranger's.
 {metadata.false_accept_rate:.2%} of the strangers that chose this threshold pass it.
 
-## Figures
+## Metrics
 
 On test images and strangers that chose nothing in this run: neither the epoch nor the temperature or the threshold.
 Strangers are {self.unknown_source}.
@@ -134,7 +134,7 @@ Proportions have their counts and Wilson's 95 % interval.
 
 | figure | value |
 |---|---|
-{figures}
+{metrics}
 
 {self._folds()}{_references() if self.lfw else ""}## Data and protocol
 
@@ -155,7 +155,7 @@ threshold is chosen on other images of strangers than it is tested on. Exported 
   and doesn't say that a crop holds none.
 {LFW_LIMITS if self.lfw else ""}\
 - Recall differs between people (below). For groups that the data hardly holds nobody has measured it.
-- At its threshold {self.figures.accepted_unknown.value:.1%} of those who tested it ({self.unknown_source}) were
+- At its threshold {self.metrics.accepted_unknown.value:.1%} of those who tested it ({self.unknown_source}) were
   taken for a known person. Don't decide on access, identity or anybody's rights with it alone, and recognize only
   people who agreed to it.
 

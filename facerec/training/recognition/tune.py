@@ -21,7 +21,7 @@ from facerec.training.dataset import FaceDataset
 from facerec.training.distributed import world_size
 from facerec.training.errors import OptionError, TrainingError
 from facerec.training.options import Options
-from facerec.training.plots import save_figures
+from facerec.training.plots import save_plots
 from facerec.training.recognition.fit import fit, recipe_of
 from facerec.training.split import Split
 
@@ -88,7 +88,7 @@ def save_trials(trials: pd.DataFrame, options: Options) -> None:
     """Write the trials to `tuning.csv` beside the model, and their figure."""
     options.output.mkdir(parents=True, exist_ok=True)
     trials.to_csv(options.output / "tuning.csv", index=False)
-    save_figures({"tuning": tuning_figure(trials)}, options.images)
+    save_plots({"tuning": tuning_figure(trials)}, options.images)
     print(trials.to_string())
 
 

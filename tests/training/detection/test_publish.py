@@ -71,14 +71,14 @@ def test_train_py_leaves_a_detector_with_report_card_and_figure(options: Options
     report = json.loads(file.with_suffix(".json").read_text())
     assert report["recognizer"] == Recognizer.load(options.output / "face_recognition.onnx", threads=1).checksum
     assert report["metadata"] == detector.metadata.model_dump(mode="json")
-    assert report["figures"]["auto"]["total"] == report["figures"]["centre"]["total"] == 5
+    assert report["metrics"]["auto"]["total"] == report["metrics"]["centre"]["total"] == 5
     assert f"**{detector.metadata.threshold:.3f}**" in file.with_suffix(".md").read_text()
     with Image.open(options.images / "photo.png") as figure:
         assert min(figure.size) > 300
 
     size = file.stat().st_size
     train.main(dataclasses.replace(options, train_detector=True, resume=True))  # a finished run is measured anew
-    assert FaceDetector.load(file, threads=1).metadata.figures.keys() == report["metadata"]["figures"].keys()
+    assert FaceDetector.load(file, threads=1).metadata.metrics.keys() == report["metadata"]["metrics"].keys()
     assert verify_checksum(file)
     assert file.stat().st_size == pytest.approx(size, abs=200)
 

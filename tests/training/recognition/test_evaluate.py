@@ -52,12 +52,12 @@ def test_figures_are_those_of_the_test_images(dataset: FaceDataset) -> None:
     evaluation = evaluate(network, dataset, centred, split(chosen=[4], test=[5]), Options())
     assert evaluation.threshold == pytest.approx(0.5)
     assert evaluation.chosen_false_accept_rate == 0
-    assert (evaluation.figures.top_1.count, evaluation.figures.top_1.total) == (1, 2)
-    assert evaluation.figures.top_1_centred.count == 2
-    assert evaluation.figures.macro_recall == 0.5
-    assert evaluation.figures.accepted_known.count == 1
-    assert evaluation.figures.accepted_unknown.count == 0
-    assert evaluation.figures.dir_at_far_1.count == 1
+    assert (evaluation.metrics.top_1.count, evaluation.metrics.top_1.total) == (1, 2)
+    assert evaluation.metrics.top_1_centred.count == 2
+    assert evaluation.metrics.macro_recall == 0.5
+    assert evaluation.metrics.accepted_known.count == 1
+    assert evaluation.metrics.accepted_unknown.count == 0
+    assert evaluation.metrics.dir_at_far_1.count == 1
     assert evaluation.mistakes == [{"picture": "Bob/2", "answer": "Ann"}]
     assert [(person.name, person.test_recall) for person in evaluation.people] == [("Ann", 1), ("Bob", 0)]
 
@@ -69,7 +69,7 @@ def test_probabilities_are_calibrated_on_the_validation_images(dataset: FaceData
     temperature = fit_temperature(SIMILARITIES[[0, 2, 3]], torch.tensor([0, 1, 1]), lowest=1 / 32)
     assert evaluation.temperature == pytest.approx(temperature)
     assert temperature > 1.5 / 32
-    for ece, scale in ((evaluation.figures.ece, 1 / temperature), (evaluation.figures.ece_uncalibrated, 32)):
+    for ece, scale in ((evaluation.metrics.ece, 1 / temperature), (evaluation.metrics.ece_uncalibrated, 32)):
         probabilities = torch.softmax(scale * SIMILARITIES[[1, 3]], dim=1).numpy()
         assert ece == pytest.approx(expected_calibration_error(probabilities, np.array([0, 1])), abs=1e-5)
 
@@ -79,4 +79,4 @@ def test_known_people_who_play_strangers_are_not_compared_with_themselves(datase
     evaluation = evaluate(network, dataset, dataset, split(chosen=[0, 2], test=[1, 3]), Options())
     assert evaluation.threshold == pytest.approx(0.3), "Bob's first image is Ann's nearest stranger"
     assert evaluation.unknown.max(axis=1).tolist() == pytest.approx([0.2, 0.4])
-    assert evaluation.figures.accepted_unknown.count == 1
+    assert evaluation.metrics.accepted_unknown.count == 1

@@ -23,7 +23,7 @@ METADATA = ModelMetadata(
     threshold=0.4,
     false_accept_rate=0.01,
     temperature=0.05,
-    figures={"top_1": 0.5},
+    metrics={"top_1": 0.5},
     configuration={"seed": 0},
     licence="none",
 )
