@@ -103,7 +103,7 @@ class Options:
     train_detector: bool = False
     """Train the network that finds the faces in a photo, instead of the one that names them."""
     detector_steps: int = 3000
-    """Steps of 16 mosaics."""
+    """Steps of 16 scenes."""
 
     # --- run ---
     output: Path = Path("model")

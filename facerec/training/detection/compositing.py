@@ -17,7 +17,7 @@ BLACK = 12
 
 
 @dataclass(frozen=True)
-class Mosaic:
+class SyntheticScene:
     """A picture and what is known of it.
 
     Attributes:
@@ -78,15 +78,15 @@ class Canvas:
         self.unsure[place][covered] = (distance > 0.75)[covered]
         self._shown[place][covered] = np.where(distance < 0.5, len(self.faces) - 1, -1)[covered]
 
-    def finished(self) -> Mosaic:
-        """The mosaic, in which faces that are mostly hidden are left unsure."""
+    def finished(self) -> SyntheticScene:
+        """The scene, in which faces that are mostly hidden are left unsure."""
         sizes = np.array([face.size for face in self.faces], float)
         pixels = np.bincount(self._shown[self._shown >= 0].ravel(), minlength=len(self.faces))
         visible = pixels / np.maximum(math.pi / 4 * sizes**2, 1)
         for half in np.flatnonzero((visible >= HIDDEN) & (visible < WHOLE)):
             self.unsure |= self._shown == half
         whole = [face for face, fraction in zip(self.faces, visible, strict=True) if fraction >= WHOLE]
-        return Mosaic(self.picture, whole, self.unsure)
+        return SyntheticScene(self.picture, whole, self.unsure)
 
 
 def cut_out(crop: Pixels, random: np.random.Generator) -> NDArray[np.float32]:

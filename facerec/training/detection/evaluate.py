@@ -14,23 +14,23 @@ from facerec.inference.detector import FaceDetector
 from facerec.inference.recognizer import Recognizer
 from facerec.training.dataset import FaceDataset
 from facerec.training.detection.backgrounds import face_free
-from facerec.training.detection.compositing import Mosaic
+from facerec.training.detection.compositing import SyntheticScene
 from facerec.training.detection.matching import MIN_OVERLAP, Scores, look_for_faces
-from facerec.training.detection.synthetic_scenes import compose, portrait, scene
+from facerec.training.detection.synthetic_scenes import compose_scene, recognition_scene, single_face_scene
 from facerec.training.errors import TrainingError
 from facerec.training.metrics import Proportion
 from facerec.training.split import Indices, Split
 
 PICTURES = 400
-"""Mosaics, and pictures without a face, of each half of the strangers."""
-PORTRAITS = 100
+"""Synthetic scenes, and pictures without a face, of each half of the strangers."""
+SINGLE_FACE_SCENES = 100
 """Pictures of one face for each turn and size of face."""
 TURNS = (0, 15, 30, 45, 60, 180)
 """Degrees clockwise of a face of 100 pixels."""
 SIZES = (12, 16, 20, 28, 40, 160)
 """Pixels of an upright face."""
 SIDES = (256, 384, 512)
-"""Of the mosaics, in pixels."""
+"""Of the scenes, in pixels."""
 RECALL = 0.9825
 """Share of the faces that the threshold must let pass, on the strangers that choose it: 97 % of others' are wanted, and
 the halves differ."""
@@ -41,8 +41,8 @@ class DetectionMetrics:
     """What `model/face_detector.json` says under `metrics`; on people and pictures that it never learned from.
 
     Attributes:
-        recall: faces of 40 pixels and more in mosaics that were found (intersection over union 0.5 or more).
-        precision: detected faces in mosaics that are faces; false ones of any size count.
+        recall: faces of 40 pixels and more in synthetic scenes that were found (intersection over union 0.5 or more).
+        precision: detected faces in synthetic scenes that are faces; false ones of any size count.
         face_free: pictures without a face in which one was detected.
         centre: test images named rightly, cropped by their centre.
         auto: the same images named rightly, cropped by the detector.
@@ -75,17 +75,17 @@ class DetectionMetrics:
 
 
 def choose_threshold(detector: FaceDetector, dataset: FaceDataset, indices: Indices, *, seed: int) -> float:
-    """The highest score that still finds most faces in mosaics of the strangers `images`.
+    """The highest score that still finds most faces in synthetic scenes of the strangers `images`.
 
     Raises:
         TrainingError: it doesn't find that many at any threshold.
     """
-    found = look_for_faces(detector, mosaics(dataset, indices, seed=seed))
+    found = look_for_faces(detector, scenes(dataset, indices, seed=seed))
     lowest = float(np.quantile(found.hits, 1 - RECALL, method="lower"))
     threshold = math.floor(1e4 * lowest) / 1e4  # rounded up it would lose that face
     if not threshold:  # the score of a face that was not found
         raise TrainingError(
-            f"the detector finds {np.mean(found.hits > 0):.1%} of the faces in mosaics, and {RECALL:.2%} are needed: "
+            f"the detector finds {np.mean(found.hits > 0):.1%} of the faces in scenes, and {RECALL:.2%} are needed: "
             "train it for longer (--detector-steps)."
         )
     return threshold
@@ -104,11 +104,11 @@ def evaluate_detector(
         seed: of the composed pictures.
 
     Raises:
-        TrainingError: it finds no face in mosaics of strangers that did not choose its threshold.
+        TrainingError: it finds no face in synthetic scenes of strangers that did not choose its threshold.
     """
     images = split.unknown_test
     threshold = detector.metadata.threshold
-    found = look_for_faces(detector, mosaics(dataset, images, seed=seed))
+    found = look_for_faces(detector, scenes(dataset, images, seed=seed))
     errors = found.errors[found.errors[:, 0] >= threshold, 1:]
     if not len(errors):
         raise TrainingError("the detector finds no face at its threshold: train it for longer (--detector-steps).")
@@ -119,7 +119,7 @@ def evaluate_detector(
     for image in tqdm(split.test, desc="Test images", unit=" pictures"):
         crop = Image.fromarray(dataset.crops[image])
         detected.append(_name(detector, recognizer, crop))
-        picture, face = scene(dataset, image, images, random=random)
+        picture, face = recognition_scene(dataset, image, images, random=random)
         places.append(_name(detector, recognizer, picture, face))
         crops.append(int(recognizer.recognize(dataset.crops[image][None]).similarities.argmax()))
     labels = split.labels[split.test]
@@ -139,11 +139,11 @@ def evaluate_detector(
     )
 
 
-def mosaics(dataset: FaceDataset, indices: Indices, *, seed: int) -> Iterable[Mosaic]:
-    """Mosaics of `images` in several sizes."""
-    for number in tqdm(range(PICTURES), desc="Mosaics", unit=" pictures"):
+def scenes(dataset: FaceDataset, indices: Indices, *, seed: int) -> Iterable[SyntheticScene]:
+    """Synthetic scenes of `images` in several sizes."""
+    for number in tqdm(range(PICTURES), desc="Synthetic scenes", unit=" pictures"):
         random = np.random.default_rng([seed, 0, number])
-        yield compose(dataset, indices, side=SIDES[number % len(SIDES)], random=random)
+        yield compose_scene(dataset, indices, side=SIDES[number % len(SIDES)], random=random)
 
 
 def face_free_pictures(dataset: FaceDataset, indices: Indices, *, seed: int) -> Iterable[Image.Image]:
@@ -162,9 +162,11 @@ def _found_alone(
 ) -> Proportion:
     """How often the only face of a picture is detected, at that size and so turned."""
     hits = []
-    for number in tqdm(range(PORTRAITS), desc=f"Faces of {size} pixels at {degrees} degrees", unit=" pictures"):
+    for number in tqdm(
+        range(SINGLE_FACE_SCENES), desc=f"Faces of {size} pixels at {degrees} degrees", unit=" pictures"
+    ):
         random = np.random.default_rng([seed, 3, number])
-        picture, face = portrait(dataset, indices, size=size, degrees=degrees, random=random)
+        picture, face = single_face_scene(dataset, indices, size=size, degrees=degrees, random=random)
         hits.append(any(found.overlap(face) >= MIN_OVERLAP for found in detector.detect(picture)))
     return Proportion.from_hits(np.array(hits))
 

@@ -1,4 +1,4 @@
-"""Training of the detector: mosaics composed as needed, an average of the weights, a checkpoint every hundred steps."""
+"""Training of the detector: scenes composed as needed, an average of the weights, a checkpoint every hundred steps."""
 
 import copy
 import os
@@ -17,7 +17,7 @@ from facerec.training.checkpoint import Stateful, refuse_to_overwrite, restore, 
 from facerec.training.dataset import FaceDataset
 from facerec.training.detection.loss import Target, detection_loss, target_of
 from facerec.training.detection.network import DetectorNetwork
-from facerec.training.detection.synthetic_scenes import compose
+from facerec.training.detection.synthetic_scenes import compose_scene
 from facerec.training.distributed import world_size
 from facerec.training.errors import DataError, OptionError, TrainingError
 from facerec.training.optimizer import adamw, update_average, warmup_and_cosine
@@ -25,18 +25,18 @@ from facerec.training.options import Options
 from facerec.training.split import Indices
 
 SIDE = 320
-"""Of the mosaics, in pixels."""
+"""Of the scenes, in pixels."""
 BATCH_SIZE = 16
 FROZEN_BLOCKS = 4
-"""Their weights stay as they came; the statistics of their BatchNorm follow the mosaics."""
+"""Their weights stay as they came; the statistics of their BatchNorm follow the scenes."""
 STEPS_BETWEEN_CHECKPOINTS = 100
 FORKS = sys.platform == "linux"
 """Whether workers can share the crops; elsewhere each would get a copy of them."""
 
 
 @dataclass(frozen=True)
-class Mosaics(Dataset[tuple[Tensor, Target]]):
-    """Endlessly many mosaics; the number of each decides what is in it."""
+class SyntheticScenes(Dataset[tuple[Tensor, Target]]):
+    """Endlessly many synthetic scenes; the number of each decides what is in it."""
 
     faces: FaceDataset
     images: Indices
@@ -47,14 +47,14 @@ class Mosaics(Dataset[tuple[Tensor, Target]]):
         return self.length
 
     def __getitem__(self, number: int) -> tuple[Tensor, Target]:
-        """The picture, uint8 `[320, 320, 3]`, and the target of mosaic `number`."""
+        """The picture, uint8 `[320, 320, 3]`, and the target of synthetic scene `number`."""
         random = np.random.default_rng([self.seed, number])
-        mosaic = compose(self.faces, self.images, side=SIDE, random=random, pieces=True)
-        return torch.from_numpy(mosaic.picture.copy()), target_of(mosaic)
+        scene = compose_scene(self.faces, self.images, side=SIDE, random=random, pieces=True)
+        return torch.from_numpy(scene.picture.copy()), target_of(scene)
 
 
 def fit_detector(dataset: FaceDataset, indices: Indices, options: Options, *, device: torch.device) -> DetectorNetwork:
-    """Train a detector on mosaics of `images`; the run's state goes to `options.checkpoints`/detector.
+    """Train a detector on synthetic scenes of `images`; the run's state goes to `options.checkpoints`/detector.
 
     Raises:
         CheckpointError: an unfinished run is in the way, or there is none to resume.
@@ -94,9 +94,9 @@ def fit_detector(dataset: FaceDataset, indices: Indices, options: Options, *, de
         last.unlink(missing_ok=True)
 
     start = schedule.last_epoch
-    mosaics = Mosaics(dataset, indices, options.seed, options.detector_steps * BATCH_SIZE)
+    scenes = SyntheticScenes(dataset, indices, options.seed, options.detector_steps * BATCH_SIZE)
     batches = DataLoader(
-        Subset(mosaics, range(start * BATCH_SIZE, len(mosaics))),
+        Subset(scenes, range(start * BATCH_SIZE, len(scenes))),
         batch_size=BATCH_SIZE,
         num_workers=min(4, os.cpu_count() or 1) if FORKS else 0,
         multiprocessing_context="fork" if FORKS else None,

@@ -1,4 +1,4 @@
-"""How far the detector's outputs are from what is known of a mosaic."""
+"""How far the detector's outputs are from what is known of a scene."""
 
 import math
 from typing import NamedTuple
@@ -9,17 +9,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from facerec.training.detection.compositing import Mosaic
+from facerec.training.detection.compositing import SyntheticScene
 from facerec.training.detection.network import STRIDE, Outputs
 
 SPREAD = 0.12
 """Standard deviation of a face's peak in the heat map, as a share of its size."""
 FOUND = 0.5
-"""A score from which something in unsure parts of a mosaic is taken for a face that nobody labelled."""
+"""A score from which something in unsure parts of a synthetic scene is taken for a face that nobody labelled."""
 
 
 class Target(NamedTuple):
-    """What the outputs should be, for each cell of stacked mosaics `[N, S/8, S/8]`."""
+    """What the outputs should be, for each cell of stacked synthetic scenes `[N, S/8, S/8]`."""
 
     heat: Tensor
     """float32, 1 at the cells of face centres, falling off around them."""
@@ -29,13 +29,13 @@ class Target(NamedTuple):
     """bool."""
 
 
-def target_of(mosaic: Mosaic) -> Target:
-    """The target of one mosaic, without the axis N."""
-    cells = len(mosaic.picture) // STRIDE
+def target_of(scene: SyntheticScene) -> Target:
+    """The target of one scene, without the axis N."""
+    cells = len(scene.picture) // STRIDE
     heat = np.zeros((cells, cells), np.float32)
     faces = np.zeros((4, cells, cells), np.float32)
     middle = np.arange(cells, dtype=np.float32) + 0.5
-    for face in mosaic.faces:
+    for face in scene.faces:
         x, y, size = face.x / STRIDE, face.y / STRIDE, face.size / STRIDE
         column, row = (min(max(int(place), 0), cells - 1) for place in (x, y))
         spread = max(0.6, SPREAD * size)
@@ -46,7 +46,7 @@ def target_of(mosaic: Mosaic) -> Target:
         faces[0][nearest] = np.broadcast_to(x - middle, nearest.shape)[nearest]
         faces[1][nearest] = np.broadcast_to((y - middle)[:, None], nearest.shape)[nearest]
         faces[2][nearest], faces[3][nearest] = math.log(size), face.angle
-    return Target(*map(torch.from_numpy, (heat, faces, _cells(mosaic.unsure))))
+    return Target(*map(torch.from_numpy, (heat, faces, _cells(scene.unsure))))
 
 
 def _cells(pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""What a detector finds in mosaics, compared with the faces that are there."""
+"""What a detector finds in scenes, compared with the faces that are there."""
 
 import math
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from PIL import Image
 
 from facerec.inference.cropping import Face
 from facerec.inference.detector import FaceDetector
-from facerec.training.detection.compositing import Mosaic
+from facerec.training.detection.compositing import SyntheticScene
 
 MIN_OVERLAP = 0.5
 """Intersection over union from which a face is found."""
@@ -20,7 +20,7 @@ Scores = NDArray[np.float64]
 
 
 class Found(NamedTuple):
-    """What was detected in some mosaics."""
+    """What was detected in some scenes."""
 
     hits: Scores
     """The score of each true face of 40 pixels and more, 0 where it was not found."""
@@ -30,23 +30,23 @@ class Found(NamedTuple):
     """`[H, 4]` of the faces found: score, distance in sizes, logarithm of the sizes' ratio, degrees between."""
 
 
-def look_for_faces(detector: FaceDetector, pictures: Iterable[Mosaic]) -> Found:
-    """Detect faces in mosaics and compare them with the true ones."""
+def look_for_faces(detector: FaceDetector, pictures: Iterable[SyntheticScene]) -> Found:
+    """Detect faces in synthetic scenes and compare them with the true ones."""
     hits: list[float] = []
     false: list[float] = []
     errors: list[tuple[float, float, float, float]] = []
-    for mosaic in pictures:
-        unmatched = list(range(len(mosaic.faces)))
-        scores = np.zeros(len(mosaic.faces))
-        for face in detector.candidates(Image.fromarray(mosaic.picture)):
-            overlaps = [face.overlap(mosaic.faces[k]) for k in unmatched]
+    for scene in pictures:
+        unmatched = list(range(len(scene.faces)))
+        scores = np.zeros(len(scene.faces))
+        for face in detector.candidates(Image.fromarray(scene.picture)):
+            overlaps = [face.overlap(scene.faces[k]) for k in unmatched]
             if overlaps and max(overlaps) >= MIN_OVERLAP:
                 k = unmatched.pop(int(np.argmax(overlaps)))
                 scores[k] = face.score
-                errors.append(_errors(face, mosaic.faces[k]))
-            elif not _unsure(face, mosaic):
+                errors.append(_errors(face, scene.faces[k]))
+            elif not _unsure(face, scene):
                 false.append(face.score)
-        hits += [score for score, face in zip(scores, mosaic.faces, strict=True) if face.size >= SMALLEST]
+        hits += [score for score, face in zip(scores, scene.faces, strict=True) if face.size >= SMALLEST]
     return Found(np.array(hits), np.array(false), np.array(errors).reshape(-1, 4))
 
 
@@ -59,8 +59,8 @@ def _errors(face: Face, true: Face) -> tuple[float, float, float, float]:
     )
 
 
-def _unsure(face: Face, mosaic: Mosaic) -> bool:
+def _unsure(face: Face, scene: SyntheticScene) -> bool:
     """Whether the middle of `face` is where nobody labelled faces."""
-    last = len(mosaic.picture) - 1
+    last = len(scene.picture) - 1
     column, row = (min(max(int(place), 0), last) for place in (face.x, face.y))
-    return bool(mosaic.unsure[row, column])
+    return bool(scene.unsure[row, column])

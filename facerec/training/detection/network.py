@@ -54,7 +54,7 @@ class DetectorNetwork(nn.Module):
         )
         self.outputs = nn.Conv2d(CHANNELS, 5, 1)
         nn.init.normal_(self.outputs.weight, std=0.01)
-        # The middle of the sizes in a mosaic is exp(1.5) = 4.5 cells.
+        # The middle of the sizes in a synthetic scene is exp(1.5) = 4.5 cells.
         self.outputs.bias = nn.Parameter(torch.tensor([PRIOR, 0, 0, 1.5, 0]))
 
     def forward(self, images: Tensor) -> Outputs:

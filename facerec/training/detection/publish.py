@@ -29,7 +29,7 @@ from facerec.training.detection.demo_plot import draw_photo
 from facerec.training.detection.evaluate import choose_threshold, evaluate_detector
 from facerec.training.detection.network import LOWEST_SCORE, DetectorGraph, DetectorNetwork
 from facerec.training.detection.report import card, in_words
-from facerec.training.detection.synthetic_scenes import scene
+from facerec.training.detection.synthetic_scenes import recognition_scene
 from facerec.training.errors import DataError, ExportError
 from facerec.training.licences import describe_start
 from facerec.training.onnx_export import write_onnx
@@ -160,7 +160,9 @@ def load_recognizer(options: Options, split: Split) -> Recognizer:
 def _pictures(dataset: FaceDataset, split: Split) -> Iterator[Image.Image]:
     """Some scenes of strangers, 320 pixels wide and high."""
     for number, image in enumerate(split.unknown_validation[:50]):
-        picture, _ = scene(dataset, int(image), split.unknown_validation, random=np.random.default_rng(number))
+        picture, _ = recognition_scene(
+            dataset, int(image), split.unknown_validation, random=np.random.default_rng(number)
+        )
         yield picture.resize((320, 320), Image.Resampling.BILINEAR)
 
 

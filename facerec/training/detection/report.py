@@ -4,7 +4,7 @@ import numpy as np
 
 from facerec.inference.detector import LOW, SURE
 from facerec.inference.model_file import DetectorMetadata
-from facerec.training.detection.evaluate import PICTURES, PORTRAITS, DetectionMetrics
+from facerec.training.detection.evaluate import PICTURES, SINGLE_FACE_SCENES, DetectionMetrics
 from facerec.training.detection.matching import SMALLEST
 from facerec.training.metrics import Proportion
 
@@ -12,14 +12,16 @@ from facerec.training.metrics import Proportion
 def in_words(metrics: DetectionMetrics) -> dict[str, str]:
     """The metrics in words, each with its value, count and interval."""
     return {
-        f"faces of {SMALLEST} pixels and more found in mosaics": str(metrics.recall),
+        f"faces of {SMALLEST} pixels and more found in synthetic scenes": str(metrics.recall),
         "detected faces there that are faces; false ones of any size count": str(metrics.precision),
         "composed pictures without a face in which one was detected": str(metrics.face_free),
         "test images named rightly, cropped by their centre": str(metrics.centre),
         "test images named rightly, cropped by the detector": str(metrics.auto),
         "test images in larger composed pictures named rightly": str(metrics.scenes),
-        f"the only face of a picture found, {PORTRAITS} of each: turned by": _listed(metrics.turned, "degrees"),
-        f"the only face of a picture found, {PORTRAITS} of each: of": _listed(metrics.sized, "pixels"),
+        f"the only face of a picture found, {SINGLE_FACE_SCENES} of each: turned by": _listed(
+            metrics.turned, "degrees"
+        ),
+        f"the only face of a picture found, {SINGLE_FACE_SCENES} of each: of": _listed(metrics.sized, "pixels"),
         "off in place, 95th percentile": f"{metrics.centre_error:.1%} of the face's size",
         "off in size, 95th percentile": f"{np.expm1(metrics.size_error):.1%}",
         "off in angle, 95th percentile": f"{metrics.angle_error:.1f} degrees",
@@ -58,7 +60,7 @@ middle of its crops: eyebrows to chin, cheek to cheek.
 
 ## Metrics
 
-On strangers' crops and known people's test images that it never learned from. Mosaics are composed of crops at
+On strangers' crops and known people's test images that it never learned from. Synthetic scenes are composed of crops at
 random place, size and angle, {PICTURES} of them, over backgrounds like those of training but for the pieces of faces;
 proportions have their counts and Wilson's 95 % interval. What is detected in the surroundings of a pasted face, from
 three quarters of its size on, is neither right nor wrong, as a stranger in the background may be there whom nobody
@@ -84,7 +86,7 @@ after a look at the metrics of the other half.
   all, nor are faces that are turned far or upside down: the metrics say how often.
 - A photo is shrunk to {metadata.long_side} pixels on its long side. How small a face may be after that is among the
   metrics; in a photo of 4,000 pixels it measures {4000 / metadata.long_side:.0f} times that.
-- Mosaics are not photos: the metrics above say how it does on them, not how it does on yours.
+- Synthetic scenes are not photos: the metrics above say how it does on them, not how it does on yours.
 - For groups that the data hardly holds (children, old people, dark skin) nobody has measured it.
 
 ## Licence of the weights

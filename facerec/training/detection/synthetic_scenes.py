@@ -1,4 +1,4 @@
-"""Mosaics: crops at random place, size, angle and light, so that every face's place is known."""
+"""Synthetic scenes: crops at random place, size, angle and light, so that every face's place is known."""
 
 import io
 import math
@@ -11,17 +11,17 @@ from PIL import Image
 from facerec.inference.cropping import CROP_SIZE, FACE_SIZE, Face
 from facerec.training.dataset import FaceDataset
 from facerec.training.detection.backgrounds import Pixels, face_free
-from facerec.training.detection.compositing import Canvas, Mosaic, cut_out
+from facerec.training.detection.compositing import Canvas, SyntheticScene, cut_out
 from facerec.training.split import Indices
 
 MIN_SIZE = 12
 """Smallest pasted face in pixels."""
 
 
-def compose(
+def compose_scene(
     dataset: FaceDataset, indices: Indices, *, side: int, random: np.random.Generator, pieces: bool = False
-) -> Mosaic:
-    """A random mosaic of crops from `images`: one that fills the picture, some that are strewn, or a crowd in rows.
+) -> SyntheticScene:
+    """A random synthetic scene of crops at `indices`: one that fills the picture, some that are strewn, or a crowd.
 
     With `pieces` there may be pieces of faces in the background.
     """
@@ -31,8 +31,8 @@ def compose(
     else:
         for face in _strewn(side, random) if layout < 0.7 else _crowd(side, random):
             _paste(canvas, dataset.crops[random.choice(indices)], face, random)
-    mosaic = canvas.finished()
-    return Mosaic(_photographed(mosaic.picture, random), mosaic.faces, mosaic.unsure)
+    scene = canvas.finished()
+    return SyntheticScene(_photographed(scene.picture, random), scene.faces, scene.unsure)
 
 
 def _strewn(side: int, random: np.random.Generator) -> Iterator[Face]:
@@ -77,7 +77,7 @@ def _paste(canvas: Canvas, crop: Pixels, face: Face, random: np.random.Generator
 
 
 def _relit(crop: Pixels, random: np.random.Generator) -> Pixels:
-    """A crop in other light: each face of a mosaic has its own."""
+    """A crop in other light: each face of a synthetic scene has its own."""
     values = np.arange(256) / 255
     curves = values[:, None] ** math.exp(random.normal(0, 0.25)) * np.exp(random.normal(0, 0.08, 3))
     return _through(crop, (255 * curves).clip(0, 255).astype(np.uint8))
@@ -110,7 +110,7 @@ def _photographed(picture: Pixels, random: np.random.Generator) -> Pixels:
     return np.asarray(image)
 
 
-def portrait(
+def single_face_scene(
     dataset: FaceDataset, indices: Indices, *, size: float, degrees: float, random: np.random.Generator
 ) -> tuple[Image.Image, Face]:
     """A picture of 320 x 320 pixels with one face of `images`, of that size and turned clockwise, in its middle.
@@ -125,7 +125,7 @@ def portrait(
     return Image.fromarray(canvas.picture), face
 
 
-def scene(
+def recognition_scene(
     dataset: FaceDataset, image: int, beside: Indices, *, random: np.random.Generator
 ) -> tuple[Image.Image, Face]:
     """A large picture with the crop `image` at a random place, 0.5 to 3 times as large and turned by up to 20 degrees.

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from facerec.inference.cropping import Face
-from facerec.training.detection.compositing import Mosaic
+from facerec.training.detection.compositing import SyntheticScene
 from facerec.training.detection.loss import Target, detection_loss, target_of
 from facerec.training.detection.network import Outputs
 
@@ -13,10 +13,10 @@ FACES = [Face(36, 44, 40, 0.3, 1), Face(100, 90, 24, -0.2, 1)]
 
 
 def target(unsure: bool = False) -> Target:
-    """Of a mosaic of 128 x 128 pixels, unsure in its upper right quarter or nowhere."""
+    """Of a synthetic scene of 128 x 128 pixels, unsure in its upper right quarter or nowhere."""
     mask = np.zeros((128, 128), bool)
     mask[:64, 64:] = unsure
-    one = target_of(Mosaic(np.zeros((128, 128, 3), np.uint8), FACES, mask))
+    one = target_of(SyntheticScene(np.zeros((128, 128, 3), np.uint8), FACES, mask))
     return Target(*(part[None] for part in one))
 
 
@@ -59,7 +59,7 @@ def test_a_sure_find_where_nobody_labelled_is_not_punished(unsure: bool, score: 
     assert (detection_loss(outputs, wanted).item() > least + 0.02) == costs
 
 
-def test_a_mosaic_without_faces_has_a_loss() -> None:
-    empty = target_of(Mosaic(np.zeros((64, 64, 3), np.uint8), [], np.zeros((64, 64), bool)))
+def test_a_scene_without_faces_has_a_loss() -> None:
+    empty = target_of(SyntheticScene(np.zeros((64, 64, 3), np.uint8), [], np.zeros((64, 64), bool)))
     wanted = Target(*(part[None] for part in empty))
     assert 0 <= detection_loss(perfect(wanted), wanted).item() < 1e-3

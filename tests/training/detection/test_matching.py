@@ -4,7 +4,7 @@ from PIL import Image
 
 from facerec.inference.cropping import Face
 from facerec.inference.detector import FaceDetector
-from facerec.training.detection.compositing import Mosaic
+from facerec.training.detection.compositing import SyntheticScene
 from facerec.training.detection.matching import look_for_faces
 
 
@@ -18,11 +18,11 @@ class Finding(FaceDetector):
         return self.faces
 
 
-def mosaic(*faces: Face) -> Mosaic:
+def scene_with(*faces: Face) -> SyntheticScene:
     """Of 200 x 200 pixels, unsure in its right half."""
     unsure = np.zeros((200, 200), bool)
     unsure[:, 100:] = True
-    return Mosaic(np.zeros((200, 200, 3), np.uint8), list(faces), unsure)
+    return SyntheticScene(np.zeros((200, 200, 3), np.uint8), list(faces), unsure)
 
 
 def test_each_face_is_found_once_and_small_ones_do_not_count() -> None:
@@ -35,7 +35,7 @@ def test_each_face_is_found_once_and_small_ones_do_not_count() -> None:
             Face(150, 150, 40, 0, 0.6),  # where nobody labelled
             Face(20, 190, 40, 0, 0.5),  # nothing there: false
         ),
-        [mosaic(*true)],
+        [scene_with(*true)],
     )
     assert found.hits.tolist() == [0.9, 0]
     assert sorted(found.false.tolist()) == [0.5, 0.8]

@@ -25,7 +25,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fit, "SIDE", 64)
     monkeypatch.setattr(fit, "BATCH_SIZE", 2)
     monkeypatch.setattr(evaluate, "PICTURES", 24)
-    monkeypatch.setattr(evaluate, "PORTRAITS", 4)
+    monkeypatch.setattr(evaluate, "SINGLE_FACE_SCENES", 4)
     monkeypatch.setattr(network, "PRIOR", 0.0)  # two steps teach nothing: it then finds faces everywhere, all alike,
     monkeypatch.setattr(matching, "MIN_OVERLAP", 0.1)  # and hits half of the true ones so
     monkeypatch.setattr(detector_module, "SURE", 0.0)  # a second look at each would take minutes

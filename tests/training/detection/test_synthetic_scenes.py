@@ -8,7 +8,7 @@ from facerec.inference.cropping import CROP_SIZE, FACE_SIZE, Face, crop_face
 from facerec.training.dataset import FaceDataset
 from facerec.training.detection.backgrounds import face_free
 from facerec.training.detection.compositing import BLACK, Canvas, cut_out
-from facerec.training.detection.synthetic_scenes import compose, scene
+from facerec.training.detection.synthetic_scenes import compose_scene, recognition_scene
 from facerec.training.split import Split
 from tests.drawn_people import draw_person
 
@@ -21,21 +21,21 @@ def grey(side: int) -> Canvas:
 
 @pytest.mark.parametrize("angle", [0.0, 0.4, -0.4])
 @pytest.mark.parametrize("size", [60.0, 150.0])
-def test_a_pasted_face_is_where_the_mosaic_says(size: float, angle: float) -> None:
+def test_a_pasted_face_is_where_the_scene_says(size: float, angle: float) -> None:
     crop = np.asarray(draw_person(0, 0))
     canvas = grey(600)
     face = Face(290.3, 310.8, size, angle, 1)
     canvas.paste(crop, EVERYTHING, face)
-    mosaic = canvas.finished()
-    assert mosaic.faces == [face]
+    scene = canvas.finished()
+    assert scene.faces == [face]
     middle = np.s_[60:190, 60:190]
-    found = crop_face(Image.fromarray(mosaic.picture), face)[middle].astype(int)
+    found = crop_face(Image.fromarray(scene.picture), face)[middle].astype(int)
     assert np.abs(found - crop[middle]).mean() < 6
-    elsewhere = crop_face(Image.fromarray(mosaic.picture), face._replace(angle=angle + 0.5))[middle].astype(int)
+    elsewhere = crop_face(Image.fromarray(scene.picture), face._replace(angle=angle + 0.5))[middle].astype(int)
     assert np.abs(elsewhere - crop[middle]).mean() > 12
 
 
-def test_where_a_crop_may_hold_other_faces_the_mosaic_is_unsure() -> None:
+def test_where_a_crop_may_hold_other_faces_the_scene_is_unsure() -> None:
     canvas = grey(400)
     canvas.paste(np.asarray(draw_person(0, 0)), EVERYTHING, Face(200, 200, FACE_SIZE, 0, 1))
     unsure = canvas.finished().unsure
@@ -55,10 +55,10 @@ def test_a_face_counts_as_far_as_it_is_in_view(right: float, known: int, unsure:
     window[60:190, 60:190] = 1
     canvas.paste(crop, window, behind)
     canvas.paste(crop, window, in_front)
-    mosaic = canvas.finished()
-    assert len(mosaic.faces) == known
-    assert in_front in mosaic.faces
-    assert bool(mosaic.unsure[200, round(behind.x + 0.3 * size)]) == unsure
+    scene = canvas.finished()
+    assert len(scene.faces) == known
+    assert in_front in scene.faces
+    assert bool(scene.unsure[200, round(behind.x + 0.3 * size)]) == unsure
 
 
 def test_black_corners_are_not_pasted() -> None:
@@ -71,10 +71,10 @@ def test_black_corners_are_not_pasted() -> None:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_mosaics_are_decided_by_their_seed_and_keep_faces_in_view(
-    dataset: FaceDataset, split: Split, seed: int
-) -> None:
-    one, same = (compose(dataset, split.background, side=160, random=np.random.default_rng(seed)) for _ in range(2))
+def test_scenes_are_decided_by_their_seed_and_keep_faces_in_view(dataset: FaceDataset, split: Split, seed: int) -> None:
+    one, same = (
+        compose_scene(dataset, split.background, side=160, random=np.random.default_rng(seed)) for _ in range(2)
+    )
     assert np.array_equal(one.picture, same.picture)
     assert one.faces == same.faces
     assert one.picture.shape == (160, 160, 3)
@@ -95,7 +95,7 @@ def test_backgrounds_have_the_size_asked_for(dataset: FaceDataset, split: Split,
 def test_a_scene_shows_its_face_in_full(dataset: FaceDataset, split: Split) -> None:
     for seed in range(8):
         image = int(split.test[0])
-        picture, face = scene(dataset, image, split.unknown_test, random=np.random.default_rng(seed))
+        picture, face = recognition_scene(dataset, image, split.unknown_test, random=np.random.default_rng(seed))
         assert 0.5 <= face.size / FACE_SIZE <= 3
         assert abs(face.angle) <= math.radians(20)
         crop, middle = dataset.crops[image].astype(int), np.s_[80:170, 80:170]
