@@ -1,12 +1,16 @@
 """Recognize known people in pictures.
 
-`facerec.training` trains, evaluates and exports (needs torch); `facerec.serving` answers requests (never imports
-torch). Training cuts out crops and checks what it exports with `FaceDetector` and `Recognizer` of `facerec.inference`.
+- `facerec.pictures`: from a file, bytes or a URL to pixels
+- `facerec.inference`: from pixels to faces and names, with ONNX Runtime
+- `facerec.training`: from a folder of people to the model files (needs torch)
+- `facerec.serving`: the web service
+
+Inference imports pictures; training and serving import both, and not each other.
 """
 
 import os
 
 __version__ = "0.1.0"
 
-# ONNX Runtime's wheels give the machine an id and report to their maker, unless told not to before the import.
+# Importing ONNX Runtime reads this variable. Without it, the package gives the machine an id and reports to its maker.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -11,7 +11,14 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from facerec.inference.cropping import CROP_SIZE, Face
-from facerec.inference.model_file import DETECTOR_STRIDE, DetectorMetadata, ModelMetadata, Person, write_checksum
+from facerec.inference.model_file import (
+    DETECTOR_STRIDE,
+    DetectorMetadata,
+    Person,
+    RecognizerMetadata,
+    SecondPass,
+    write_checksum,
+)
 
 TOY_PEOPLE = ("Rosa_Red", "Gustav_Green", "Bella_Blue")
 """A crop of a pure primary colour is theirs, in this order; grey is nobody's."""
@@ -23,6 +30,7 @@ TOY_FACE = 64
 """Size of every face that the toy detector finds."""
 TOY_SCORE = 0.5
 """Threshold of the toy detector."""
+TOY_SECOND_PASS = SecondPass(min_score=0.25, max_score=0.7, side=192, min_iou=0.4, full_score_size=28)
 
 
 def toy_graph(*, nan_for_white: bool = False) -> onnx.GraphProto:
@@ -62,9 +70,9 @@ def toy_graph(*, nan_for_white: bool = False) -> onnx.GraphProto:
     )
 
 
-def toy_metadata() -> ModelMetadata:
+def toy_metadata() -> RecognizerMetadata:
     """What the toy says of itself."""
-    return ModelMetadata(
+    return RecognizerMetadata(
         version="0.0.0",
         created=datetime(2026, 1, 1, tzinfo=UTC),
         people=tuple(Person(name=name, training_images=20, test_images=5, test_recall=0.8) for name in TOY_PEOPLE),
@@ -160,6 +168,7 @@ def toy_detector_metadata() -> DetectorMetadata:
         created=datetime(2026, 1, 1, tzinfo=UTC),
         threshold=TOY_SCORE,
         long_side=TOY_LONG_SIDE,
+        second_pass=TOY_SECOND_PASS,
         metrics={"recall": 0.9},
         configuration={},
         licence="public domain",
@@ -171,7 +180,7 @@ def write_toy_detector(path: Path) -> None:
     write_model(path, toy_detector_graph(), toy_detector_metadata())
 
 
-def write_model(path: Path, graph: onnx.GraphProto, metadata: ModelMetadata | DetectorMetadata) -> None:
+def write_model(path: Path, graph: onnx.GraphProto, metadata: RecognizerMetadata | DetectorMetadata) -> None:
     """Write any graph as a model file with its checksum."""
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     helper.set_model_props(model, metadata.to_properties())

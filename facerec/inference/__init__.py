@@ -1,0 +1,1 @@
+"""Inference: from pixels to faces and names, with ONNX Runtime. Imports neither torch nor a web framework."""

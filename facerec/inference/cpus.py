@@ -1,13 +1,14 @@
-"""How many threads may compute at once: the CPUs that this process really has, not those of the machine."""
+"""The number of CPUs that this process may use, which can be less than the machine has."""
 
 import os
 from pathlib import Path
 
 
 def available_cpus(root: Path = Path("/")) -> int:
-    """CPUs by affinity, cut down to the cgroup's quota (rounded down), at least 1.
+    """CPUs of the process's affinity, limited by its cgroup quota (rounded down); at least 1.
 
-    `root` is where `proc` and `sys` are mounted.
+    Args:
+        root: the folder in which `proc` and `sys` are mounted.
     """
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, int(min([affinity, *_quotas(root)])))
@@ -41,7 +42,7 @@ def _quotas(root: Path) -> list[float]:
 def _quota_v2(group: Path) -> list[float]:
     try:
         quota, period = (group / "cpu.max").read_text().split()
-    except OSError:  # the root group has no limit; a container may not see its own path
+    except OSError:  # the root group has no limit, and a container may not see its own path
         return []
     return [] if quota == "max" else [int(quota) / int(period)]
 

@@ -1,6 +1,6 @@
-"""Any picture becomes the 250 x 250 RGB crops that the model expects: its centre, or each of its faces.
+"""Cut 250 x 250 pixel RGB crops out of pictures: the centre of a picture, or a face in it.
 
-Used by training and by the service alike.
+Training and inference use the same functions, so that a network is trained on what it will later be given.
 """
 
 import math
@@ -10,41 +10,41 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from facerec.pictures.colour_modes import mixable, to_rgb
+from facerec.pictures.colour_modes import to_resizable, to_rgb
 
 CROP_SIZE = 250
-"""Side of the square crop in pixels: the size of Labeled Faces in the Wild's own pictures."""
+"""Side of a crop in pixels: the size of the pictures of Labeled Faces in the Wild (LFW)."""
 
 FACE_SIZE = CROP_SIZE / 2.2
-"""Side in pixels of the square that holds a crop's face: LFW's crops are the boxes of a face detector, made 2.2 times
-as large (Huang et al., "Labeled Faces in the Wild", 2007)."""
+"""Side in pixels of the square that a crop's face fills. LFW's pictures are the boxes of a face detector, enlarged 2.2
+times (Huang et al., "Labeled Faces in the Wild", 2007)."""
 
 CropMode = Literal["detect", "centre"]
-"""Which crops of a picture are looked at: those of the faces detected in it, or the one of its centre."""
+"""What is cut out of a picture: `detect` the faces that the detector finds, `centre` the central square."""
 
 Crop = NDArray[np.uint8]
 """uint8 `[250, 250, 3]`, RGB, 0 to 255, upright."""
 
 
 class Face(NamedTuple):
-    """Where a face is: the square that LFW's crops have in their middle."""
+    """The place of a face: a square from eyebrows to chin, as in the middle of LFW's pictures."""
 
     x: float
-    """Of the centre, in pixels of the upright picture; pixel i reaches from i to i + 1."""
+    """Centre of the square, in pixels of the upright picture. Pixel i covers i to i + 1."""
     y: float
     size: float
     """Side of the square in pixels."""
     angle: float
     """Radians by which the face is turned clockwise in the picture's plane."""
     score: float
-    """How sure it is that this is a face, 0 to 1."""
+    """The detector's confidence that this is a face, 0 to 1."""
 
     def scaled(self, factor: float) -> Self:
-        """The same face in the picture made `factor` times as large."""
+        """The same face in a picture that is `factor` times as large."""
         return self._replace(x=self.x * factor, y=self.y * factor, size=self.size * factor)
 
-    def overlap(self, other: Self) -> float:
-        """Intersection over union of the two upright squares, 0 to 1."""
+    def iou(self, other: Self) -> float:
+        """Intersection over union with another face's square, 0 to 1. Both are taken as upright."""
         width, height = (
             min(a + self.size / 2, b + other.size / 2) - max(a - self.size / 2, b - other.size / 2)
             for a, b in ((self.x, other.x), (self.y, other.y))
@@ -54,26 +54,27 @@ class Face(NamedTuple):
 
 
 def crop_centre(picture: Image.Image) -> Crop:
-    """The upright RGB centre square of `picture`, resized so that its shorter side is `CROP_SIZE` pixels.
+    """Cut out the central square of `picture`, resized to 250 x 250 pixels.
 
-    Reads the pixels of a lazily opened picture, a large JPEG at reduced scale. Transparency is laid over white.
+    Reads the pixels of a lazily opened picture, decodes a large JPEG at reduced scale, applies the EXIF orientation and
+    lays transparent pixels over white.
 
     Raises:
-        OSError, ValueError, SyntaxError: whatever Pillow raises for pixels that can't be decoded.
+        OSError, ValueError, SyntaxError: Pillow can't decode the pixels.
     """
-    picture.draft("RGB", (CROP_SIZE, CROP_SIZE))  # JPEG only: decode at 1/2, 1/4, 1/8 where that suffices
+    picture.draft("RGB", (CROP_SIZE, CROP_SIZE))  # JPEG only: decodes at 1/2, 1/4 or 1/8 where that is large enough
     ImageOps.exif_transpose(picture, in_place=True)
-    # Resized first, what follows copies little: a picture of 25 megapixels takes 100 MB, and a copy as much again.
+    # Resizing comes first, so that the conversions copy few pixels: 25 megapixels take 100 MB, and each copy as much.
     square = picture
     if picture.size != (CROP_SIZE, CROP_SIZE):
-        square = ImageOps.fit(mixable(picture), (CROP_SIZE, CROP_SIZE), Image.Resampling.BICUBIC)
+        square = ImageOps.fit(to_resizable(picture), (CROP_SIZE, CROP_SIZE), Image.Resampling.BICUBIC)
     return cast(Crop, np.asarray(to_rgb(square), dtype=np.uint8))
 
 
 def crop_face(picture: Image.Image, face: Face) -> Crop:
-    """The crop that LFW would have of `face`: upright, in the middle, at LFW's size; black outside of the picture.
+    """Cut out `face` as LFW shows faces: upright, in the middle and `FACE_SIZE` large.
 
-    Only the part of the picture that is needed is copied.
+    Pixels outside of the picture are black. Only the needed part of the picture is copied.
     """
     scale = face.size / FACE_SIZE
     cos, sin = math.cos(face.angle), math.sin(face.angle)
@@ -82,8 +83,10 @@ def crop_face(picture: Image.Image, face: Face) -> Crop:
     right, bottom = min(picture.width, math.ceil(face.x + reach)), min(picture.height, math.ceil(face.y + reach))
     if left >= right or top >= bottom:
         return np.zeros((CROP_SIZE, CROP_SIZE, 3), np.uint8)
-    shrink = max(1, int(scale))  # what is left is less than twice as large as the crop: bicubic doesn't alias then
-    part = to_rgb(mixable(picture.crop((left, top, right, bottom))).reduce(shrink))
+    shrink = max(
+        1, int(scale)
+    )  # leaves less than twice the crop's size, which bicubic resampling takes without aliasing
+    part = to_rgb(to_resizable(picture.crop((left, top, right, bottom))).reduce(shrink))
     cos, sin, middle = cos * scale / shrink, sin * scale / shrink, CROP_SIZE / 2
     coefficients = (
         *(cos, -sin, (face.x - left) / shrink - middle * (cos - sin)),

@@ -1,26 +1,31 @@
-"""What the ONNX files promise: their inputs, outputs and metadata. Written by learning, read by serving.
+"""The format of the two ONNX files: names, types and shapes of their tensors, their metadata and their checksums.
 
-One names faces, the other detects them. Preprocessing, calibration and non-maximum suppression are part of the graphs;
-names, threshold, metrics and licence are in the metadata. Only the detector's second look, with which its threshold was
-chosen, is code: `facerec.inference.detector`. Beside each, `FILE.sha256` holds the checksum.
+`facerec.training` writes the files, `facerec.inference` reads them. The graphs include preprocessing, calibration and
+non-maximum suppression. Beside each file, `FILE.sha256` holds its checksum.
 """
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from facerec.inference.cropping import CROP_SIZE
+from facerec.inference.errors import ModelFileError
+
+RECOGNIZER_FILE = "face_recognition.onnx"
+DETECTOR_FILE = "face_detector.onnx"
 
 METADATA_KEY = "facerec"
-"""The one entry of the ONNX file's metadata; its value is `ModelMetadata` or `DetectorMetadata` as JSON."""
+"""The only entry of the ONNX file's metadata. Its value is `RecognizerMetadata` or `DetectorMetadata` as JSON."""
 
 
 class Tensor(NamedTuple):
-    """Name, ONNX Runtime type and shape of a graph input or output.
+    """Name, ONNX Runtime type and shape of an input or output of a graph.
 
-    A number in the shape is a length, a name stands for one that varies, and `None` for one that the file fixes.
+    In the shape, a number is a fixed length, a name is a length that varies between runs, and `None` is a length that
+    differs between files.
     """
 
     name: str
@@ -28,34 +33,31 @@ class Tensor(NamedTuple):
     shape: tuple[int | str | None, ...]
 
 
-INPUT = Tensor("images", "tensor(uint8)", ("batch", CROP_SIZE, CROP_SIZE, 3))
+RECOGNIZER_INPUTS = (Tensor("images", "tensor(uint8)", ("batch", CROP_SIZE, CROP_SIZE, 3)),)
 """RGB crops as `facerec.inference.cropping` makes them."""
 
-OUTPUTS = (
+RECOGNIZER_OUTPUTS = (
     Tensor("probabilities", "tensor(float)", ("batch", None)),
     Tensor("similarities", "tensor(float)", ("batch", None)),
     Tensor("embeddings", "tensor(float)", ("batch", None)),
 )
-"""Calibrated probabilities `[N, P]` (rows sum to 1), cosine similarities `[N, P]` (-1 to 1) of each crop to each of
-the P people, and L2-normalized embeddings `[N, D]`."""
+"""For N crops and P people: calibrated probabilities `[N, P]` (rows sum to 1), cosine similarities `[N, P]` (-1 to 1)
+and L2-normalized embeddings `[N, D]`."""
 
-DETECTOR_INPUT = Tensor("image", "tensor(uint8)", ("rows", "columns", 3))
-"""An upright RGB picture; both sides are multiples of `DETECTOR_STRIDE`, filled up with black right and below."""
 DETECTOR_STRIDE = 32
+"""The sides of the detector's input are multiples of this many pixels."""
+
+DETECTOR_INPUTS = (Tensor("image", "tensor(uint8)", ("rows", "columns", 3)),)
+"""An upright RGB picture, padded with black at the right and at the bottom."""
 
 DETECTOR_OUTPUTS = (Tensor("faces", "tensor(float)", ("faces", 5)),)
-"""x, y, size, angle and score of each face as in `facerec.inference.cropping.Face`, by falling score, at most 100, none
-twice."""
+"""The fields of `facerec.inference.cropping.Face` for each face, by falling score: at most 100 faces, no duplicates."""
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
-class ModelFileError(Exception):
-    """The model file is missing, altered, or not what this version of the project can use. The message says which."""
-
-
 class Person(BaseModel):
-    """One of the people whom the model knows."""
+    """A person whom the recognizer knows."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -63,34 +65,35 @@ class Person(BaseModel):
     training_images: Annotated[int, Field(ge=1)]
     test_images: Annotated[int, Field(ge=1)]
     test_recall: Fraction
-    """Share of this person's test images that were named rightly."""
+    """Fraction of this person's test images that were named correctly."""
 
 
-class _Metadata(BaseModel):
-    """What both files say of themselves."""
+class ModelMetadata(BaseModel):
+    """Metadata that both files have."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format_version: Literal[1] = 1
+    format_version: Literal[2] = 2
     version: str
-    """Version of the project that made the file."""
+    """Version of the project that trained the model."""
     created: AwareDatetime
     metrics: dict[str, float]
-    """Those of the report in `model/` that are one number, under its names and in its units."""
+    """The metrics of the report that are single numbers, with the report's names and units."""
     configuration: dict[str, JsonValue]
     """The options of the training run."""
     licence: str
+    """What the weights were trained from and the licence that they carry, as the end of a sentence."""
 
     def to_properties(self) -> dict[str, str]:
-        """The ONNX metadata entries that carry this metadata."""
+        """The entries for the ONNX file's metadata."""
         return {METADATA_KEY: self.model_dump_json()}
 
     @classmethod
     def from_properties(cls, properties: dict[str, str]) -> Self:
-        """Read back what `to_properties` wrote.
+        """Read the metadata back from the ONNX file's entries.
 
         Raises:
-            ModelFileError: the entry is absent or not valid.
+            ModelFileError: the entry is missing, invalid, or of an older format.
         """
         if METADATA_KEY not in properties:
             raise ModelFileError(f"its metadata has no {METADATA_KEY!r} entry: it was not exported by train.py")
@@ -98,48 +101,80 @@ class _Metadata(BaseModel):
             return cls.model_validate_json(properties[METADATA_KEY])
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
+            if _format_version(properties[METADATA_KEY]) == 1:
+                raise ModelFileError(
+                    "its format is that of an older version of this project: upgrade it with "
+                    "`uv run python -m facerec.training.upgrade FOLDER`"
+                ) from None
             field = ".".join(map(str, first["loc"]))
             raise ModelFileError(f"its metadata is not valid at {field!r}: {first['msg']}") from None
 
 
-class ModelMetadata(_Metadata):
-    """What the recognizer's file says of itself."""
+def _format_version(text: str) -> object:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value.get("format_version") if isinstance(value, dict) else None
+
+
+class RecognizerMetadata(ModelMetadata):
+    """Metadata of the recognizer's file."""
 
     people: Annotated[tuple[Person, ...], Field(min_length=2)]
     """In the order of the outputs' columns."""
     embedding_size: Annotated[int, Field(ge=1)]
     threshold: Annotated[float, Field(ge=-1, le=1)]
-    """Cosine similarity under which a face is a stranger's."""
+    """Cosine similarity below which a face belongs to nobody whom the model knows."""
     false_accept_rate: Fraction
-    """Share of strangers whom the threshold lets pass, on the strangers that chose it."""
+    """Fraction of the unknown people whom the threshold accepts, measured on the images that chose it."""
     temperature: Annotated[float, Field(gt=0)]
     """`probabilities = softmax(similarities / temperature)`."""
 
 
-class DetectorMetadata(_Metadata):
-    """What the detector's file says of itself."""
+class SecondPass(BaseModel):
+    """How the detector checks doubtful faces a second time. The detector's threshold was chosen with these values."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    min_score: Fraction
+    """Faces with a lower score in the first pass are dropped."""
+    max_score: Fraction
+    """Faces with this score or a higher one in the first pass are not checked again."""
+    side: Annotated[int, Field(ge=DETECTOR_STRIDE, multiple_of=DETECTOR_STRIDE)]
+    """Side in pixels of the square picture in which a face is checked."""
+    min_iou: Fraction
+    """Intersection over union from which a face found in the second pass is the same face."""
+    full_score_size: Annotated[float, Field(gt=0)]
+    """Pixels of a face in the first pass below which its score is reduced in proportion to its size, because small
+    spots are mistaken for faces. The graph reduces the scores of the first pass itself."""
+
+
+class DetectorMetadata(ModelMetadata):
+    """Metadata of the face detector's file."""
 
     threshold: Fraction
-    """Score under which something is no face."""
+    """Score below which a detection is dropped."""
     long_side: Annotated[int, Field(ge=DETECTOR_STRIDE)]
-    """Pixels of the long side that larger pictures are shrunk to before their faces are detected."""
+    """Pixels of the long side to which larger pictures are reduced for the first pass."""
+    second_pass: SecondPass
 
 
 def checksum_path(model: Path) -> Path:
-    """Where the checksum of `model` stands."""
+    """The path of the file that holds the checksum of `model`."""
     return model.with_name(model.name + ".sha256")
 
 
 def write_checksum(model: Path) -> None:
-    """Write `model`'s SHA-256 beside it, in the format of `sha256sum`."""
+    """Write the SHA-256 of `model` beside it, in the format of `sha256sum`."""
     checksum_path(model).write_text(f"{file_sha256(model)}  {model.name}\n")
 
 
 def verify_checksum(model: Path) -> str:
-    """The SHA-256 of `model` in hexadecimal, once it is found to equal the one written beside it.
+    """The SHA-256 of `model` in hexadecimal, after comparing it with the checksum beside it.
 
     Raises:
-        ModelFileError: a file is missing, or the two differ.
+        ModelFileError: one of the two files is missing, or the checksums differ.
     """
     beside = checksum_path(model)
     for path in (model, beside):

@@ -1,69 +1,118 @@
-"""An ONNX file, verified and loaded into ONNX Runtime."""
+"""Load an ONNX file into ONNX Runtime: verify its checksum, check its tensors and metadata, run it once."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar, Generic, Self, TypeVar
 
+import numpy as np
 import onnxruntime as ort
+from numpy.typing import NDArray
 
-from facerec.inference.model_file import ModelFileError, Tensor, verify_checksum
+from facerec.inference.errors import InvalidOutput, ModelFileError
+from facerec.inference.model_file import ModelMetadata, Tensor, verify_checksum
 
-_FATAL = 4  # ONNX Runtime's severity of log lines; what goes wrong arrives as an exception all the same
+_LOG_FATAL_ONLY = 4  # ONNX Runtime raises exceptions for what it would log at lower severities
+
+Metadata = TypeVar("Metadata", bound=ModelMetadata)
 
 
-def open_session(
-    path: Path, *, threads: int, one_size: bool, inputs: Sequence[Tensor], outputs: Sequence[Tensor]
-) -> tuple[ort.InferenceSession, str]:
-    """The session of the file at `path` and the file's SHA-256, once both are what they should be.
+class OnnxModel(ABC, Generic[Metadata]):
+    """A loaded ONNX file. Safe to call from several threads at once.
 
-    Args:
-        path: of the file; its checksum stands beside it.
-        threads: that one run may use.
-        one_size: whether all runs have inputs of the same size.
-        inputs: what the graph must take.
-        outputs: what it must give.
-
-    Raises:
-        ModelFileError: the file is missing, altered, no ONNX model, or one with other inputs or outputs.
+    Attributes:
+        metadata: what the file says about itself.
+        checksum: SHA-256 of the file in hexadecimal.
     """
-    checksum = verify_checksum(path)
-    try:
-        session = ort.InferenceSession(path, _options(threads, one_size=one_size), providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's exceptions have no common base
-        raise ModelFileError(f"{path} is not an ONNX model that can be loaded: {error}") from None
-    try:
-        _check_signature("input", inputs, session.get_inputs())
-        _check_signature("output", outputs, session.get_outputs())
-    except ModelFileError as error:
-        raise ModelFileError(f"{path} can't be used: {error}") from None
-    return session, checksum
+
+    metadata_type: type[Metadata]
+    inputs: ClassVar[Sequence[Tensor]]
+    outputs: ClassVar[Sequence[Tensor]]
+    fixed_input_size: ClassVar[bool]
+    """Whether the inputs of all runs have the same size, so that ONNX Runtime can keep and reuse its memory."""
+
+    def __init__(self, session: ort.InferenceSession, metadata: Metadata, checksum: str) -> None:
+        self._session = session
+        self.metadata = metadata
+        self.checksum = checksum
+
+    @classmethod
+    def load(cls, path: Path, *, threads: int) -> Self:
+        """Load the file at `path` and run it once, so that the first picture does not wait for initialization.
+
+        Args:
+            path: the file; its checksum is beside it.
+            threads: number of threads that one run may use.
+
+        Raises:
+            ModelFileError: the file is missing, altered, or not a model that this version understands.
+        """
+        checksum = verify_checksum(path)
+        options = _session_options(threads, fixed_input_size=cls.fixed_input_size)
+        try:
+            session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's exceptions have no common base class
+            raise ModelFileError(f"{path} is not an ONNX model that can be loaded: {error}") from None
+        try:
+            _check_tensors("input", cls.inputs, session.get_inputs())
+            _check_tensors("output", cls.outputs, session.get_outputs())
+            metadata = cls.metadata_type.from_properties(session.get_modelmeta().custom_metadata_map)
+            model = cls(session, metadata, checksum)
+            model.warm_up()
+        except InvalidOutput:
+            raise ModelFileError(f"{path} can't be used: it gives NaN for a black picture") from None
+        except ModelFileError as error:
+            raise ModelFileError(f"{path} can't be used: {error}") from None
+        return model
+
+    @abstractmethod
+    def warm_up(self) -> None:
+        """Run the model on a black picture and check what only a run shows.
+
+        Raises:
+            InvalidOutput: an output holds NaN or infinity.
+            ModelFileError: an output does not have the shape that the metadata says.
+        """
+
+    def _run(self, image: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        """The outputs for one input.
+
+        Raises:
+            InvalidOutput: an output holds NaN or infinity.
+        """
+        names = [output.name for output in self.outputs]
+        outputs: list[NDArray[np.float32]] = self._session.run(names, {self.inputs[0].name: image})
+        if not all(np.isfinite(output).all() for output in outputs):
+            raise InvalidOutput
+        return outputs
 
 
-def _options(threads: int, *, one_size: bool) -> ort.SessionOptions:
-    """Every knob of ONNX Runtime that this project turns."""
+def _session_options(threads: int, *, fixed_input_size: bool) -> ort.SessionOptions:
+    """All options of ONNX Runtime that this project sets."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = _FATAL
-    # Memory that is planned for one size and kept is not what another size needs.
-    options.enable_cpu_mem_arena = one_size
-    options.enable_mem_pattern = one_size
-    # Threads that spin while they wait take the CPU from decoding and from the event loop.
+    options.log_severity_level = _LOG_FATAL_ONLY
+    # The arena and the memory pattern keep memory that was planned for one input size, which is of no use to another.
+    options.enable_cpu_mem_arena = fixed_input_size
+    options.enable_mem_pattern = fixed_input_size
+    # Threads that spin while they wait would take the CPU from decoding and from the event loop.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
 
 
-def _check_signature(kind: str, promised: Sequence[Tensor], found: Sequence[ort.NodeArg]) -> None:
-    """Raise ModelFileError unless the graph has the tensors that `facerec.inference.model_file` promises."""
-    if [tensor.name for tensor in promised] != [node.name for node in found]:
+def _check_tensors(kind: str, expected: Sequence[Tensor], found: Sequence[ort.NodeArg]) -> None:
+    """Raise ModelFileError unless the graph has the expected tensors."""
+    if [tensor.name for tensor in expected] != [node.name for node in found]:
         raise ModelFileError(f"its {kind}s are {', '.join(node.name for node in found)}")
-    for tensor, node in zip(promised, found, strict=True):
-        if tensor.type != node.type or not _fits(tensor, node.shape):
+    for tensor, node in zip(expected, found, strict=True):
+        if tensor.type != node.type or not _shape_fits(tensor, node.shape):
             raise ModelFileError(f"its {kind} {node.name} is {node.type} {node.shape}")
 
 
-def _fits(promised: Tensor, shape: list[int | str | None]) -> bool:
-    """Whether `shape`, in which a name or None is a length that varies, is what was promised."""
-    return len(shape) == len(promised.shape) and all(
+def _shape_fits(expected: Tensor, shape: list[int | str | None]) -> bool:
+    """Whether a graph's `shape` is the expected one. In `shape` a name or None is a length that varies."""
+    return len(shape) == len(expected.shape) and all(
         wanted is None or (length == wanted if isinstance(wanted, int) else not isinstance(length, int))
-        for wanted, length in zip(promised.shape, shape, strict=True)
+        for wanted, length in zip(expected.shape, shape, strict=True)
     )

@@ -1,4 +1,4 @@
-"""Which addresses may be dialled: public unicast, and the networks that the operator names."""
+"""IP addresses that the service may connect to: public unicast addresses, and the networks that the operator allows."""
 
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -6,8 +6,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-# The standard library's `is_global` changes between releases of Python and calls multicast and the old transition
-# ranges global, so both lists stand here. Sources: IANA IPv4 and IPv6 Special-Purpose Address Registries.
+# `ipaddress.is_global` changes between releases of Python, and is true for multicast and for old transition ranges.
+# Sources of the lists: IANA IPv4 and IPv6 Special-Purpose Address Registries.
 _SPECIAL_IPV4 = tuple(
     map(
         IPv4Network,
@@ -30,7 +30,7 @@ _SPECIAL_IPV4 = tuple(
         ),
     )
 )
-_UNICAST_IPV6 = IPv6Network("2000::/3")  # all that IANA has given out; leaves out ::, ::1, ULA, NAT64, multicast
+_UNICAST_IPV6 = IPv6Network("2000::/3")  # all that IANA has allocated; excludes ::, ::1, ULA, NAT64 and multicast
 _SPECIAL_IPV6 = tuple(
     map(
         IPv6Network,
@@ -42,13 +42,13 @@ _SPECIAL_IPV6 = tuple(
         ),
     )
 )
-_ISATAP = 0x00005EFE  # RFC 5214, 6.1: interface identifiers [02]00:5EFE:a.b.c.d carry an IPv4 address
+_ISATAP = 0x00005EFE  # interface identifiers [02]00:5EFE:a.b.c.d contain an IPv4 address (RFC 5214, section 6.1)
 
 
 def may_dial(address: Address, allowed: Iterable[Network] = ()) -> bool:
     """Whether a connection to `address` is permitted: it is public, or in one of the `allowed` networks.
 
-    An IPv4-mapped IPv6 address is judged as the IPv4 address that it stands for.
+    An IPv4-mapped IPv6 address is treated as the IPv4 address that it contains.
     """
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
         address = address.ipv4_mapped

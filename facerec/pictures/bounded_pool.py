@@ -1,4 +1,4 @@
-"""A bounded crew of threads: what does not fit is refused at once, never queued without bound."""
+"""A thread pool with a bounded queue: calls that do not fit are refused at once."""
 
 import asyncio
 import threading
@@ -7,58 +7,55 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from facerec.serving.errors import Overloaded
+from facerec.pictures.errors import PoolFull
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Gate:
-    """Runs blocking work in at most `threads` threads while at most `waiting` more calls stand in line.
+class BoundedPool:
+    """Runs blocking calls in at most `threads` threads, with at most `queue_size` further calls queued.
 
-    A place is given back when the work itself ends, not when its caller stops waiting: a thread that an impatient
-    caller left behind still counts.
+    A call takes a slot until it ends. A caller that stops waiting for a running call does not free its slot, because
+    the thread is still busy.
     """
 
-    def __init__(self, name: str, *, threads: int, waiting: int = 0) -> None:
+    def __init__(self, name: str, *, threads: int, queue_size: int = 0) -> None:
         self.name = name
-        self.held = 0
-        """Calls that run or stand in line now."""
-        self._room = threads + waiting
+        self.slots_in_use = 0
+        """Number of calls that are running or queued."""
+        self._capacity = threads + queue_size
         self._lock = threading.Lock()
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
 
-    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call `work` in a thread. If the caller is cancelled while standing in line, `work` is never called.
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call `function` in a thread. It is never called if the caller is cancelled while the call is queued.
 
         Raises:
-            Overloaded: there is no room.
+            PoolFull: all slots are in use.
         """
         with self._lock:
-            if self.held >= self._room:
-                raise Overloaded
-            self.held += 1
-        call = [partial(work, *args, **kwargs)]
+            if self.slots_in_use >= self._capacity:
+                raise PoolFull
+            self.slots_in_use += 1
+        call = [partial(function, *args, **kwargs)]
 
         def start() -> T:
             return call.pop()()
 
         def end(_: Future[T] | None = None) -> None:
-            call.clear()  # a cancelled call stays in the executor's queue: the picture that it holds must not
-            self._leave()
+            call.clear()  # the executor's queue keeps a cancelled call; the picture in its arguments must be freed
+            with self._lock:
+                self.slots_in_use -= 1
 
         try:
-            future = self._threads.submit(start)
-        except RuntimeError:  # no thread can be started, yet the executor has put the call in line
+            future = self._executor.submit(start)
+        except RuntimeError:  # the executor queues the call even where it can't start a thread for it
             end()
             raise
         future.add_done_callback(end)
         return await asyncio.wrap_future(future)
 
-    def _leave(self) -> None:
-        with self._lock:
-            self.held -= 1
-
     def close(self) -> None:
-        """Take no more work; threads end once what they do now has ended."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Accept no more calls. Running calls finish; queued calls are cancelled."""
+        self._executor.shutdown(wait=False, cancel_futures=True)

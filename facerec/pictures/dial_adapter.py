@@ -1,4 +1,4 @@
-"""An adapter of requests that takes its connections from a function instead of looking hosts up itself."""
+"""An HTTP adapter for requests that takes its connections from a function instead of resolving hosts itself."""
 
 import socket
 import ssl
@@ -10,11 +10,11 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 Dial = Callable[[str, int], socket.socket]
-"""Gives a connection to a host and port."""
+"""Returns a connected socket for a host and a port."""
 
 
-class DiallingAdapter(HTTPAdapter):
-    """Connections come from `dial`. TLS trusts what `tls` trusts and checks certificates against the URL's host."""
+class DialAdapter(HTTPAdapter):
+    """Gets its connections from `dial`. TLS trusts what `tls` trusts and checks certificates against the URL's host."""
 
     def __init__(self, dial: Dial, tls: ssl.SSLContext) -> None:
         self._dial = dial
@@ -25,7 +25,7 @@ class DiallingAdapter(HTTPAdapter):
         super().init_poolmanager(*args, **kwargs, ssl_context=self._tls)
 
     def cert_verify(self, *args: Any, **kwargs: Any) -> None:
-        """Do nothing: `tls` verifies. The inherited method would read the authorities anew for each connection."""
+        """Do nothing: `tls` verifies. The inherited method would read the authorities' file for each connection."""
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
         pool = cast(HTTPConnectionPool, super().get_connection_with_tls_context(*args, **kwargs))

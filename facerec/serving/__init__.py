@@ -1,1 +1,1 @@
-"""From a request to an answer: fetch, decode, crop, recognize. Never imports torch."""
+"""The web service: HTTP around `facerec.inference`. Never imports torch."""

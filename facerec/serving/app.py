@@ -1,5 +1,6 @@
 """The FastAPI application."""
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,20 +13,21 @@ from starlette.formparsers import MultiPartParser
 
 from facerec import __version__
 from facerec.inference.detector import FaceDetector
+from facerec.inference.pipeline import Pipeline
 from facerec.inference.recognizer import Recognizer
-from facerec.pictures.bounded_pool import Gate
-from facerec.pictures.fetch import Fetcher, Resolve, look_up
-from facerec.serving.auth import Key
+from facerec.pictures.bounded_pool import BoundedPool
+from facerec.pictures.fetch import Fetcher, FetchLimits, Resolve, resolve_host
+from facerec.serving.auth import BearerAuth
 from facerec.serving.endpoints import health, model, operation, recognition
 from facerec.serving.errors import Unauthorized
-from facerec.serving.memory import give_back_freed_memory
-from facerec.serving.middleware.body_limit import Intake
-from facerec.serving.middleware.request_log import Observed
+from facerec.serving.memory import release_freed_memory
+from facerec.serving.middleware.body_limit import BodyLimitMiddleware
+from facerec.serving.middleware.request_log import RequestLogMiddleware
 from facerec.serving.page import page
-from facerec.serving.pipeline import Pipeline
-from facerec.serving.problems import documented, raise_invalid_request, raise_service_error
+from facerec.serving.problems import openapi_responses, raise_invalid_request, raise_service_error
+from facerec.serving.service import RecognitionService
 from facerec.serving.settings import Settings
-from facerec.serving.telemetry import Metrics
+from facerec.serving.telemetry import PrometheusMetrics
 
 _DESCRIPTION = """Names the people whom it knows in pictures, and says when it does not know someone.
 
@@ -35,40 +37,57 @@ Errors are problem details (RFC 9457) with a stable `code`. Every answer has an 
 def create_app(
     settings: Settings,
     *,
-    resolve: Resolve = look_up,
+    resolve: Resolve = resolve_host,
     ca_file: str | None = None,
     write_log: Callable[[str], None] = lambda line: print(line, flush=True),
 ) -> FastAPI:
-    """The service as `settings` want it.
+    """Create the application.
 
-    `resolve` finds the addresses of a host, `ca_file` holds the certificate authorities to trust instead of the usual
-    ones, `write_log` takes the JSON line of each request.
+    Args:
+        settings: the operator's settings.
+        resolve: finds the addresses of a host.
+        ca_file: PEM file of the certificate authorities to trust instead of certifi's.
+        write_log: takes the JSON line of each request.
     """
-    key = Key(settings.api_key)
-    metrics = Metrics()
-    # Bodies are in memory: no file needs to be written. It counts for all apps of the process.
+    auth = BearerAuth(settings.api_key)
+    metrics = PrometheusMetrics()
+    # Request bodies stay in memory, so that no file is written. This class attribute applies to the whole process.
     MultiPartParser.spool_max_size = settings.max_body_bytes
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        fetches = Gate("fetch", threads=settings.max_fetches)
-        compute = Gate("compute", threads=settings.max_recognitions, waiting=settings.max_waiting)
-        metrics.watch(fetches)
-        metrics.watch(compute)
+        # RequestLogMiddleware writes the log. uvicorn's own would repeat the requests' queries, which may hold secrets.
+        logging.getLogger("uvicorn.access").disabled = True
+        fetch_pool = BoundedPool("fetch", threads=settings.max_fetches)
+        compute_pool = BoundedPool("compute", threads=settings.max_recognitions, queue_size=settings.max_waiting)
+        metrics.watch(fetch_pool)
+        metrics.watch(compute_pool)
         try:
             pipeline = Pipeline(
-                settings,
-                recognizer=Recognizer.load(settings.model, threads=settings.threads),
-                detector=FaceDetector.load(settings.detector, threads=settings.threads),
-                fetcher=Fetcher(settings, fetches, resolve=resolve, ca_file=ca_file),
-                compute=compute,
-                metrics=metrics,
+                Recognizer.load(settings.model, threads=settings.threads),
+                FaceDetector.load(settings.detector, threads=settings.threads),
+                max_bytes=settings.max_bytes,
+                max_pixels=settings.max_pixels,
+                max_faces=settings.max_faces,
             )
-            give_back_freed_memory()
-            yield {"pipeline": pipeline}
+            limits = FetchLimits(
+                deadline=settings.deadline,
+                max_bytes=settings.max_bytes,
+                max_redirects=settings.max_redirects,
+                allowed_ports=settings.allowed_ports,
+                allowed_networks=settings.allowed_networks,
+            )
+            service = RecognitionService(
+                settings,
+                pipeline=pipeline,
+                fetcher=Fetcher(limits, fetch_pool, resolve=resolve, ca_file=ca_file),
+                compute_pool=compute_pool,
+            )
+            release_freed_memory()
+            yield {"service": service, "metrics": metrics}
         finally:
-            fetches.close()
-            compute.close()
+            fetch_pool.close()
+            compute_pool.close()
 
     app = FastAPI(
         title="Face recognition",
@@ -76,35 +95,36 @@ def create_app(
         description=_DESCRIPTION,
         lifespan=lifespan,
         redoc_url=None,
-        redirect_slashes=False,  # to the host that the caller names, and to http behind a proxy that speaks https
+        # Redirects would lead to the host that the client names, and to http behind a proxy that terminates TLS.
+        redirect_slashes=False,
     )
     app.add_exception_handler(RequestValidationError, raise_invalid_request)
     app.add_exception_handler(HTTPException, raise_service_error)
     app.add_middleware(
-        Intake,
-        check=key.check,
+        BodyLimitMiddleware,
+        check=auth.check,
         max_bytes=settings.max_body_bytes,
         seconds=settings.body_seconds,
         max_bodies=settings.max_bodies,
     )
-    app.add_middleware(Observed, metrics=metrics, write=write_log)
-    guard: dict[str, Any] = {}
+    app.add_middleware(RequestLogMiddleware, metrics=metrics, write=write_log)
+    protected: dict[str, Any] = {}
     if settings.api_key:
-        guard = {
-            "dependencies": [Depends(HTTPBearer(auto_error=False)), Depends(_require(key))],
-            "responses": documented(Unauthorized),
+        protected = {
+            "dependencies": [Depends(HTTPBearer(auto_error=False)), Depends(_require(auth))],
+            "responses": openapi_responses(Unauthorized),
         }
     for router in (recognition, model, operation):
-        app.include_router(router, **guard)
+        app.include_router(router, **protected)
     app.include_router(health)
     app.include_router(page)
     return app
 
 
-def _require(key: Key) -> Callable[[Request], Awaitable[None]]:
-    """A dependency that lets only callers with `key` pass."""
+def _require(auth: BearerAuth) -> Callable[[Request], Awaitable[None]]:
+    """A dependency that refuses requests without the key."""
 
     async def check(request: Request) -> None:
-        key.check(request.headers)
+        auth.check(request.headers)
 
     return check

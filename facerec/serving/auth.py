@@ -1,4 +1,4 @@
-"""Who may ask: callers that send the service's key."""
+"""Authentication with a single API key."""
 
 import secrets
 
@@ -9,14 +9,18 @@ from starlette.datastructures import Headers
 from facerec.serving.errors import Unauthorized
 
 
-class Key:
-    """What callers must send as `Authorization: Bearer KEY` (RFC 6750); where it is None, everyone may ask."""
+class BearerAuth:
+    """Requires the header `Authorization: Bearer KEY` (RFC 6750). Without a key every client may call."""
 
     def __init__(self, key: SecretStr | None) -> None:
         self._key = key.get_secret_value() if key else None
 
     def check(self, headers: Headers) -> None:
-        """Raise Unauthorized unless a request with these headers may be answered."""
+        """Check the headers of a request.
+
+        Raises:
+            Unauthorized: the key is missing or wrong.
+        """
         if self._key is None:
             return
         scheme, given = get_authorization_scheme_param(headers.get("Authorization"))

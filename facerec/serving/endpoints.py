@@ -1,4 +1,4 @@
-"""What the service answers at which path."""
+"""The endpoints."""
 
 import asyncio
 from typing import Annotated
@@ -7,42 +7,48 @@ from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
+from facerec.inference.pipeline import PictureResult
+from facerec.pictures.errors import ContentError, UrlError
+from facerec.serving.disconnect import cancelled_on_disconnect
 from facerec.serving.errors import (
     InternalError,
-    InvalidOutput,
+    InvalidModelOutput,
     InvalidRequest,
+    NoFace,
     Overloaded,
-    PictureError,
     RequestTimeout,
     RequestTooLarge,
     ServiceError,
-    UrlError,
 )
-from facerec.serving.middleware.body_limit import while_connected
-from facerec.serving.pipeline import Pipeline
-from facerec.serving.problems import Problem, documented
+from facerec.serving.problems import Problem, openapi_responses
 from facerec.serving.schemas import (
     BatchAnswer,
     BatchRequest,
-    DetectorCard,
+    DetectorInfo,
+    FramingChoice,
     Health,
-    HowFramed,
-    ModelCard,
+    ModelInfo,
     People,
     Prediction,
     PredictRequest,
     Readiness,
     TopK,
 )
-from facerec.serving.telemetry import RequestRecord
+from facerec.serving.service import RecognitionService
+from facerec.serving.telemetry import PrometheusMetrics, RequestRecord
 
 _REQUEST_ERRORS = (InvalidRequest, RequestTimeout, RequestTooLarge, Overloaded, InternalError)
-_PICTURE_ERRORS = (PictureError, InvalidOutput)
+_PICTURE_ERRORS = (ContentError, NoFace, InvalidModelOutput)
 
 
-async def _pipeline(request: Request) -> Pipeline:
-    pipeline: Pipeline = request.state.pipeline
-    return pipeline
+async def _service(request: Request) -> RecognitionService:
+    service: RecognitionService = request.state.service
+    return service
+
+
+async def _metrics(request: Request) -> PrometheusMetrics:
+    metrics: PrometheusMetrics = request.state.metrics
+    return metrics
 
 
 async def _record(request: Request) -> RequestRecord:
@@ -50,8 +56,8 @@ async def _record(request: Request) -> RequestRecord:
     return record
 
 
-Pipelined = Annotated[Pipeline, Depends(_pipeline)]
-Recorded = Annotated[RequestRecord, Depends(_record)]
+Service = Annotated[RecognitionService, Depends(_service)]
+Record = Annotated[RequestRecord, Depends(_record)]
 
 recognition = APIRouter(tags=["recognition"])
 model = APIRouter(tags=["model"])
@@ -59,74 +65,78 @@ operation = APIRouter(tags=["operation"])
 health = APIRouter(tags=["operation"])
 
 
-@recognition.post("/predict", responses=documented(*_REQUEST_ERRORS, *_PICTURE_ERRORS, UrlError))
-async def predict(body: PredictRequest, request: Request, pipeline: Pipelined, record: Recorded) -> Prediction:
+@recognition.post("/predict", responses=openapi_responses(*_REQUEST_ERRORS, *_PICTURE_ERRORS, UrlError))
+async def predict(body: PredictRequest, request: Request, service: Service, record: Record) -> Prediction:
     """Name the persons in the picture at a URL."""
-    async with while_connected(request.receive):
-        recognized = await pipeline.recognize_url(body.url, body.framing, record.picture())
-    return Prediction.of_picture(recognized, pipeline.names, threshold=pipeline.threshold, top_k=body.top_k)
+    async with cancelled_on_disconnect(request.receive):
+        result = await service.recognize_url(body.url, body.framing, record.add_picture())
+    return _prediction(result, service, body.top_k)
 
 
-@recognition.post("/predict/upload", responses=documented(*_REQUEST_ERRORS, *_PICTURE_ERRORS))
+@recognition.post("/predict/upload", responses=openapi_responses(*_REQUEST_ERRORS, *_PICTURE_ERRORS))
 async def predict_upload(
     *,
     file: Annotated[UploadFile, File(description="A JPEG, PNG, WebP, GIF or BMP file.")],
     request: Request,
-    pipeline: Pipelined,
-    record: Recorded,
+    service: Service,
+    record: Record,
     top_k: Annotated[TopK, Form()] = None,
-    framing: Annotated[HowFramed, Form()] = None,
+    framing: Annotated[FramingChoice, Form()] = None,
 ) -> Prediction:
     """Name the persons in an uploaded picture."""
     data = await file.read()
-    await file.close()  # its copy need not wait with `data`
-    async with while_connected(request.receive):
-        recognized = await pipeline.recognize_bytes(data, framing, record.picture())
-    return Prediction.of_picture(recognized, pipeline.names, threshold=pipeline.threshold, top_k=top_k)
+    await file.close()  # frees the form's copy while `data` waits for its turn
+    async with cancelled_on_disconnect(request.receive):
+        result = await service.recognize_bytes(data, framing, record.add_picture())
+    return _prediction(result, service, top_k)
 
 
-@recognition.post("/predict/batch", responses=documented(*_REQUEST_ERRORS))
-async def predict_batch(body: BatchRequest, request: Request, pipeline: Pipelined, record: Recorded) -> BatchAnswer:
+@recognition.post("/predict/batch", responses=openapi_responses(*_REQUEST_ERRORS))
+async def predict_batch(body: BatchRequest, request: Request, service: Service, record: Record) -> BatchAnswer:
     """Name the persons in the pictures at several URLs. Each is answered on its own: a failed one fails no other."""
-    turns = asyncio.Semaphore(pipeline.batch_width)
+    concurrency = asyncio.Semaphore(service.batch_concurrency)
 
     async def answer(url: str) -> Prediction | Problem:
         try:
-            async with turns:
-                recognized = await pipeline.recognize_url(url, body.framing, record.picture())
+            async with concurrency:
+                result = await service.recognize_url(url, body.framing, record.add_picture())
         except ServiceError as error:
             return Problem.of(error, record.id)
         except Exception as error:
-            record.unexpected(error)
+            record.keep_exception(error)
             return Problem.of(InternalError(), record.id)
-        return Prediction.of_picture(recognized, pipeline.names, threshold=pipeline.threshold, top_k=body.top_k)
+        return _prediction(result, service, body.top_k)
 
-    async with while_connected(request.receive):
+    async with cancelled_on_disconnect(request.receive):
         return BatchAnswer(results=await asyncio.gather(*map(answer, body.urls)))
 
 
+def _prediction(result: PictureResult, service: RecognitionService, top_k: int | None) -> Prediction:
+    return Prediction.from_result(result, service.names, threshold=service.threshold, top_k=top_k)
+
+
 @model.get("/people")
-async def people(pipeline: Pipelined) -> People:
+async def people(service: Service) -> People:
     """The people whom the model knows, with the number of images it learned each from and its recall on test images."""
-    return People(people=list(pipeline.recognizer.metadata.people))
+    return People(people=list(service.pipeline.recognizer.metadata.people))
 
 
 @model.get("/model")
-async def model_card(pipeline: Pipelined) -> ModelCard:
+async def model_info(service: Service) -> ModelInfo:
     """The model files that are loaded."""
-    recognizer, detector = pipeline.recognizer, pipeline.detector
-    return ModelCard.of(
+    recognizer, detector = service.pipeline.recognizer, service.pipeline.detector
+    return ModelInfo.from_metadata(
         recognizer.metadata,
         checksum=recognizer.checksum,
-        threshold=pipeline.threshold,
-        detector=DetectorCard.of(detector.metadata, checksum=detector.checksum),
+        threshold=service.threshold,
+        detector=DetectorInfo.from_metadata(detector.metadata, checksum=detector.checksum),
     )
 
 
 @operation.get("/metrics", response_class=PlainTextResponse)
-async def metrics(pipeline: Pipelined) -> PlainTextResponse:
+async def metrics(prometheus: Annotated[PrometheusMetrics, Depends(_metrics)]) -> PlainTextResponse:
     """Metrics for Prometheus: requests by outcome, durations of the stages, work in flight, refusals."""
-    return PlainTextResponse(pipeline.metrics.exposition(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+    return PlainTextResponse(prometheus.exposition(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 @health.head("/healthz", include_in_schema=False)
@@ -138,6 +148,10 @@ async def healthz() -> Health:
 
 @health.head("/readyz", include_in_schema=False)
 @health.get("/readyz")
-async def readyz(pipeline: Pipelined) -> Readiness:
+async def readyz(service: Service) -> Readiness:
     """The models are verified and warmed up."""
-    return Readiness(status="ready", sha256=pipeline.recognizer.checksum, locator_sha256=pipeline.detector.checksum)
+    return Readiness(
+        status="ready",
+        sha256=service.pipeline.recognizer.checksum,
+        locator_sha256=service.pipeline.detector.checksum,
+    )

@@ -1,14 +1,14 @@
-"""Memory that the process no longer needs."""
+"""Memory that the process has freed but the C library still holds."""
 
 import ctypes
 import platform
 import sys
 
 
-def give_back_freed_memory() -> None:
-    """Give back to the system what was freed since, for example copies of a model that loading made.
+def release_freed_memory() -> None:
+    """Return freed memory to the operating system, about 40 MB after both models are loaded.
 
-    By itself glibc keeps it: 40 MB once both models are loaded. Does nothing elsewhere (malloc_trim(3)).
+    glibc keeps it otherwise. Does nothing on systems without glibc (malloc_trim(3)).
     """
     if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).malloc_trim(0)

@@ -1,4 +1,4 @@
-"""The page at `/`: one HTML file for people, which calls the API as any other client does."""
+"""The page at `/`: one HTML file, which calls the API like any other client."""
 
 import base64
 import hashlib
@@ -11,8 +11,8 @@ from fastapi.responses import HTMLResponse
 _HTML = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
 
 
-def _inline(element: str) -> str:
-    """The CSP source that permits the page's own inline `element` and no other: its hash."""
+def _hash_source(element: str) -> str:
+    """The Content-Security-Policy source that permits the page's own inline `element` and no other: its hash."""
     content = re.findall(f"<{element}[^>]*>(.*?)</{element}>", _HTML, re.DOTALL)[0]
     return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
 
@@ -21,9 +21,9 @@ _HEADERS = {
     "Content-Security-Policy": "; ".join(
         (
             "default-src 'none'",
-            f"script-src {_inline('script')}",
-            f"style-src {_inline('style')}",
-            "img-src blob: data:",  # the caller's own pictures; no other host learns what somebody looks at
+            f"script-src {_hash_source('script')}",
+            f"style-src {_hash_source('style')}",
+            "img-src blob: data:",  # pictures that the visitor chose; no other host learns what somebody looks at
             "connect-src 'self'",
             "base-uri 'none'",
             "form-action 'none'",

@@ -1,8 +1,7 @@
-"""How errors look on the wire: problem details, RFC 9457."""
+"""Errors as problem details (RFC 9457)."""
 
 from collections import defaultdict
 from http import HTTPStatus
-from itertools import chain
 from typing import Any, NoReturn
 
 from fastapi import Request
@@ -11,15 +10,16 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from facerec.serving.errors import InvalidRequest, MethodNotAllowed, NotFound, ServiceError, leaves
+from facerec.errors import CodedError
+from facerec.serving.errors import InvalidRequest, MethodNotAllowed, NotFound, ServiceError
 
 MEDIA_TYPE = "application/problem+json"
-_SENTENCES = {
+_VALIDATION_MESSAGES = {
     "extra_forbidden": "there is a field that this endpoint does not know",
     "json_invalid": "the body is not JSON",
     "model_attributes_type": "the body is not a JSON object, or was sent without Content-Type: application/json",
 }
-"""What is wrong with a request, by pydantic's type of error, where its words would repeat the caller's or mislead."""
+"""Messages by pydantic's error type, where pydantic's own message would repeat the client's input or mislead."""
 
 
 class Problem(BaseModel):
@@ -43,7 +43,7 @@ class Problem(BaseModel):
 
 
 def problem_response(error: ServiceError, request_id: str) -> Response:
-    """The answer that `error` is."""
+    """The HTTP response for `error`."""
     return Response(
         Problem.of(error, request_id).model_dump_json(),
         status_code=error.status,
@@ -52,38 +52,43 @@ def problem_response(error: ServiceError, request_id: str) -> Response:
     )
 
 
-def documented(*errors: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
-    """What an endpoint that can answer `errors`, or what is under them in the tree, says of them in OpenAPI."""
-    by_status: dict[HTTPStatus, list[type[ServiceError]]] = defaultdict(list)
-    for leaf in chain.from_iterable(map(leaves, errors)):
-        by_status[leaf.status].append(leaf)
+def openapi_responses(*errors: type[CodedError]) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI's description of the answers of an endpoint that can raise `errors` or any of their subclasses."""
+    by_status: dict[HTTPStatus, list[ServiceError]] = defaultdict(list)
+    for error in errors:
+        for leaf in error.leaves():
+            answer = ServiceError.wrapping(leaf())
+            by_status[answer.status].append(answer)
     return {
         int(status): {
-            "description": " or ".join(f"`{leaf.code}`" for leaf in alike),
+            "description": " or ".join(f"`{answer.code}`" for answer in answers),
             "content": {
                 MEDIA_TYPE: {
                     "schema": {"$ref": "#/components/schemas/Problem"},
-                    "examples": {leaf.code: {"value": Problem.of(leaf(), "4f0c...").model_dump()} for leaf in alike},
+                    "examples": {
+                        answer.code: {"value": Problem.of(answer, "4f0c...").model_dump()} for answer in answers
+                    },
                 }
             },
         }
-        for status, alike in by_status.items()
+        for status, answers in by_status.items()
     }
 
 
 async def raise_invalid_request(_: Request, error: Exception) -> NoReturn:
-    """FastAPI's answer to a request that does not validate would repeat the caller's input; ours names the fields."""
+    """Turn FastAPI's validation error, which repeats the client's input, into one that names the fields alone."""
     assert isinstance(error, RequestValidationError)
-    raise InvalidRequest("; ".join(map(_sentence, error.errors()))) from None
+    raise InvalidRequest("; ".join(map(_validation_message, error.errors()))) from None
 
 
 async def raise_service_error(_: Request, error: Exception) -> NoReturn:
-    """What Starlette and FastAPI raise themselves: no such path or method, or a body that they can't parse."""
+    """Turn what Starlette and FastAPI raise themselves into a ServiceError: wrong path or method, unreadable body."""
     assert isinstance(error, HTTPException)
     known = {HTTPStatus.NOT_FOUND: NotFound, HTTPStatus.METHOD_NOT_ALLOWED: MethodNotAllowed}
     raise known.get(HTTPStatus(error.status_code), InvalidRequest)(headers=error.headers) from None
 
 
-def _sentence(problem: dict[str, Any]) -> str:
-    """`problem` without anything that the caller wrote: the name of an unknown field is the caller's."""
-    return _SENTENCES.get(problem["type"]) or f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+def _validation_message(problem: dict[str, Any]) -> str:
+    """The message for one of pydantic's errors. It never holds what the client sent, such as a field's name."""
+    known = _VALIDATION_MESSAGES.get(problem["type"])
+    return known or f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"

@@ -1,4 +1,4 @@
-"""What callers ask and are answered about pictures: the API's vocabulary, with examples that work."""
+"""The bodies of requests and answers, with examples that work."""
 
 import math
 from typing import Annotated, Self
@@ -8,18 +8,18 @@ from numpy.typing import NDArray
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from facerec.inference.cropping import Face
-from facerec.inference.model_file import DetectorMetadata, Fraction, ModelMetadata, Person
-from facerec.serving.pipeline import Recognized
+from facerec.inference.model_file import DetectorMetadata, Fraction, Person, RecognizerMetadata
+from facerec.inference.pipeline import PictureResult
 from facerec.serving.problems import Problem
 from facerec.serving.settings import Framing
 
-MAX_BATCH = 16
+MAX_BATCH_URLS = 16
 
 _EXAMPLE_URL = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAABAAAAAQAgMAAABinRfyAAAACVBMVEX68NxaMijmtIzJCZK8AAAARElEQVR42k3MoQ2A"
     "MBAAwMtT0aAYoRrWYSBGQZIqRuoIyCYgEBjMyQOMu1CyZGOI1RKZEq5HmJLAn36fjVoxH0LrX/QCYMALliOaJ+AAAAAASUVORK5CYII="
 )
-"""A drawn face, small enough for the documentation."""
+"""A drawn face as a `data:` URL, small enough for the documentation."""
 
 Url = Annotated[
     str,
@@ -32,7 +32,7 @@ TopK = Annotated[
     int | None,
     Field(ge=1, description="How many of the most probable people to list; all by default.", examples=[5]),
 ]
-HowFramed = Annotated[
+FramingChoice = Annotated[
     Framing | None,
     Field(
         description="`auto` recognizes each face that is found; `centre` looks for none and takes the central square, "
@@ -49,7 +49,7 @@ class PredictRequest(BaseModel):
 
     url: Url
     top_k: TopK = None
-    framing: HowFramed = None
+    framing: FramingChoice = None
 
 
 class BatchRequest(BaseModel):
@@ -57,9 +57,9 @@ class BatchRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    urls: Annotated[list[Url], Field(min_length=1, max_length=MAX_BATCH, examples=[[_EXAMPLE_URL, _EXAMPLE_URL]])]
+    urls: Annotated[list[Url], Field(min_length=1, max_length=MAX_BATCH_URLS, examples=[[_EXAMPLE_URL, _EXAMPLE_URL]])]
     top_k: TopK = None
-    framing: HowFramed = None
+    framing: FramingChoice = None
 
 
 class Identification(BaseModel):
@@ -71,7 +71,9 @@ class Identification(BaseModel):
         examples=["Serena_Williams"],
     )
     similarity: float = Field(description="Cosine similarity to `top_class`, -1 to 1.", examples=[0.71])
-    threshold: float = Field(description="The similarity under which a face is a stranger's.", examples=[0.47])
+    threshold: float = Field(
+        description="The similarity below which a face belongs to nobody whom the model knows.", examples=[0.47]
+    )
     top_class: str = Field(description="The most probable of the known people.", examples=["Serena_Williams"])
     top_score: float = Field(
         description="The probability of `top_class` if it is one of the known people.", examples=[0.97]
@@ -82,7 +84,7 @@ class Identification(BaseModel):
     )
 
     @classmethod
-    def of(
+    def from_row(
         cls,
         probabilities: NDArray[np.float32],
         similarities: NDArray[np.float32],
@@ -91,7 +93,15 @@ class Identification(BaseModel):
         threshold: float,
         top_k: int | None,
     ) -> Self:
-        """The answer for one crop; its probabilities and similarities `[P]` are those of `names`."""
+        """The answer for one crop.
+
+        Args:
+            probabilities: float32 `[P]`, in the order of `names`.
+            similarities: float32 `[P]`, in the order of `names`.
+            names: the P people whom the model knows.
+            threshold: the similarity below which there is no identity.
+            top_k: how many people to list, all if None.
+        """
         order = (-probabilities).argsort(kind="stable")
         top = order[0]
         similarity = round(float(similarities[top]), 6)
@@ -117,27 +127,28 @@ class DetectedFace(Identification):
 
 
 class Prediction(Identification):
-    """Who is in the picture: the most prominent face's fields, and those of all faces."""
+    """Who is in the picture: the fields of the most prominent face, and those of all faces."""
 
     faces: list[DetectedFace] = Field(
         description="The faces that were found, the most prominent first; none with `centre`."
     )
 
     @classmethod
-    def of_picture(cls, recognized: Recognized, names: list[str], *, threshold: float, top_k: int | None) -> Self:
-        """The answer for a picture; `names` are those of the recognition's columns."""
+    def from_result(cls, result: PictureResult, names: list[str], *, threshold: float, top_k: int | None) -> Self:
+        """The answer for a picture in which a face was found or whose centre was taken."""
+        assert result.output
         crops = [
-            Identification.of(probabilities, similarities, names, threshold=threshold, top_k=top_k)
-            for probabilities, similarities, _ in zip(*recognized.recognition, strict=True)
+            Identification.from_row(probabilities, similarities, names, threshold=threshold, top_k=top_k)
+            for probabilities, similarities, _ in zip(*result.output, strict=True)
         ]
         faces = [
             DetectedFace(
                 **vars(crop),
-                box=_box(face, recognized.width, recognized.height),
+                box=_box(face, result.width, result.height),
                 angle=round(math.degrees(face.angle), 1),
                 score=round(face.score, 4),
             )
-            for crop, face in zip(crops, recognized.faces, strict=False)
+            for crop, face in zip(crops, result.faces, strict=False)
         ]
         return cls(**vars(crops[0]), faces=faces)
 
@@ -162,22 +173,22 @@ class People(BaseModel):
     people: list[Person]
 
 
-class DetectorCard(BaseModel):
+class DetectorInfo(BaseModel):
     """The model that finds the faces."""
 
     version: str = Field(description="Version of the project that made the file.", examples=["0.1.0"])
     created: AwareDatetime
     sha256: str = Field(description="Checksum of the file.")
-    threshold: Fraction = Field(description="The score under which something is no face.")
+    threshold: Fraction = Field(description="The score below which something is no face.")
     figures: dict[str, float] = Field(
-        description="Test metrics, as shares of 1; `angle_error` is in degrees, `size_error` a natural logarithm, "
-        "`time_ratio` a multiple of a recognition's time.",
+        description="Test metrics, on a scale of 0 to 1; `angle_error` is in degrees, `size_error` a natural "
+        "logarithm, `time_ratio` a multiple of a recognition's time.",
         examples=[{"recall": 0.98}],
     )
     licence: str
 
     @classmethod
-    def of(cls, metadata: DetectorMetadata, *, checksum: str) -> Self:
+    def from_metadata(cls, metadata: DetectorMetadata, *, checksum: str) -> Self:
         return cls(
             sha256=checksum,
             figures=metadata.metrics,
@@ -185,7 +196,7 @@ class DetectorCard(BaseModel):
         )
 
 
-class ModelCard(BaseModel):
+class ModelInfo(BaseModel):
     """The models that are loaded: the one that knows people, and the one that finds their faces."""
 
     version: str = Field(description="Version of the project that made the file.", examples=["0.1.0"])
@@ -193,29 +204,31 @@ class ModelCard(BaseModel):
     sha256: str = Field(description="Checksum of the file.")
     people: int = Field(description="How many people it knows.", examples=[62])
     embedding_size: int = Field(examples=[256])
-    threshold: float = Field(description="The similarity in force under which a face is a stranger's.")
+    threshold: float = Field(
+        description="The similarity in force below which a face belongs to nobody whom the model knows."
+    )
     calibrated_threshold: float = Field(description="The threshold that training found.")
-    false_accept_rate: Fraction = Field(description="Share of strangers whom `calibrated_threshold` lets pass.")
+    false_accept_rate: Fraction = Field(description="Fraction of unknown people whom `calibrated_threshold` lets pass.")
     temperature: float
-    figures: dict[str, float] = Field(description="Test metrics, as shares of 1.", examples=[{"top_1": 0.98}])
+    figures: dict[str, float] = Field(description="Test metrics, on a scale of 0 to 1.", examples=[{"top_1": 0.98}])
     licence: str
-    locator: DetectorCard
+    locator: DetectorInfo
 
     @classmethod
-    def of(cls, metadata: ModelMetadata, *, checksum: str, threshold: float, detector: DetectorCard) -> Self:
+    def from_metadata(
+        cls, metadata: RecognizerMetadata, *, checksum: str, threshold: float, detector: DetectorInfo
+    ) -> Self:
+        """What `GET /model` answers; `threshold` is the one in force."""
         return cls(
-            version=metadata.version,
-            created=metadata.created,
             sha256=checksum,
             people=len(metadata.people),
-            embedding_size=metadata.embedding_size,
             threshold=threshold,
             calibrated_threshold=metadata.threshold,
-            false_accept_rate=metadata.false_accept_rate,
-            temperature=metadata.temperature,
             figures=metadata.metrics,
-            licence=metadata.licence,
             locator=detector,
+            **metadata.model_dump(
+                include={"version", "created", "embedding_size", "false_accept_rate", "temperature", "licence"}
+            ),
         )
 
 
@@ -230,4 +243,4 @@ class Readiness(BaseModel):
 
     status: str = Field(examples=["ready"])
     sha256: str = Field(description="Checksum of the loaded model file.")
-    locator_sha256: str = Field(description="Checksum of the loaded detector's file.")
+    locator_sha256: str = Field(description="Checksum of the loaded face detector's file.")

@@ -1,4 +1,4 @@
-"""What the operator may set, each from one environment variable, read once and validated at start."""
+"""The service's settings, read from environment variables once and validated at start."""
 
 import os
 from pathlib import Path
@@ -8,20 +8,21 @@ from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, Secr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from facerec.inference.cpus import available_cpus
+from facerec.inference.model_file import DETECTOR_FILE, RECOGNIZER_FILE
 
 Framing = Literal["auto", "centre"]
-"""What the API and its setting call the crop modes `detect` and `centre`."""
+"""The API's names of the crop modes: `auto` is the crop mode `detect`."""
 
 _PREFIX = "FACEREC_"
-_MODELS = Path(__file__).parents[2] / "model"
+_MODEL_FOLDER = Path(__file__).parents[2] / "model"
 
 
-def _listed(value: Any) -> Any:
+def _split_list(value: Any) -> Any:
     """Environment variables hold lists as `a,b,c`."""
     return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
 
 
-def _bearer_token(key: SecretStr | None) -> SecretStr | None:
+def _check_key(key: SecretStr | None) -> SecretStr | None:
     text = "unset" if key is None else key.get_secret_value()
     if not (text and text.isascii() and text.isprintable() and " " not in text):
         raise ValueError("must be visible ASCII characters without spaces, or unset for a service without a key")
@@ -29,73 +30,77 @@ def _bearer_token(key: SecretStr | None) -> SecretStr | None:
 
 
 class Settings(BaseSettings):
-    """The service's settings: FACEREC_<NAME>, but API_KEY and PORT as hosting platforms call them."""
+    """The settings. Each is read from FACEREC_NAME, except API_KEY and PORT, which hosting platforms name so."""
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid", validate_by_name=True)
 
-    model: Path = _MODELS / "face_recognition.onnx"
-    detector: Annotated[Path, Field(validation_alias="FACEREC_LOCATOR")] = _MODELS / "face_detector.onnx"
+    model: Path = _MODEL_FOLDER / RECOGNIZER_FILE
+    """The recognizer's file."""
+    detector: Annotated[Path, Field(validation_alias="FACEREC_LOCATOR")] = _MODEL_FOLDER / DETECTOR_FILE
+    """The face detector's file."""
     threshold: Annotated[float, Field(ge=-1, le=1)] | None = None
-    """Cosine similarity under which a face is a stranger's; None takes the one in the model file."""
+    """Cosine similarity below which a face belongs to nobody whom the model knows. `None` takes the model file's."""
     framing: Framing = "auto"
-    """Of requests that don't say."""
+    """Default crop mode for requests that omit it."""
     max_faces: Annotated[int, Field(ge=1, le=100)] = 20
     """Faces of one picture that are recognized, the most prominent ones."""
-    api_key: Annotated[SecretStr | None, AfterValidator(_bearer_token)] = Field(
-        default=None, validation_alias="API_KEY"
-    )
-    """Callers must send it as `Authorization: Bearer KEY`; None lets everyone in."""
+    api_key: Annotated[SecretStr | None, AfterValidator(_check_key)] = Field(default=None, validation_alias="API_KEY")
+    """Key that clients must send as `Authorization: Bearer KEY`. `None` lets every client call."""
 
-    # What is fetched for a caller.
+    # Limits of fetching.
     deadline: Annotated[float, Field(gt=0, le=300)] = 10
-    """Seconds for the whole fetch: look-up, connecting, TLS, headers, body and redirects."""
+    """Seconds for a whole fetch: look-up, connecting, TLS, headers, body and redirects."""
     max_redirects: Annotated[int, Field(ge=0, le=10)] = 3
-    allowed_ports: Annotated[frozenset[Annotated[int, Field(ge=1, le=65535)]], NoDecode, BeforeValidator(_listed)] = (
-        frozenset()
-    )
-    """Ports besides 80 and 443."""
-    allowed_networks: Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_listed)] = ()
-    """Networks besides the public ones, such as `10.1.0.0/16` of an intranet's picture store."""
+    """Redirects that are followed."""
+    allowed_ports: Annotated[
+        frozenset[Annotated[int, Field(ge=1, le=65535)]], NoDecode, BeforeValidator(_split_list)
+    ] = frozenset()
+    """Ports that may be fetched from, besides 80 and 443."""
+    allowed_networks: Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_split_list)] = ()
+    """Networks that may be fetched from besides the public ones, such as an intranet's `10.1.0.0/16`."""
 
-    # What is read and decoded.
+    # Limits of one picture or request.
     max_bytes: Annotated[int, Field(ge=1024, le=2**30)] = 10 * 2**20
-    """Bytes of one picture, whether fetched, uploaded or in a data: URL."""
+    """Bytes of one picture, whether fetched, uploaded or in a `data:` URL."""
     max_pixels: Annotated[int, Field(ge=250 * 250, le=89_478_485)] = 25_000_000
-    """Pixels of one picture (25 million: a 24-megapixel camera). The upper limit is Pillow's own."""
+    """Pixels of one picture: 25 million for a 24-megapixel camera. The upper bound is Pillow's own limit."""
     body_seconds: Annotated[float, Field(gt=0, le=300)] = 10
-    """How long a caller may take to send a request."""
+    """Seconds in which a request body must arrive."""
 
-    # How much happens at once; what does not fit is refused with 503.
+    # Limits of concurrent work. What exceeds them is refused with status 503.
     max_bodies: Annotated[int, Field(ge=1)] = 10
-    """Request bodies of the largest size in memory at once, and accordingly more of smaller ones."""
+    """Request bodies of the largest size in memory at the same time. Smaller ones count in proportion to their size."""
     max_fetches: Annotated[int, Field(ge=1)] = 32
+    """Fetches at the same time."""
     max_recognitions: Annotated[int, Field(ge=1)] = Field(default_factory=lambda: available_cpus() + 1)
-    """Pictures that are decoded and recognized at once; by default one more than the CPUs of the affinity and cgroup
-    quota: while one waits for the interpreter, the others compute."""
+    """Pictures that are decoded and recognized at the same time. The default is one more than the CPUs of the affinity
+    and the cgroup quota: while one picture waits for the interpreter's lock, the others compute."""
     max_waiting: Annotated[int, Field(ge=0)] = 64
-    """Pictures that wait for their turn to be decoded and recognized."""
+    """Pictures that may be queued for decoding and recognition."""
     threads: Annotated[int, Field(ge=1)] = 1
-    """Threads that one picture is computed with: several pictures at once use the CPUs better than several threads."""
+    """Threads that compute one picture. Several pictures at a time use the CPUs better than several threads for one."""
 
-    # How `python predict.py` serves.
+    # The server that `python predict.py` starts.
     host: str = "0.0.0.0"  # noqa: S104 - a service is there to be reached
+    """Address to listen on."""
     port: Annotated[int, Field(ge=0, le=65535, validation_alias="PORT")] = 8000
+    """Port to listen on; 0 chooses a free one."""
     shutdown_seconds: Annotated[int, Field(ge=1)] = 15
-    """After SIGTERM, how long requests in progress may take to finish."""
+    """Seconds that requests in progress may take to finish after SIGTERM."""
 
     @property
     def max_body_bytes(self) -> int:
-        """Bytes of a request: a picture in base64 (4 bytes for 3), and room for what stands around it."""
+        """Bytes of a request body: a picture in base64 (4 bytes for 3) and 64 KiB for the fields around it."""
         return self.max_bytes * 4 // 3 + 64 * 1024
 
     @classmethod
     def from_environment(cls) -> Self:
-        """The settings that the environment variables name, defaults for the rest.
+        """The settings of the environment variables, and defaults for the rest.
 
         Raises:
-            SystemExit: a variable is unknown or has a bad value. One line for each, without the value.
+            SystemExit: a variable is unknown or invalid. The message has one line for each, without its value.
         """
-        known = {_variable(name) for name in cls.model_fields}
+        known = {str(field.validation_alias or _variable(name)) for name, field in cls.model_fields.items()}
         problems = {name: "no such setting" for name in os.environ if name.startswith(_PREFIX) and name not in known}
         try:
             settings = cls()
@@ -107,5 +112,6 @@ class Settings(BaseSettings):
 
 
 def _variable(field: int | str) -> str:
+    """The environment variable of a field. Fields with an alias are reported under the alias, which is upper case."""
     name = str(field)
     return name if name.isupper() else (_PREFIX + name).upper()

@@ -1,56 +1,52 @@
-"""What is known of a request while it is answered: what its line in the log will say."""
+"""What the service tells its operator: the records behind the log lines, and the metrics for Prometheus."""
 
-import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from facerec.pictures.bounded_pool import Gate
+from facerec.inference.pipeline import Trace
+from facerec.pictures.bounded_pool import BoundedPool
 from facerec.serving.errors import Overloaded
 
 
 @dataclass
-class PictureRecord:
-    """What is known of one picture of a request."""
+class PictureRecord(Trace):
+    """What the log says about one picture of a request."""
 
     host: str | None = None
-    """Of the URL; the rest of it may hold secrets."""
+    """Host of the picture's URL. The rest of the URL may hold secrets and is not kept."""
     outcome: str = "ok"
-    bytes: int | None = None
-    width: int | None = None
-    height: int | None = None
-    milliseconds: dict[str, float] = field(default_factory=dict)
-    """By stage."""
+    """`ok`, `cancelled`, or the code of the error."""
 
 
 @dataclass
 class RequestRecord:
-    """What is known of a request; `scope["state"]["record"]` holds it."""
+    """What the log says about a request. `scope["state"]["record"]` holds it while the request is answered."""
 
     id: str
     outcome: str = "ok"
+    """`ok`, `client_gone`, or the code of the error."""
     status: int | None = None
+    """HTTP status, once the answer has begun."""
     raised: str | None = None
-    """Type and place of an unexpected exception; its message could quote the caller."""
+    """Type and place of an unexpected exception. Its message is not kept, because it could quote the client."""
     pictures: list[PictureRecord] = field(default_factory=list)
 
-    def unexpected(self, exception: Exception) -> None:
-        """Keep what may be told of an exception that nobody foresaw."""
+    def keep_exception(self, exception: Exception) -> None:
+        """Keep the type and the place of an unexpected exception."""
         frame = traceback.extract_tb(exception.__traceback__)[-1]
         self.raised = f"{type(exception).__name__} at {Path(frame.filename).name}:{frame.lineno}"
 
-    def picture(self) -> PictureRecord:
-        """The record of a further picture."""
+    def add_picture(self) -> PictureRecord:
+        """Add the record of a further picture."""
         self.pictures.append(PictureRecord())
         return self.pictures[-1]
 
 
-class Metrics:
-    """The service's metrics. No label is made from what a caller sends."""
+class PrometheusMetrics:
+    """The service's metrics. No label holds anything that a client sends."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -65,26 +61,18 @@ class Metrics:
         )
         self._rejected = Counter("facerec_rejected", "Requests and pictures refused: overload", registry=self._registry)
 
-    def watch(self, gate: Gate) -> None:
-        """Report how much `gate` holds."""
-        self._in_flight.labels(gate.name).set_function(lambda: gate.held)
-
-    @contextmanager
-    def stage(self, name: str, picture: PictureRecord) -> Iterator[None]:
-        """Time what is inside as stage `name` of `picture`."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            seconds = time.perf_counter() - start
-            picture.milliseconds[name] = round(seconds * 1000, 2)
-            self._stages.labels(name).observe(seconds)
+    def watch(self, pool: BoundedPool) -> None:
+        """Report how many slots of `pool` are in use."""
+        self._in_flight.labels(pool.name).set_function(lambda: pool.slots_in_use)
 
     def count(self, route: str, record: RequestRecord) -> None:
-        """Count a request that has been answered."""
+        """Count an answered request and observe the stages of its pictures."""
         self._requests.labels(route, record.outcome).inc()
         outcomes = [picture.outcome for picture in record.pictures] or [record.outcome]
         self._rejected.inc(outcomes.count(Overloaded.code))
+        for picture in record.pictures:
+            for stage, milliseconds in picture.milliseconds.items():
+                self._stages.labels(stage).observe(milliseconds / 1000)
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus's text format."""

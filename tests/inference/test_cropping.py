@@ -161,4 +161,4 @@ def test_around_a_transparent_face_it_is_white() -> None:
     ("x", "size", "overlap"), [(50, 20, 1), (60, 20, 1 / 3), (70, 20, 0), (50, 10, 0.25), (300, 20, 0)]
 )
 def test_overlap(x: float, size: float, overlap: float) -> None:
-    assert Face(50, 50, 20, 0, 1).overlap(Face(x, 50, size, 0, 1)) == pytest.approx(overlap)
+    assert Face(50, 50, 20, 0, 1).iou(Face(x, 50, size, 0, 1)) == pytest.approx(overlap)

@@ -5,19 +5,22 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from facerec.inference.detector import CLOSE_SIDE, FaceDetector, prominence
-from facerec.inference.model_file import ModelFileError, checksum_path
-from facerec.serving.errors import InvalidOutput
+from facerec.inference.detector import FaceDetector, prominence
+from facerec.inference.errors import InvalidOutput, ModelFileError
+from facerec.inference.model_file import checksum_path
 from tests.serving.harness import photo
 from tests.toy_model import (
     TOY_FACE,
     TOY_LONG_SIDE,
+    TOY_SECOND_PASS,
     toy_detector_graph,
     toy_detector_metadata,
     toy_metadata,
     write_model,
     write_toy_detector,
 )
+
+SIDE = TOY_SECOND_PASS.side
 
 
 def test_it_finds_each_face_where_it_is(finder: FaceDetector) -> None:
@@ -58,8 +61,8 @@ def test_what_scores_under_the_threshold_is_no_face(finder: FaceDetector) -> Non
 @pytest.mark.parametrize(
     ("close", "score"),
     [
-        ((CLOSE_SIDE / 2, CLOSE_SIDE / 2, 87, 0, 0.9), (140 / 255 + 0.9) / 2),
-        ((CLOSE_SIDE / 2, CLOSE_SIDE / 2, 30, 0, 0.9), 140 / 255 / 2),
+        ((SIDE / 2, SIDE / 2, 87, 0, 0.9), (140 / 255 + 0.9) / 2),
+        ((SIDE / 2, SIDE / 2, 30, 0, 0.9), 140 / 255 / 2),
         ((20, 20, 87, 0, 0.9), 140 / 255 / 2),
     ],
     ids=["there", "something smaller", "something beside"],
@@ -79,15 +82,15 @@ def test_what_is_in_doubt_is_looked_at_again_closer(
     picture.paste((140, 0, 140), (32, 0, 64, 32))
     (face,) = finder.candidates(picture)
     assert face.score == pytest.approx(score, abs=1e-4)
-    assert [look.shape for look in looks] == [(32, 96, 3), (CLOSE_SIDE, CLOSE_SIDE, 3)]
-    assert (looks[1][CLOSE_SIDE // 2, CLOSE_SIDE // 2] == (140, 0, 140)).all()
+    assert [look.shape for look in looks] == [(32, 96, 3), (SIDE, SIDE, 3)]
+    assert (looks[1][SIDE // 2, SIDE // 2] == (140, 0, 140)).all()
 
 
 @pytest.mark.parametrize(("size", "score"), [(28, (0.5 + 0.8) / 2), (14, (0.5 + 0.5 * 0.8) / 2)])
 def test_a_closer_look_does_not_forget_that_specks_deceive(
     finder: FaceDetector, monkeypatch: pytest.MonkeyPatch, size: float, score: float
 ) -> None:
-    middle = CLOSE_SIDE / 2
+    middle = SIDE / 2
     looks = iter([[48, 16, size, 0, 0.5], [middle, middle, 87, 0, 0.8]])
     monkeypatch.setattr(finder, "run", lambda _: np.array([next(looks)], np.float32))
     (face,) = finder.candidates(Image.new("RGB", (96, 32)))

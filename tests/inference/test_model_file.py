@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from facerec.inference.errors import ModelFileError
 from facerec.inference.model_file import (
     METADATA_KEY,
-    ModelFileError,
-    ModelMetadata,
     Person,
+    RecognizerMetadata,
     checksum_path,
     verify_checksum,
     write_checksum,
 )
 
-METADATA = ModelMetadata(
+METADATA = RecognizerMetadata(
     version="1.2.3",
     created=datetime(2025, 1, 1, tzinfo=UTC),
     people=(
@@ -33,13 +33,13 @@ METADATA = ModelMetadata(
 
 
 def test_metadata_survives_the_file() -> None:
-    assert ModelMetadata.from_properties(METADATA.to_properties()) == METADATA
+    assert RecognizerMetadata.from_properties(METADATA.to_properties()) == METADATA
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format_version": 2}, "format_version"),
+        ({"format_version": 3}, "format_version"),
         ({"threshold": 1.5}, "threshold"),
         ({"temperature": 0}, "temperature"),
         ({"people": []}, "people"),
@@ -50,12 +50,12 @@ def test_metadata_survives_the_file() -> None:
 def test_metadata_that_is_not_valid_names_the_field(changes: dict[str, object], message: str) -> None:
     content = json.loads(METADATA.to_properties()[METADATA_KEY]) | changes
     with pytest.raises(ModelFileError, match=f"not valid at '{message}'"):
-        ModelMetadata.from_properties({METADATA_KEY: json.dumps(content)})
+        RecognizerMetadata.from_properties({METADATA_KEY: json.dumps(content)})
 
 
 def test_a_file_without_metadata() -> None:
     with pytest.raises(ModelFileError, match=r"was not exported by train\.py"):
-        ModelMetadata.from_properties({})
+        RecognizerMetadata.from_properties({})
 
 
 def test_checksum(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ import pytest
 from onnx import TensorProto
 
 from facerec.inference.cropping import CROP_SIZE
-from facerec.inference.model_file import ModelFileError, checksum_path, write_checksum
+from facerec.inference.errors import InvalidOutput, ModelFileError
+from facerec.inference.model_file import checksum_path, write_checksum
 from facerec.inference.recognizer import Recognizer
-from facerec.serving.errors import InvalidOutput
 from tests.serving.harness import ROOT
 from tests.toy_model import TOY_PEOPLE, toy_graph, toy_metadata, write_model, write_toy_model
 

@@ -6,54 +6,54 @@ import weakref
 
 import pytest
 
-from facerec.pictures.bounded_pool import Gate
-from facerec.serving.errors import Overloaded
+from facerec.pictures.bounded_pool import BoundedPool
+from facerec.pictures.errors import PoolFull
 from tests.serving.harness import wait_until
 
 
 def test_what_does_not_fit_is_refused_at_once() -> None:
     async def scenario() -> None:
-        gate, door = Gate("test", threads=2, waiting=1), threading.Event()
-        inside = [asyncio.create_task(gate.run(door.wait, 5)) for _ in range(3)]
+        pool, door = BoundedPool("test", threads=2, queue_size=1), threading.Event()
+        inside = [asyncio.create_task(pool.run(door.wait, 5)) for _ in range(3)]
         await asyncio.sleep(0)
-        assert gate.held == 3
+        assert pool.slots_in_use == 3
         start = time.monotonic()
-        with pytest.raises(Overloaded):
-            await gate.run(door.wait, 5)
+        with pytest.raises(PoolFull):
+            await pool.run(door.wait, 5)
         assert time.monotonic() - start < 1
         door.set()
         assert await asyncio.gather(*inside) == [True] * 3
-        assert gate.held == 0
-        gate.close()
+        assert pool.slots_in_use == 0
+        pool.close()
 
     asyncio.run(scenario())
 
 
 def test_an_exception_gives_the_place_back() -> None:
     async def scenario() -> None:
-        gate = Gate("test", threads=1)
+        pool = BoundedPool("test", threads=1)
         for _ in range(3):
             with pytest.raises(ZeroDivisionError):
-                await gate.run(divmod, 1, 0)
-        assert gate.held == 0
-        gate.close()
+                await pool.run(divmod, 1, 0)
+        assert pool.slots_in_use == 0
+        pool.close()
 
     asyncio.run(scenario())
 
 
 def test_who_is_cancelled_in_line_gives_the_place_back_and_is_never_called() -> None:
     async def scenario() -> None:
-        gate, door, called = Gate("test", threads=1, waiting=1), threading.Event(), threading.Event()
-        running = asyncio.create_task(gate.run(door.wait, 5))
-        waiting = asyncio.create_task(gate.run(called.set))
+        pool, door, called = BoundedPool("test", threads=1, queue_size=1), threading.Event(), threading.Event()
+        running = asyncio.create_task(pool.run(door.wait, 5))
+        waiting = asyncio.create_task(pool.run(called.set))
         await asyncio.sleep(0)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        assert gate.held == 1
+        assert pool.slots_in_use == 1
         door.set()
         await running
-        gate.close()
+        pool.close()
         assert not called.is_set()
 
     asyncio.run(scenario())
@@ -64,11 +64,11 @@ def test_what_a_cancelled_call_held_is_let_go_at_once() -> None:
         pass
 
     async def scenario() -> None:
-        gate, door = Gate("test", threads=1, waiting=1), threading.Event()
-        running = asyncio.create_task(gate.run(door.wait, 5))
+        pool, door = BoundedPool("test", threads=1, queue_size=1), threading.Event()
+        running = asyncio.create_task(pool.run(door.wait, 5))
         picture = Picture()
         there = weakref.ref(picture)
-        waiting = asyncio.create_task(gate.run(id, picture))
+        waiting = asyncio.create_task(pool.run(id, picture))
         del picture
         await asyncio.sleep(0)
         assert there()
@@ -79,21 +79,21 @@ def test_what_a_cancelled_call_held_is_let_go_at_once() -> None:
         assert there() is None
         door.set()
         await running
-        gate.close()
+        pool.close()
 
     asyncio.run(scenario())
 
 
 def test_a_thread_that_was_left_behind_still_counts() -> None:
     async def scenario() -> None:
-        gate, door = Gate("test", threads=1), threading.Event()
+        pool, door = BoundedPool("test", threads=1), threading.Event()
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(gate.run(door.wait, 5), timeout=0.01)
-        with pytest.raises(Overloaded):
-            await gate.run(door.wait, 5)
+            await asyncio.wait_for(pool.run(door.wait, 5), timeout=0.01)
+        with pytest.raises(PoolFull):
+            await pool.run(door.wait, 5)
         door.set()
-        wait_until(lambda: gate.held == 0)
-        gate.close()
+        wait_until(lambda: pool.slots_in_use == 0)
+        pool.close()
 
     asyncio.run(scenario())
 
@@ -103,14 +103,14 @@ def test_a_thread_that_can_not_be_started_takes_no_place(monkeypatch: pytest.Mon
         raise RuntimeError("can't start new thread")
 
     async def scenario() -> None:
-        gate, called = Gate("test", threads=1), threading.Event()
+        pool, called = BoundedPool("test", threads=1), threading.Event()
         with monkeypatch.context() as patch:
             patch.setattr(threading.Thread, "start", refuse)
             with pytest.raises(RuntimeError):
-                await gate.run(called.set)
-        assert gate.held == 0
-        await gate.run(int)  # the executor has kept the call before it in line
+                await pool.run(called.set)
+        assert pool.slots_in_use == 0
+        await pool.run(int)  # the executor has kept the call before it in line
         assert not called.is_set()
-        gate.close()
+        pool.close()
 
     asyncio.run(scenario())

@@ -14,7 +14,7 @@ from PIL import Image, ImageCms, ImageFile, PngImagePlugin
 from facerec.inference.cropping import CROP_SIZE, Crop, Face, crop_centre, crop_face
 from facerec.inference.detector import FaceDetector
 from facerec.pictures.decode import FORMATS, PictureFile
-from facerec.serving.errors import PictureError, PictureTooLarge, TooManyPixels, UnsupportedPicture
+from facerec.pictures.errors import PictureError, PictureTooLarge, TooManyPixels, UnsupportedPicture
 from tests.serving.harness import ROOT, picture, saved
 
 MAX_PIXELS = 25_000_000
@@ -198,12 +198,12 @@ def test_an_exif_bomb_takes_little_memory() -> None:
     check = """
 import sys, psutil
 from facerec.pictures.decode import PictureFile
-from facerec.serving.errors import ServiceError
+from facerec.pictures.errors import PictureError
 data = sys.stdin.buffer.read()
 before = psutil.Process().memory_info().rss
 try:
     PictureFile(data, max_bytes=2**24, max_pixels=99).decode()
-except ServiceError:
+except PictureError:
     pass
 print(psutil.Process().memory_info().rss - before)
 """

@@ -13,13 +13,12 @@ from typing import Any
 import pytest
 import trustme
 
-from facerec.pictures.bounded_pool import Gate
-from facerec.pictures.fetch import Fetcher, Resolve, look_up
-from facerec.serving.errors import (
+from facerec.pictures.bounded_pool import BoundedPool
+from facerec.pictures.errors import (
     FetchTimeout,
-    Overloaded,
+    PictureError,
     PictureTooLarge,
-    ServiceError,
+    PoolFull,
     TooManyRedirects,
     Unreachable,
     UpstreamEncoding,
@@ -27,7 +26,7 @@ from facerec.serving.errors import (
     UpstreamTruncated,
     UrlNotAllowed,
 )
-from facerec.serving.settings import Settings
+from facerec.pictures.fetch import Fetcher, FetchLimits, Resolve, resolve_host
 from tests.serving.harness import LOOPBACK, wait_until
 from tests.serving.hostile import Connection, HostileServer, Script, head
 
@@ -62,30 +61,30 @@ def serve_scripts() -> Iterator[Callable[..., HostileServer]]:
 def fetch(url: str, *, port: int = 80, **options: Any) -> bytes:
     """Fetch `url` with a fetcher that may dial loopback on `port`, and look names up in NAMES."""
     seams = {"resolve": options.pop("resolve", resolve), "ca_file": options.pop("ca_file", None)}
-    settings = Settings(
+    limits = FetchLimits(
         **{
             "deadline": DEADLINE,
             "max_bytes": MAX_BYTES,
             "allowed_networks": LOOPBACK,
-            "allowed_ports": {port},
+            "allowed_ports": frozenset({port}),
             **options,
         }
     )
 
     async def run() -> bytes:
-        gate = Gate("fetch", threads=4)
+        pool = BoundedPool("fetch", threads=4)
         try:
-            return await Fetcher(settings, gate, **seams).fetch(url)
+            return await Fetcher(limits, pool, **seams).fetch(url)
         finally:
-            wait_until(lambda: gate.held == 0, seconds=3)
-            gate.close()
+            wait_until(lambda: pool.slots_in_use == 0, seconds=3)
+            pool.close()
 
     return asyncio.run(run())
 
 
-def outcome(server: HostileServer, path: str = "/", host: str = "127.0.0.1", **options: Any) -> type[ServiceError]:
+def outcome(server: HostileServer, path: str = "/", host: str = "127.0.0.1", **options: Any) -> type[PictureError]:
     """The error that fetching from `server` ends with, all connections closed."""
-    with pytest.raises(ServiceError) as info:
+    with pytest.raises(PictureError) as info:
         fetch(server.url(path, host=host), port=server.port, **options)
     wait_until(lambda: server.open == 0)
     return type(info.value)
@@ -126,7 +125,7 @@ def test_a_picture_is_fetched_over_ipv6(serve_scripts: Callable[..., HostileServ
         assert fetch(url, port=server.port, resolve=resolver, allowed_networks=loopback) == b"picture"
 
 
-@pytest.mark.parametrize(("name", "resolver"), [("nowhere.test", resolve), ("a" * 64 + ".test", look_up)])
+@pytest.mark.parametrize(("name", "resolver"), [("nowhere.test", resolve), ("a" * 64 + ".test", resolve_host)])
 def test_a_name_that_does_not_resolve_is_unreachable(name: str, resolver: Resolve) -> None:
     with pytest.raises(Unreachable):
         fetch(f"http://{name}/", resolve=resolver)
@@ -137,9 +136,9 @@ def test_a_refused_address_a_closed_port_and_an_unknown_name_are_told_apart_by_n
         closed = listener.getsockname()[1]
     answers = set()
     for url in (f"http://pictures.test:{closed}/", f"http://private.test:{closed}/", f"http://nowhere.test:{closed}/"):
-        with pytest.raises(ServiceError) as info:
+        with pytest.raises(PictureError) as info:
             fetch(url, port=closed)
-        answers.add((info.value.status, info.value.code, str(info.value)))
+        answers.add((type(info.value), info.value.code, str(info.value)))
     assert len(answers) == 1
 
 
@@ -372,17 +371,19 @@ def test_the_deadline_covers_the_look_up() -> None:
         return ["127.0.0.1"]
 
     async def run() -> None:
-        gate = Gate("fetch", threads=1)
-        fetcher = Fetcher(Settings(deadline=DEADLINE, allowed_networks=LOOPBACK), gate, resolve=slow)
+        pool = BoundedPool("fetch", threads=1)
+        fetcher = Fetcher(
+            FetchLimits(deadline=DEADLINE, max_bytes=MAX_BYTES, allowed_networks=LOOPBACK), pool, resolve=slow
+        )
         start = time.monotonic()
         with pytest.raises(FetchTimeout):
             await fetcher.fetch("http://slow.test/")
         assert time.monotonic() - start < 1.5
-        with pytest.raises(Overloaded):  # the thread that still looks up counts
+        with pytest.raises(PoolFull):  # the thread that still looks up counts
             await fetcher.fetch("http://slow.test/")
         answer.set()
-        wait_until(lambda: gate.held == 0)
-        gate.close()
+        wait_until(lambda: pool.slots_in_use == 0)
+        pool.close()
 
     asyncio.run(run())
 
@@ -408,16 +409,18 @@ def full_backlog() -> Iterator[int]:
 
 def test_whoever_is_cancelled_while_it_connects_leaves_no_thread_behind() -> None:
     async def run(port: int) -> None:
-        gate = Gate("fetch", threads=1)
-        settings = Settings(deadline=30, allowed_networks=LOOPBACK, allowed_ports=frozenset({port}))
-        task = asyncio.create_task(Fetcher(settings, gate).fetch(f"http://127.0.0.1:{port}/"))
+        pool = BoundedPool("fetch", threads=1)
+        limits = FetchLimits(
+            deadline=30, max_bytes=MAX_BYTES, allowed_networks=LOOPBACK, allowed_ports=frozenset({port})
+        )
+        task = asyncio.create_task(Fetcher(limits, pool).fetch(f"http://127.0.0.1:{port}/"))
         await asyncio.sleep(0.2)
-        assert gate.held == 1
+        assert pool.slots_in_use == 1
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        wait_until(lambda: gate.held == 0)
-        gate.close()
+        wait_until(lambda: pool.slots_in_use == 0)
+        pool.close()
 
     with full_backlog() as port:
         asyncio.run(run(port))
@@ -445,16 +448,18 @@ def test_whoever_is_cancelled_leaves_no_thread_behind(serve_scripts: Callable[..
     server = serve_scripts({"/": drip_body})
 
     async def run() -> None:
-        gate = Gate("fetch", threads=1)
-        settings = Settings(deadline=30, allowed_networks=LOOPBACK, allowed_ports=frozenset({server.port}))
-        task = asyncio.create_task(Fetcher(settings, gate).fetch(server.url("/")))
+        pool = BoundedPool("fetch", threads=1)
+        limits = FetchLimits(
+            deadline=30, max_bytes=MAX_BYTES, allowed_networks=LOOPBACK, allowed_ports=frozenset({server.port})
+        )
+        task = asyncio.create_task(Fetcher(limits, pool).fetch(server.url("/")))
         while not server.heads:
             await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        wait_until(lambda: gate.held == 0)
-        gate.close()
+        wait_until(lambda: pool.slots_in_use == 0)
+        pool.close()
 
     asyncio.run(run())
 
@@ -545,13 +550,13 @@ def test_nonsense_is_unreachable(answer: bytes, serve_scripts: Callable[..., Hos
 
 def test_a_bad_url_takes_no_place() -> None:
     async def run() -> None:
-        gate, door = Gate("fetch", threads=1), threading.Event()
-        holder = asyncio.create_task(gate.run(door.wait, 5))
+        pool, door = BoundedPool("fetch", threads=1), threading.Event()
+        holder = asyncio.create_task(pool.run(door.wait, 5))
         await asyncio.sleep(0)
         with pytest.raises(UrlNotAllowed):
-            await Fetcher(Settings(), gate).fetch("http://127.0.0.1/")
+            await Fetcher(FetchLimits(deadline=DEADLINE, max_bytes=MAX_BYTES), pool).fetch("http://127.0.0.1/")
         door.set()
         await holder
-        gate.close()
+        pool.close()
 
     asyncio.run(run())

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facerec.pictures.urls import host_of, is_data_url, literal_address, prepare, read_data_url
-from facerec.serving.errors import InvalidDataUrl, PictureTooLarge, ServiceError, UrlNotAllowed
+from facerec.pictures.errors import InvalidDataUrl, PictureError, PictureTooLarge, UrlNotAllowed
+from facerec.pictures.urls import host_of, is_data_url, literal_address, prepare_request, read_data_url
 
 REFUSED = {
     "scheme": ["ftp://example.com/a.jpg", "file:///etc/passwd", "gopher://x/", "example.com/a.jpg", "", "//x/"],
@@ -53,7 +53,7 @@ REFUSED = {
 
 
 def vetted(url: str) -> str:
-    request = prepare(url, allowed_ports=frozenset(), allowed_networks=())
+    request = prepare_request(url, allowed_ports=frozenset(), allowed_networks=())
     assert request.url is not None
     return request.url
 
@@ -81,13 +81,13 @@ def test_ordinary_urls_pass(url: str, request_url: str) -> None:
 
 
 def test_the_request_holds_nothing_of_the_callers() -> None:
-    request = prepare("http://example.com/a.jpg", allowed_ports=frozenset(), allowed_networks=())
+    request = prepare_request("http://example.com/a.jpg", allowed_ports=frozenset(), allowed_networks=())
     assert set(request.headers) == {"User-Agent", "Accept", "Accept-Encoding", "Connection"}
     assert request.headers["Accept-Encoding"] == "identity"
 
 
 def test_the_operator_can_allow_ports_and_networks() -> None:
-    allowed = prepare(
+    allowed = prepare_request(
         "http://10.1.0.1:8080/", allowed_ports=frozenset({8080}), allowed_networks=(ip_network("10.1.0.0/16"),)
     )
     assert allowed.url == "http://10.1.0.1:8080/"
@@ -152,7 +152,7 @@ def test_data_urls_have_the_same_cap_as_files() -> None:
 def test_any_data_url_is_read_or_refused(url: str) -> None:
     try:
         read_data_url(url, max_bytes=10)
-    except ServiceError:
+    except PictureError:
         return
 
 

@@ -13,7 +13,7 @@ import requests
 
 from facerec.inference.detector import FaceDetector
 from facerec.inference.recognizer import Recognizer
-from facerec.serving.schemas import MAX_BATCH
+from facerec.serving.schemas import MAX_BATCH_URLS
 from facerec.serving.settings import Settings
 from tests.pictures.test_urls import REFUSED
 from tests.serving.conftest import Service
@@ -102,8 +102,8 @@ def test_in_a_batch_each_url_is_answered_on_its_own(service: str) -> None:
 
 
 def test_a_batch_has_its_limit(service: str) -> None:
-    urls = [data_url(picture("red"))] * (MAX_BATCH + 1)
-    assert len(post(f"{service}/predict/batch", {"urls": urls[1:]}).json()["results"]) == MAX_BATCH
+    urls = [data_url(picture("red"))] * (MAX_BATCH_URLS + 1)
+    assert len(post(f"{service}/predict/batch", {"urls": urls[1:]}).json()["results"]) == MAX_BATCH_URLS
     assert post(f"{service}/predict/batch", {"urls": urls}).status_code == 422
     assert post(f"{service}/predict/batch", {"urls": []}).status_code == 422
 
@@ -123,15 +123,17 @@ def test_a_full_batch_finds_its_places_in_a_small_service(serve: Service, model:
             allowed_networks=LOOPBACK,
             allowed_ports=frozenset({server.port}),
         )
-        results = post(f"{serve(settings)}/predict/batch", {"urls": [server.url("/")] * MAX_BATCH}).json()["results"]
-    assert [result.get("identity", result.get("code")) for result in results] == [ROSA] * MAX_BATCH
+        results = post(f"{serve(settings)}/predict/batch", {"urls": [server.url("/")] * MAX_BATCH_URLS}).json()[
+            "results"
+        ]
+    assert [result.get("identity", result.get("code")) for result in results] == [ROSA] * MAX_BATCH_URLS
 
 
 def test_a_full_batch_of_data_urls_finds_its_places_in_a_small_service(serve: Service, model: Path) -> None:
     settings = Settings(model=model, framing="centre", max_recognitions=1, max_waiting=1)
-    urls = [data_url(picture("red"))] * MAX_BATCH
+    urls = [data_url(picture("red"))] * MAX_BATCH_URLS
     results = post(f"{serve(settings)}/predict/batch", {"urls": urls}).json()["results"]
-    assert [result.get("identity", result.get("code")) for result in results] == [ROSA] * MAX_BATCH
+    assert [result.get("identity", result.get("code")) for result in results] == [ROSA] * MAX_BATCH_URLS
 
 
 def test_pictures_over_the_limits_of_the_service_are_refused(serve: Service, model: Path) -> None:
@@ -157,7 +159,7 @@ def test_people_and_model_say_what_is_loaded(service: str, model: Path, finder: 
         "sha256": checksum,
         "locator_sha256": finder.checksum,
     }
-    assert card["detector"] == {
+    assert card["locator"] == {
         "version": "0.0.0",
         "created": "2026-01-01T00:00:00Z",
         "sha256": finder.checksum,

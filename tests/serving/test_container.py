@@ -12,13 +12,13 @@ import requests
 from tests.serving.harness import ROOT, free_port, process, ready, wait_until
 from tests.serving.harness import picture as picture_file
 
-# A mount namespace in which everything but /tmp is read-only, as under `docker run --read-only --tmpfs /tmp`.
+# A mount namespace in which everything but TMPDIR is read-only, as under `docker run --read-only --tmpfs /tmp`.
 READ_ONLY = [
     "unshare",
     "--mount",
     "sh",
     "-c",
-    'mount -o remount,ro,bind / && mount -t tmpfs none /tmp && exec "$@"',
+    'mount -o remount,ro,bind / && mount -t tmpfs none "${TMPDIR:-/tmp}" && exec "$@"',
     "sh",
 ]
 CAN_ISOLATE = (
@@ -30,10 +30,10 @@ CAN_ISOLATE = (
 
 
 @pytest.mark.skipif(not CAN_ISOLATE, reason="making a read-only mount namespace needs root")
-def test_the_service_runs_on_a_read_only_file_system(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_service_runs_on_a_read_only_file_system(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("FACEREC_LOCATOR")
     port = free_port()
-    with process([*READ_ONLY, sys.executable, "predict.py"], {"PORT": str(port)}) as running:
+    with process([*READ_ONLY, sys.executable, "predict.py"], {"PORT": str(port), "TMPDIR": str(tmp_path)}) as running:
         address = f"http://127.0.0.1:{port}"
         wait_until(lambda: ready(address) or running.poll() is not None, seconds=60)
         assert running.poll() is None, running.communicate()[0]

@@ -1,18 +1,24 @@
 from itertools import pairwise
 
+from facerec.pictures.errors import PictureError
 from facerec.serving import errors
-from facerec.serving.errors import leaves
+from facerec.serving.errors import PICTURE_STATUSES, ServiceError
 
 
 def test_codes_are_unique_and_every_leaf_is_complete() -> None:
-    codes = [leaf.code for leaf in leaves()]
-    assert len(set(codes)) == len(codes)
-    for leaf in leaves():
-        assert 400 <= leaf.status < 600
-        assert str(leaf()) == leaf.message
+    leaves = [*ServiceError.leaves(), *PictureError.leaves()]
+    assert len({leaf.code for leaf in leaves}) == len(leaves)
+    for leaf in leaves:
+        answer = ServiceError.wrapping(leaf())
+        assert 400 <= answer.status < 600
+        assert (answer.code, str(answer)) == (leaf.code, leaf.message)
+
+
+def test_every_error_of_pictures_has_a_status() -> None:
+    assert set(PictureError.leaves()) == set(PICTURE_STATUSES)
 
 
 def test_the_tree_in_the_docstring_is_the_tree() -> None:
     words = (errors.__doc__ or "").split()
     drawn = {(name, int(status)) for name, status in pairwise(words) if status.isdigit()}
-    assert drawn == {(leaf.__name__, leaf.status) for leaf in leaves()}
+    assert drawn == {(leaf.__name__, leaf.status) for leaf in ServiceError.leaves()}

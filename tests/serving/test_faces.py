@@ -8,7 +8,7 @@ import pytest
 import requests
 from PIL import Image
 
-from facerec.inference.recognizer import Recognition, Recognizer
+from facerec.inference.recognizer import ModelOutput, Recognizer
 from facerec.pictures.decode import PictureFile
 from facerec.serving.settings import Framing, Settings
 from tests.serving.conftest import Service
@@ -92,7 +92,7 @@ def test_a_request_can_say_how_a_picture_is_cropped(serve: Service, model: Path,
             requests.post(f"{service}/predict", json={"url": data_url(data), **given}, timeout=9),
         ):
             assert len(response.json()["faces"]) == count
-            assert ("detect;dur=" in response.headers["Server-Timing"]) is (count > 0)
+            assert ("locate;dur=" in response.headers["Server-Timing"]) is (count > 0)
 
 
 def test_there_is_no_other_framing(service: str) -> None:
@@ -119,7 +119,7 @@ def test_of_a_hundred_faces_the_most_prominent_are_recognized(
     recognized = []
     recognize = Recognizer.recognize
 
-    def counting(recognizer: Recognizer, crops: np.ndarray) -> Recognition:
+    def counting(recognizer: Recognizer, crops: np.ndarray) -> ModelOutput:
         recognized.append(len(crops))
         return recognize(recognizer, crops)
 

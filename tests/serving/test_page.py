@@ -11,6 +11,7 @@ import requests
 from playwright.sync_api import Browser, FilePayload, Locator, Page, expect, sync_playwright
 from pydantic import SecretStr
 
+from facerec.pictures.errors import PictureError
 from facerec.serving.errors import ServiceError
 from facerec.serving.settings import Settings
 from tests.serving.conftest import Service
@@ -202,7 +203,7 @@ def test_every_face_has_its_box_with_a_name_and_is_listed(open_page: Open, model
     expect(card.get_by_role("list", name="Further faces").get_by_role("listitem")).to_have_text(
         [re.compile(rf"{STRANGER}similarity 0\.\d\d")]
     )
-    expect(card).to_contain_text(re.compile(r"answered in \d+ ms · decode \d+ ms · detect \d+ ms · infer \d+ ms"))
+    expect(card).to_contain_text(re.compile(r"answered in \d+ ms · decode \d+ ms · locate \d+ ms · infer \d+ ms"))
     image = card.get_by_role("img").bounding_box()
     assert image
     for name, left in (("Rosa Red", 144), (STRANGER, 16)):
@@ -245,7 +246,7 @@ def test_the_page_explains_no_error_that_does_not_exist(visit: Visit) -> None:
     script = visit.page.locator("script").inner_text()
     explained = set(re.findall(r"^  (\w+): \"", script, re.MULTILINE)) - {"no_answer"}
     assert explained
-    assert explained <= {leaf.code for tier in ServiceError.__subclasses__() for leaf in tier.__subclasses__()}
+    assert explained <= {leaf.code for tree in (ServiceError, PictureError) for leaf in tree.leaves()}
 
 
 def test_a_key_is_asked_for_only_by_a_service_that_has_one(open_page: Open, model: Path) -> None:

@@ -7,11 +7,12 @@ from tests.serving.harness import ROOT
 ROWS = [line for line in (ROOT / "docs/security.md").read_text().splitlines() if re.match(r"\| \d+ \|", line)]
 
 
-def test_every_threat_has_its_row_and_every_row_its_test() -> None:
-    assert sorted(int(row.split("|")[1]) for row in ROWS) == list(range(1, 65))
+def test_rows_are_numbered_without_gaps() -> None:
+    assert [int(row.split("|")[1]) for row in ROWS] == list(range(1, len(ROWS) + 1))
+
+
+def test_every_threat_names_one_test_that_exists() -> None:
+    assert len(ROWS) >= 102, "a threat was dropped"
     for row in ROWS:
-        shown = re.findall(r"`(test_\w+)::(test_\w+)`", row)
-        assert shown or "| the same" in row, row
-        for file, test in shown:
-            text = (ROOT / "tests/serving" / f"{file}.py").read_text()
-            assert f"def {test}(" in text, f"{file}::{test}"
+        ((file, test),) = re.findall(r"`([\w/]+\.py)::(test_\w+)`", row)
+        assert f"def {test}(" in (ROOT / "tests" / file).read_text(), f"{file}::{test}"

@@ -74,7 +74,7 @@ def calls(service: str, server: HostileServer) -> list[Callable[[], int | None]]
     ]
 
 
-@pytest.mark.parametrize("count", [400, pytest.param(10_000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("count", [400, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_descriptors_threads_and_memory_stay_flat(count: int, model: Path) -> None:
     port = free_port()
     service = f"http://127.0.0.1:{port}"

@@ -1,0 +1,1 @@
+"""ASGI middleware: the limit of request bodies, and the log of requests."""

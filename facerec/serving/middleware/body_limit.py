@@ -1,34 +1,38 @@
-"""Request bodies: of callers who may ask, at most so many bytes each and together, within so many seconds."""
+"""Middleware that bounds request bodies: bytes, values, time, and the memory of all bodies together."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from facerec.serving.disconnect import ClientGone
 from facerec.serving.errors import Overloaded, RequestTimeout, RequestTooLarge, ServiceError
 from facerec.serving.problems import problem_response
 
-_LEAST_BYTES = 64 * 1024
-"""What a request counts with however small its body is: it costs more than that."""
+_MIN_CHARGED_BYTES = 64 * 1024
+"""Bytes charged for a request with a smaller body, because each request takes memory besides its body."""
 _MAX_VALUES = 100_000
-"""Values in a body of JSON or of a form: 14 MB of empty lists, parsed, would take 400 MB and the event loop for as
-long. Pictures are one value each; multipart forms have a limit of Starlette's."""
+"""Values in a JSON body or a form. 14 MB of empty lists, parsed, would take 400 MB and block the event loop meanwhile.
+A picture is a single value. Starlette itself limits the parts of multipart forms."""
 _LINGER_SECONDS = 1
-"""How long a refused caller may go on sending. Closing under its hands would lose it the answer (RFC 9112, 9.6)."""
+"""Seconds to keep reading from a refused client. Closing at once could reset the connection before the client reads the
+answer (RFC 9112, section 9.6)."""
 
 
-class ClientGone(Exception):
-    """Nobody waits for the answer any more."""
+class BodyLimitMiddleware:
+    """Reads the whole body of a POST before the application sees the request.
 
+    A request in progress is charged the size of its body, or `max_bytes` if it has no Content-Length. All requests
+    together may be charged `max_bodies` times `max_bytes`.
 
-class Intake:
-    """Reads the whole body before the application sees the request: what follows never waits for the caller.
-
-    `check` judges a request by its headers before any room is kept for it, and raises what is to be answered instead.
-    A request that is in progress counts with the bytes that its body may come to, `max_bytes` if it does not say; all
-    together may come to `max_bodies` times `max_bytes`.
+    Args:
+        app: the application.
+        check: checks a request's headers before its body is read, and raises a ServiceError to refuse it.
+        max_bytes: bytes of one body.
+        seconds: time in which a body must arrive.
+        max_bodies: number of bodies of the largest size in memory at the same time.
     """
 
     def __init__(
@@ -38,39 +42,39 @@ class Intake:
         self._check = check
         self._max_bytes = max_bytes
         self._seconds = seconds
-        self._room = max_bodies * max_bytes
+        self._free_bytes = max_bodies * max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        size = max(int(headers.get("content-length", self._max_bytes)), _LEAST_BYTES)
+        charged = max(int(headers.get("content-length", self._max_bytes)), _MIN_CHARGED_BYTES)
         try:
-            self._admit(headers, size)
+            self._admit(headers, charged)
         except ServiceError as error:
             await _refuse(error, scope, receive, send)
             return
-        self._room -= size
+        self._free_bytes -= charged
         try:
             await self._app(scope, await self._read(receive, headers), send)
             return
         except (RequestTooLarge, RequestTimeout) as error:
             refusal = error
         finally:
-            self._room += size
+            self._free_bytes += charged
         await _refuse(refusal, scope, receive, send)
 
-    def _admit(self, headers: Headers, size: int) -> None:
-        """Raise what a request that brings `size` bytes is refused with before they are read."""
+    def _admit(self, headers: Headers, charged: int) -> None:
+        """Raise the error with which a request of `charged` bytes is refused before its body is read."""
         self._check(headers)
-        if size > self._max_bytes:
+        if charged > self._max_bytes:
             raise RequestTooLarge.over(self._max_bytes)
-        if size > self._room:
+        if charged > self._free_bytes:
             raise Overloaded
 
     async def _read(self, receive: Receive, headers: Headers) -> Receive:
-        """What `receive` gives, but with the whole body first: nothing but that holds on to it."""
+        """Read the whole body; the result replays it in one message. The body has no other reference."""
         body = bytearray()
         try:
             async with asyncio.timeout(self._seconds):
@@ -91,39 +95,13 @@ class Intake:
 
 
 def _check_values(body: bytearray) -> None:
-    """Raise RequestTooLarge where more of the signs that part the values of JSON and forms occur than anyone needs."""
+    """Raise RequestTooLarge if the body has more separators of JSON and form values than `_MAX_VALUES`."""
     if sum(map(body.count, (b"[", b"{", b",", b"&"))) > _MAX_VALUES:
         raise RequestTooLarge("The request body holds more values than this service reads.")
 
 
-@contextlib.asynccontextmanager
-async def while_connected(receive: Receive) -> AsyncIterator[None]:
-    """Cancel what is inside when the caller, whose body has been read, goes away.
-
-    Raises:
-        ClientGone: it has.
-    """
-    patience = asyncio.timeout(None)
-
-    async def watch() -> None:
-        await receive()  # after the body, the only message is the disconnect
-        patience.reschedule(0)
-
-    try:
-        async with patience:
-            watcher = asyncio.create_task(watch())
-            try:
-                yield
-            finally:
-                watcher.cancel()
-    except TimeoutError:
-        if patience.expired():
-            raise ClientGone from None
-        raise
-
-
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """What `receive` gives once `body` has been read: first the body in one piece, then what comes after it."""
+    """A `receive` that first gives `body` in one message, and then what the original `receive` gives."""
     messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive_again() -> Message:
@@ -133,7 +111,7 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 
 
 async def _refuse(error: ServiceError, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer `error`, let the caller come to the end of what it sends, then close the connection."""
+    """Answer with `error`, read what the client still sends for a moment, then close the connection."""
     record = scope["state"]["record"]
     record.outcome = error.code
     response = problem_response(error, record.id)

@@ -1,4 +1,4 @@
-"""The outermost layer: every request gets an id, an answer whatever happens, a line in the log and its metrics."""
+"""The outermost middleware: gives each request an id, an answer, a log line and its metrics."""
 
 import asyncio
 import json
@@ -11,20 +11,26 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from facerec.serving.disconnect import ClientGone
 from facerec.serving.errors import InternalError, Overloaded, ServiceError
-from facerec.serving.middleware.body_limit import ClientGone
 from facerec.serving.problems import problem_response
-from facerec.serving.telemetry import Metrics, RequestRecord
+from facerec.serving.telemetry import PrometheusMetrics, RequestRecord
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SEND_SECONDS = 10
-"""How long a caller may take to receive a part of its answer."""
+"""Seconds in which a client must receive each part of its answer."""
 
 
-class Observed:
-    """Gives a request its id, answers the errors that reach it, counts, and gives `write` the line."""
+class RequestLogMiddleware:
+    """Answers every error of a request, counts the request, and writes its log line.
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, write: Callable[[str], None]) -> None:
+    Args:
+        app: the application.
+        metrics: counts the requests.
+        write: takes each log line, JSON without a line break.
+    """
+
+    def __init__(self, app: ASGIApp, *, metrics: PrometheusMetrics, write: Callable[[str], None]) -> None:
         self._app = app
         self._metrics = metrics
         self._write = write
@@ -33,7 +39,7 @@ class Observed:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, _without_traceback(send))
             return
-        if scope["type"] != "http":  # no endpoint speaks WebSocket
+        if scope["type"] != "http":  # no endpoint uses WebSocket
             await send({"type": "websocket.close"})
             return
         record = RequestRecord(_request_id(scope))
@@ -59,7 +65,7 @@ class Observed:
         finally:
             route = getattr(scope.get("route"), "path", "other")
             self._metrics.count(route, record)
-            self._write(_line(scope["method"], route, record, time.perf_counter() - start))
+            self._write(_log_line(scope["method"], route, record, time.perf_counter() - start))
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, record: RequestRecord) -> None:
         try:
@@ -70,11 +76,11 @@ class Observed:
             return
         except ServiceError as exception:
             error = exception
-        except asyncio.CancelledError:  # the server has waited long enough for its requests to finish, and stops
+        except asyncio.CancelledError:  # the server stops and has waited long enough for its requests
             error = Overloaded()
-        except Exception as exception:  # whatever it is, the caller gets an answer and the log a line
+        except Exception as exception:
             error = InternalError()
-            record.unexpected(exception)
+            record.keep_exception(exception)
         record.outcome = error.code
         if record.status is None:
             try:
@@ -84,21 +90,24 @@ class Observed:
 
 
 def _server_timing(record: RequestRecord) -> list[tuple[bytes, bytes]]:
-    """The stages of an answered request with one picture, for browsers (https://www.w3.org/TR/server-timing/)."""
-    if record.status != HTTPStatus.OK or len(record.pictures) != 1:  # of a failed fetch they could tell why it failed
+    """The Server-Timing header (https://www.w3.org/TR/server-timing/) of a successful request with one picture.
+
+    Other requests have none: the duration of a failed fetch could tell why it failed.
+    """
+    if record.status != HTTPStatus.OK or len(record.pictures) != 1:
         return []
     stages = record.pictures[0].milliseconds.items()
     return [(b"server-timing", ", ".join(f"{name};dur={milliseconds}" for name, milliseconds in stages).encode())]
 
 
 def _request_id(scope: Scope) -> str:
-    """The id that a proxy in front has given the request, else a new one."""
+    """The X-Request-ID that a proxy gave the request, or a new id."""
     given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
     return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
 
 
 def _without_traceback(send: Send) -> Send:
-    """Starlette reports a failed start with a traceback; the operator needs its last line, which says what is wrong."""
+    """A `send` that reduces the traceback of a failed start to its last line, which says what is wrong."""
 
     async def send_last_line(message: Message) -> None:
         if message["type"] == "lifespan.startup.failed":
@@ -108,7 +117,7 @@ def _without_traceback(send: Send) -> Send:
     return send_last_line
 
 
-def _line(method: str, route: str, record: RequestRecord, seconds: float) -> str:
+def _log_line(method: str, route: str, record: RequestRecord, seconds: float) -> str:
     line: dict[str, Any] = {
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "id": record.id,

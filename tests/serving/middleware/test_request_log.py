@@ -7,12 +7,12 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from facerec.inference.recognizer import Recognition, Recognizer
+from facerec.inference.recognizer import ModelOutput, Recognizer
 from facerec.serving.errors import NotFound
 from facerec.serving.middleware import request_log
-from facerec.serving.middleware.request_log import Observed
+from facerec.serving.middleware.request_log import RequestLogMiddleware
 from facerec.serving.settings import Settings
-from facerec.serving.telemetry import Metrics
+from facerec.serving.telemetry import PrometheusMetrics
 from tests.serving.conftest import Service
 from tests.serving.harness import LOOPBACK, connect, data_url, picture, post_json, wait_until
 from tests.serving.hostile import Connection, HostileServer
@@ -84,7 +84,7 @@ def test_an_unexpected_exception_fails_one_picture_of_a_batch(
 ) -> None:
     recognize = Recognizer.recognize
 
-    def fail_once(*arguments: Any) -> Recognition:
+    def fail_once(*arguments: Any) -> ModelOutput:
         monkeypatch.setattr(Recognizer, "recognize", recognize)
         raise RuntimeError("secret")
 
@@ -120,7 +120,7 @@ def test_a_refusal_that_nobody_receives_is_given_up_too(log: list[str], monkeypa
         await asyncio.sleep(60)
 
     scope = {"type": "http", "method": "GET", "path": "/nowhere", "headers": []}
-    asyncio.run(Observed(refuse, metrics=Metrics(), write=log.append)(scope, never, never))  # type: ignore[arg-type]
+    asyncio.run(RequestLogMiddleware(refuse, metrics=PrometheusMetrics(), write=log.append)(scope, never, never))  # type: ignore[arg-type]
     assert json.loads(log[0])["outcome"] == "client_gone"
 
 

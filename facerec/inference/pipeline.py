@@ -1,0 +1,123 @@
+"""The steps from a picture file to the people in it: decode, detect, crop, recognize."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facerec.inference.cropping import CROP_SIZE, FACE_SIZE, CropMode, Face, crop_centre, crop_face
+from facerec.inference.detector import FaceDetector
+from facerec.inference.recognizer import ModelOutput, Recognizer
+from facerec.pictures.decode import Picture, PictureFile
+
+
+class PictureResult(NamedTuple):
+    """The people in a picture."""
+
+    output: ModelOutput | None
+    """One row for each face, or one for the picture's centre. `None` where no face was found."""
+    faces: list[Face]
+    """In pixels of the whole upright picture, the most prominent first. Empty in the crop mode `centre`."""
+    width: int
+    """Pixels of the whole upright picture."""
+    height: int
+
+
+@dataclass
+class Trace:
+    """What became known about a picture on its way through the pipeline, also if an error ended it."""
+
+    bytes: int | None = None
+    width: int | None = None
+    """Pixels as stored in the file, before the EXIF orientation is applied."""
+    height: int | None = None
+    milliseconds: dict[str, float] = field(default_factory=dict)
+    """Duration of each stage."""
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time the block as the stage `name`."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.milliseconds[name] = round(1000 * (time.perf_counter() - start), 2)
+
+
+class Pipeline:
+    """Recognizes the people in pictures. Safe to call from several threads at once.
+
+    Args:
+        recognizer: names the person of a crop.
+        detector: finds faces.
+        max_bytes: bytes of a picture file.
+        max_pixels: pixels of a picture.
+        max_faces: faces of a picture that are recognized, the most prominent ones.
+    """
+
+    def __init__(
+        self, recognizer: Recognizer, detector: FaceDetector, *, max_bytes: int, max_pixels: int, max_faces: int
+    ) -> None:
+        self.recognizer = recognizer
+        self.detector = detector
+        self._max_bytes = max_bytes
+        self._max_pixels = max_pixels
+        self._max_faces = max_faces
+
+    def recognize(self, read: Callable[[], bytes], crop_mode: CropMode, trace: Trace) -> PictureResult:
+        """Recognize the people in a picture.
+
+        Args:
+            read: returns the bytes of the picture file. It is called in the stage `decode`, because decoding a `data:`
+                URL takes time too.
+            crop_mode: whether to detect faces or to take the picture's centre.
+            trace: is filled in on the way.
+
+        Raises:
+            PictureError: the file can't be decoded.
+            InvalidOutput: a model's output holds NaN or infinity.
+        """
+        return (self._detect if crop_mode == "detect" else self._take_centre)(read, trace)
+
+    def _take_centre(self, read: Callable[[], bytes], trace: Trace) -> PictureResult:
+        with trace.stage("decode"):
+            file = self._open(read, trace)
+            picture = file.decode(shrink=min(file.size) // CROP_SIZE)
+            crop = crop_centre(picture.image)
+        with trace.stage("infer"):
+            return PictureResult(self.recognizer.recognize(crop[None]), [], picture.width, picture.height)
+
+    def _detect(self, read: Callable[[], bytes], trace: Trace) -> PictureResult:
+        with trace.stage("decode"):
+            file = self._open(read, trace)
+            picture = file.decode(shrink=max(file.size) // self.detector.metadata.long_side)
+        with trace.stage("locate"):  # the name that metrics and logs have had from the start
+            faces = self.detector.detect(picture.image)[: self._max_faces]
+            if not faces:
+                return PictureResult(None, [], picture.width, picture.height)
+            faces = [face.scaled(picture.shrink) for face in faces]
+            crops = _crop_faces(file, picture, faces)
+        with trace.stage("infer"):
+            return PictureResult(self.recognizer.recognize(crops), faces, picture.width, picture.height)
+
+    def _open(self, read: Callable[[], bytes], trace: Trace) -> PictureFile:
+        data = read()
+        trace.bytes = len(data)
+        file = PictureFile(data, max_bytes=self._max_bytes, max_pixels=self._max_pixels)
+        trace.width, trace.height = file.size
+        return file
+
+
+def _crop_faces(file: PictureFile, picture: Picture, faces: Sequence[Face]) -> NDArray[np.uint8]:
+    """The crops `[N, 250, 250, 3]` of `faces`.
+
+    They are cut from `picture`, or from a larger decoding of `file` where the smallest face needs it.
+    """
+    shrink = max(1, int(min(face.size for face in faces) / FACE_SIZE))
+    if shrink < picture.shrink:
+        picture = file.decode(shrink=shrink)
+    return np.stack([crop_face(picture.image, face.scaled(1 / picture.shrink)) for face in faces])
