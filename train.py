@@ -3,100 +3,119 @@
     uv run train.py                          Labeled Faces in the Wild, downloaded once (243 MB)
     uv run train.py --data my_people/        a folder of people of your own, NAME/*.jpg|png|webp
     uv run train.py --resume                 go on with a run that was stopped
-    uv run train.py --explore                describe the data and draw its plots, without training
     uv run train.py --folds 5                train five networks, so that every image is tested once
-    uv run train.py --tune --epochs 3        search embedding size, unfrozen blocks and learning rate
-    uv run train.py --train-detector                train the network that finds the faces in a photo
+    uv run train.py explore                  describe the data and draw its plots, without training
+    uv run train.py tune --epochs 3          search embedding size, trained blocks and learning rate
+    uv run train.py detector                 train the network that finds the faces in a photo
     uv run torchrun --nproc-per-node=2 train.py        train in two processes, one per GPU
 
-It leaves model/face_recognition.onnx with its checksum, model/report.json, the model card model/README.md and the
-plots in images/; with --detector, model/face_detector.onnx with its checksum, report and card, and images/photo.png;
-with --tune, model/tuning.csv and images/tuning.png.
+It writes model/face_recognition.onnx with its checksum, model/report.json, the model card model/README.md and the plots
+in images/. `detector` writes model/face_detector.onnx with its checksum, report and card, and images/photo.png; `tune`
+writes model/tuning.csv and images/tuning.png. `train.py SUBCOMMAND --help` lists a subcommand's options.
 """
 
-import shlex
 import sys
 from collections.abc import Mapping
 
 import tyro
 from pydantic import JsonValue
 
-from facerec.training.dataset import FaceDataset, load_dataset, load_detector
-from facerec.training.detection.fit import fit_detector
-from facerec.training.detection.publish import load_recognizer, publish_detector
-from facerec.training.device import describe_machine, keep_freed_memory, pick_device
-from facerec.training.distributed import first_process_first, process_group, rank, world_size
-from facerec.training.errors import DataError, LearningError
-from facerec.training.exploration import describe_data, draw_data
-from facerec.training.options import Options
-from facerec.training.plots import save_plots
-from facerec.training.recognition.evaluate import evaluate
-from facerec.training.recognition.fit import fit
-from facerec.training.recognition.publish import publish
-from facerec.training.recognition.tune import save_trials, tune
-from facerec.training.split import split_dataset
+from facerec.training.errors import TrainingError
+from facerec.training.options import DetectorOptions, ExploreOptions, RecognizerOptions, TuneOptions, validated
+
+# Each command imports what it needs, so that --help and wrong options are answered without importing torch.
+# ruff: noqa: PLC0415
+
+Options = RecognizerOptions | TuneOptions | DetectorOptions | ExploreOptions
 
 
 def main(options: Options) -> None:
-    """The whole path, from pictures to files that a service can use."""
-    keep_freed_memory()
-    with process_group():
-        writes = rank() == 0
-        device = pick_device()
-        origin = {"command": command(), "machine": describe_machine(device)}
-        with first_process_first():
-            dataset = load_dataset(options.data, data_dir=options.data_dir)
-        folds = [
-            split_dataset(dataset, min_images=options.min_images, seed=options.seed, fold=fold)
-            for fold in range(options.folds)
+    """Run the command that `options` belong to."""
+    match options:
+        case TuneOptions():
+            tune_recognizer(options)
+        case RecognizerOptions():
+            train_recognizer(options)
+        case DetectorOptions():
+            train_detector(options)
+        case ExploreOptions():
+            explore(options)
+
+
+def train_recognizer(options: RecognizerOptions) -> None:
+    """From pictures to a model that the service can use."""
+    from facerec.training.exploration import describe_data, draw_data
+    from facerec.training.origin import Origin
+    from facerec.training.plots import save_plots
+    from facerec.training.recognition.evaluate import evaluate
+    from facerec.training.recognition.fit import fit
+    from facerec.training.recognition.publish import publish
+    from facerec.training.session import load_crops, load_pictures, training_session
+    from facerec.training.split import split_dataset
+
+    with training_session() as session:
+        origin = Origin.of_this_run(session.device)
+        pictures = load_pictures(options.data)
+        splits = [
+            split_dataset(pictures, min_images=options.data.min_images, seed=options.data.seed, fold=fold)
+            for fold in range(options.training.folds)
         ]
-        data = describe_data(dataset, folds[0])
-        if writes:
+        data = describe_data(pictures, splits[0])
+        if session.is_main:
             print_table("Data", data)
-            save_plots(draw_data(dataset, folds[0]), options.images)
-        if options.explore:
-            return
-        if options.train_detector:
-            recognizer = load_recognizer(options, folds[0])
-            detector = fit_detector(dataset, folds[0].background, options, device=device)
-            print_table("Face detector", publish_detector(detector, recognizer, dataset, folds[0], options, **origin))
-            return
-        with first_process_first():
-            cropped = crop(dataset, options)
-        if options.tune:
-            save_trials(tune(cropped, folds[0], options, device=device), options)
-            return
-        fitted = [fit(cropped, split, options, fold=fold, device=device) for fold, split in enumerate(folds)]
-    if writes:
+            save_plots(draw_data(pictures, splits[0]), options.publishing.images)
+        dataset = load_crops(pictures, options.data)
+        models = [fit(dataset, split, options, fold=fold, device=session.device) for fold, split in enumerate(splits)]
+    if session.is_main:
         evaluations = [
-            evaluate(one.network, cropped, dataset, split, options) for one, split in zip(fitted, folds, strict=True)
+            evaluate(model.network, dataset, pictures, split, options)
+            for model, split in zip(models, splits, strict=True)
         ]
-        metrics = publish(fitted, cropped, folds[0], evaluations, options, data=data, **origin)
-        print_table("Test", metrics)
-        print(f"The model, its report and its card are in {options.output}/, the plots in {options.images}/.")
+        print_table("Test", publish(models, evaluations, dataset, splits[0], options, data=data, origin=origin))
+        print(f"Model, report and card are in {options.publishing.output}/, plots in {options.publishing.images}/.")
 
 
-def crop(dataset: FaceDataset, options: Options) -> FaceDataset:
-    """The same pictures, cropped as the service crops them.
+def tune_recognizer(options: TuneOptions) -> None:
+    """From pictures to a table of hyper-parameters and their validation accuracies."""
+    from facerec.training.recognition.tune import save_trials, tune
+    from facerec.training.session import load_crops, load_pictures, training_session
+    from facerec.training.split import split_dataset
 
-    Raises:
-        DataError: the detector can't be used, or they are no longer the same.
-    """
-    if options.crop_mode == "centre":
-        return dataset
-    cropped = load_dataset(options.data, data_dir=options.data_dir, detector=load_detector(options.detector))
-    if cropped.paths != dataset.paths:
-        raise DataError("pictures came or went while they were read: run the command again.")
-    if cropped.faceless and rank() == 0:
-        print(f"No face was found in {len(cropped.faceless)} pictures, whose centres are taken instead:")
-        print("".join(f"  {picture}\n" for picture in cropped.faceless))
-    return cropped
+    with training_session() as session:
+        pictures = load_pictures(options.data)
+        split = split_dataset(pictures, min_images=options.data.min_images, seed=options.data.seed, fold=0)
+        save_trials(tune(load_crops(pictures, options.data), split, options, device=session.device), options)
 
 
-def command() -> str:
-    """The command line that this run can be repeated with."""
-    launcher = ["torchrun", f"--nproc-per-node={world_size()}"] if world_size() > 1 else []
-    return shlex.join(["uv", "run", *launcher, "train.py", *(word for word in sys.argv[1:] if word != "--resume")])
+def train_detector(options: DetectorOptions) -> None:
+    """From pictures with a face in their middle to a model that finds the faces in any photo."""
+    from facerec.training.detection.fit import fit_detector
+    from facerec.training.detection.publish import load_recognizer, publish_detector
+    from facerec.training.origin import Origin
+    from facerec.training.session import load_pictures, training_session
+    from facerec.training.split import split_dataset
+
+    with training_session() as session:
+        pictures = load_pictures(options.data)
+        split = split_dataset(pictures, min_images=options.data.min_images, seed=options.data.seed, fold=0)
+        recognizer = load_recognizer(options, split)
+        network = fit_detector(pictures, split.background, options, device=session.device)
+        origin = Origin.of_this_run(session.device)
+        print_table("Face detector", publish_detector(network, recognizer, pictures, split, options, origin=origin))
+
+
+def explore(options: ExploreOptions) -> None:
+    """From pictures to a description and plots of the data."""
+    from facerec.training.exploration import describe_data, draw_data
+    from facerec.training.plots import save_plots
+    from facerec.training.session import load_pictures, training_session
+    from facerec.training.split import split_dataset
+
+    with training_session():
+        pictures = load_pictures(options.data)
+        split = split_dataset(pictures, min_images=options.data.min_images, seed=options.data.seed, fold=0)
+        print_table("Data", describe_data(pictures, split))
+        save_plots(draw_data(pictures, split), options.images)
 
 
 def print_table(title: str, rows: Mapping[str, JsonValue]) -> None:
@@ -107,10 +126,31 @@ def print_table(title: str, rows: Mapping[str, JsonValue]) -> None:
     print(flush=True)
 
 
+def parse(arguments: list[str]) -> Options:
+    """The options of the command line. Without a subcommand they are those of training the recognizer.
+
+    Raises:
+        SystemExit: after --help, and for options that don't exist or can't be read.
+        OptionError: a value is out of its bounds.
+    """
+    config = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
+    match arguments:
+        case ["explore", *rest]:
+            return validated(tyro.cli(ExploreOptions, args=rest, prog="train.py explore", config=config))
+        case ["tune", *rest]:
+            return validated(tyro.cli(TuneOptions, args=rest, prog="train.py tune", config=config))
+        case ["detector", *rest]:
+            return validated(tyro.cli(DetectorOptions, args=rest, prog="train.py detector", config=config))
+        case _:
+            return validated(
+                tyro.cli(RecognizerOptions, args=arguments, prog="train.py", description=__doc__, config=config)
+            )
+
+
 if __name__ == "__main__":
     try:
-        main(tyro.cli(Options, description=__doc__))
-    except LearningError as error:
+        main(parse(sys.argv[1:]))
+    except TrainingError as error:
         sys.exit(f"train.py: {error}")
     except KeyboardInterrupt:
-        sys.exit("\ntrain.py: stopped. The same command with --resume goes on from its checkpoint; --tune needs none.")
+        sys.exit("\ntrain.py: stopped. The same command with --resume goes on from its checkpoint; tune needs none.")

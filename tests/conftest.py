@@ -7,10 +7,12 @@ import pytest
 
 from facerec.inference.detector import FaceDetector
 from facerec.training.dataset import FaceDataset, load_dataset, load_detector
-from facerec.training.options import Options
+from facerec.training.options import RecognizerOptions
 from facerec.training.split import Split, split_dataset
 from tests.drawn_people import draw_people
-from tests.shipped import DETECTOR, LFW, MODEL, ROOT
+from tests.options import changed
+from tests.shipped import DETECTOR, LFW, RECOGNIZER, ROOT
+from tests.toy_backbone import use_toy_backbone
 from tests.toy_model import write_toy_detector, write_toy_model
 
 
@@ -21,9 +23,10 @@ def drawn_people(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def small_options(drawn_people: Path) -> Options:
+def small_options(drawn_people: Path) -> RecognizerOptions:
     """A training of seconds on the drawn people; nothing but its cache is written."""
-    return Options(
+    return changed(
+        RecognizerOptions(),
         data=drawn_people,
         data_dir=drawn_people.parent / "data",
         crop_mode="centre",
@@ -34,6 +37,12 @@ def small_options(drawn_people: Path) -> Options:
         min_epoch_images=1,
         batch_size=12,
     )
+
+
+@pytest.fixture
+def toy_backbone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the networks have a toy backbone, where accuracy is not the point."""
+    use_toy_backbone(monkeypatch)
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +60,7 @@ def cropped_lfw() -> FaceDataset:
 @pytest.fixture(scope="session")
 def lfw_split(lfw: FaceDataset) -> Split:
     """The split that its images had for the shipped model."""
-    options = json.loads(MODEL.with_name("report.json").read_text())["metadata"]["configuration"]
+    options = json.loads(RECOGNIZER.with_name("report.json").read_text())["metadata"]["configuration"]
     return split_dataset(lfw, min_images=options["min_images"], seed=options["seed"], fold=0)
 
 

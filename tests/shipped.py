@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from facerec.inference.model_file import DETECTOR_FILE, RECOGNIZER_FILE
+
 ROOT = Path(__file__).parents[1]
-MODEL = ROOT / "model" / "face_recognition.onnx"
-DETECTOR = ROOT / "model" / "face_detector.onnx"
+RECOGNIZER = ROOT / "model" / RECOGNIZER_FILE
+DETECTOR = ROOT / "model" / DETECTOR_FILE
 LFW = Path(os.environ.get("LFW", ROOT / "data" / "lfw-funneled.tgz"))
 
 needs_lfw = pytest.mark.skipif(not LFW.exists(), reason=f"{LFW} is not there: train.py downloads it, or set LFW")

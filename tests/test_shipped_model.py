@@ -7,46 +7,46 @@ from typing import Any
 import numpy as np
 import pytest
 import requests
-import tyro
 from numpy.typing import NDArray
 
-from facerec.inference.model_file import ModelMetadata
-from facerec.inference.recognizer import Recognition, Recognizer
+import train
+from facerec.inference.model_file import RecognizerMetadata
+from facerec.inference.recognizer import ModelOutput, Recognizer
 from facerec.serving.settings import Settings
 from facerec.training.archive import extract
 from facerec.training.dataset import FaceDataset
 from facerec.training.exploration import channel_statistics
-from facerec.training.options import Options
+from facerec.training.options import RecognizerOptions
 from facerec.training.split import Split
 from tests.serving.harness import running
-from tests.shipped import DETECTOR, LFW, MODEL, ROOT, needs_lfw
+from tests.shipped import DETECTOR, LFW, RECOGNIZER, ROOT, needs_lfw
 
 
 @pytest.fixture(scope="module")
 def report() -> dict[str, Any]:
-    return dict(json.loads(MODEL.with_name("report.json").read_text()))
+    return dict(json.loads(RECOGNIZER.with_name("report.json").read_text()))
 
 
 @pytest.fixture(scope="module")
 def recognizer() -> Recognizer:
-    return Recognizer.load(MODEL, threads=2)
+    return Recognizer.load(RECOGNIZER, threads=2)
 
 
-def recognize(recognizer: Recognizer, dataset: FaceDataset, indices: NDArray[np.int64]) -> Recognition:
+def recognize(recognizer: Recognizer, dataset: FaceDataset, indices: NDArray[np.int64]) -> ModelOutput:
     parts = [recognizer.recognize(dataset.crops[chunk]) for chunk in np.array_split(indices, len(indices) // 32)]
-    return Recognition(*(np.concatenate(outputs) for outputs in zip(*parts, strict=True)))
+    return ModelOutput(*(np.concatenate(outputs) for outputs in zip(*parts, strict=True)))
 
 
 def test_file_and_report_are_of_one_run(recognizer: Recognizer, report: dict[str, Any]) -> None:
-    assert recognizer.metadata == ModelMetadata.model_validate(report["metadata"])
-    assert report["command"] in MODEL.with_name("README.md").read_text()
+    assert recognizer.metadata == RecognizerMetadata.model_validate(report["metadata"])
+    assert report["command"] in RECOGNIZER.with_name("README.md").read_text()
 
 
 def test_it_is_good_enough_to_ship(report: dict[str, Any]) -> None:
     assert len(report["metadata"]["people"]) == 62
     assert report["metrics"]["top_1"]["value"] >= 0.98
     assert report["parity"]["largest_difference"] <= 1e-3
-    assert MODEL.stat().st_size <= 14_000_000
+    assert RECOGNIZER.stat().st_size <= 14_000_000
 
 
 def test_detecting_the_face_loses_nothing_where_the_centre_has_it(report: dict[str, Any]) -> None:
@@ -56,6 +56,7 @@ def test_detecting_the_face_loses_nothing_where_the_centre_has_it(report: dict[s
     assert by_detector >= by_centre - 0.003 * 3_023
 
 
+@pytest.mark.slow
 @needs_lfw
 def test_the_data_is_the_one_that_the_protocol_describes(lfw: FaceDataset, lfw_split: Split) -> None:
     known = np.concatenate([lfw_split.train, lfw_split.validation, lfw_split.test])
@@ -68,22 +69,24 @@ def test_the_data_is_the_one_that_the_protocol_describes(lfw: FaceDataset, lfw_s
     assert deviation == pytest.approx([0.3000, 0.2728, 0.2655], abs=5e-5)
 
 
+@pytest.mark.slow
 @needs_lfw
 def test_its_test_accuracy_is_the_reports(
     recognizer: Recognizer, cropped_lfw: FaceDataset, lfw_split: Split, report: dict[str, Any]
 ) -> None:
     answer = recognize(recognizer, cropped_lfw, lfw_split.test)
-    right = answer.probabilities.argmax(axis=1) == lfw_split.labels[lfw_split.test]
-    assert len(right) == report["metrics"]["top_1"]["total"]
-    assert right.sum() == report["metrics"]["top_1"]["count"]
-    wrong = {cropped_lfw.paths[image] for image in lfw_split.test[~right]}
+    correct = answer.probabilities.argmax(axis=1) == lfw_split.labels[lfw_split.test]
+    assert len(correct) == report["metrics"]["top_1"]["total"]
+    assert correct.sum() == report["metrics"]["top_1"]["count"]
+    wrong = {cropped_lfw.paths[image] for image in lfw_split.test[~correct]}
     assert wrong == {mistake["picture"] for mistake in report["mistakes"]}
-    accepted = right & (answer.similarities.max(axis=1) >= recognizer.metadata.threshold)
+    accepted = correct & (answer.similarities.max(axis=1) >= recognizer.metadata.threshold)
     assert abs(accepted.sum() - report["metrics"]["accepted_known"]["count"]) <= 1  # rounding differs between machines
 
 
+@pytest.mark.slow
 @needs_lfw
-def test_strangers_are_rejected_at_the_reported_rate(
+def test_unknown_people_are_rejected_at_the_reported_rate(
     recognizer: Recognizer, cropped_lfw: FaceDataset, lfw_split: Split, report: dict[str, Any]
 ) -> None:
     highest = recognize(recognizer, cropped_lfw, lfw_split.unknown_test).similarities.max(axis=1)
@@ -92,6 +95,7 @@ def test_strangers_are_rejected_at_the_reported_rate(
     assert abs(accepted - report["metrics"]["accepted_unknown"]["count"]) <= 1
 
 
+@pytest.mark.slow
 @needs_lfw
 def test_the_service_names_the_test_images_as_the_report_says(
     cropped_lfw: FaceDataset, lfw_split: Split, report: dict[str, Any]
@@ -99,7 +103,7 @@ def test_the_service_names_the_test_images_as_the_report_says(
     people = next(extract(LFW, ROOT / "data").glob("*/Aaron_Eckhart")).parent
     wrong, accepted = set(), 0
     with (
-        running(Settings(model=MODEL, detector=DETECTOR), write_log=lambda _: None) as address,
+        running(Settings(model=RECOGNIZER, detector=DETECTOR), write_log=lambda _: None) as address,
         requests.Session() as client,
     ):
         for image in lfw_split.test:
@@ -114,5 +118,6 @@ def test_the_service_names_the_test_images_as_the_report_says(
 
 def test_its_command_still_makes_it(report: dict[str, Any]) -> None:
     command = shlex.split(report["command"])
-    options = tyro.cli(Options, args=command[command.index("train.py") + 1 :])
+    options = train.parse(command[command.index("train.py") + 1 :])
+    assert isinstance(options, RecognizerOptions)
     assert options.recipe() == report["metadata"]["configuration"]

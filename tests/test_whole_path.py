@@ -1,7 +1,6 @@
 """The path of a newcomer: train.py on a folder of people, predict.py on what it exported, test.py on the service."""
 
 import contextlib
-import dataclasses
 import json
 import subprocess
 import sys
@@ -16,26 +15,30 @@ import train
 from facerec.inference.model_file import checksum_path
 from facerec.training.dataset import load_dataset
 from facerec.training.errors import CheckpointError, DataError
-from facerec.training.options import Options
+from facerec.training.options import RecognizerOptions
+from facerec.training.session import load_crops
 from tests.drawn_people import draw_people, draw_person
+from tests.options import changed
 from tests.serving.harness import ROOT, free_port, process, ready, wait_until
 from tests.serving.hostile import HostileServer
 from tests.shipped import DETECTOR
+from tests.toy_backbone import use_toy_backbone
 from tests.toy_model import write_toy_detector
 
 
-def keeping_all_in(folder: Path, options: Options, **changes: Any) -> Options:
+def keeping_all_in(folder: Path, options: RecognizerOptions, **changes: Any) -> RecognizerOptions:
     """The same options with `changes`, whose run writes to `folder` alone."""
     kept = {name: folder / name for name in ("output", "images", "checkpoints")}
-    return dataclasses.replace(options, **(kept | changes))
+    return changed(options, **(kept | changes))
 
 
 @pytest.fixture(scope="module")
-def run(small_options: Options, tmp_path_factory: pytest.TempPathFactory) -> Options:
+def run(small_options: RecognizerOptions, tmp_path_factory: pytest.TempPathFactory) -> RecognizerOptions:
     """The options of a run of train.py on the drawn people, once it is over."""
-    folder = tmp_path_factory.mktemp("run")
-    options = keeping_all_in(folder, small_options)
-    train.main(options)
+    options = keeping_all_in(tmp_path_factory.mktemp("run"), small_options)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        use_toy_backbone(monkeypatch)
+        train.main(options)
     return options
 
 
@@ -43,8 +46,8 @@ def run(small_options: Options, tmp_path_factory: pytest.TempPathFactory) -> Opt
 def service(model: Path) -> Iterator[str]:
     """predict.py serving `model`; gives its address."""
     port = free_port()
-    command = [sys.executable, "-m", "fastapi", "run", "predict.py", "--host", "127.0.0.1", "--port", str(port)]
-    with process(command, {"FACEREC_MODEL": str(model)}) as running:
+    command = [sys.executable, "predict.py"]
+    with process(command, {"FACEREC_MODEL": str(model), "FACEREC_HOST": "127.0.0.1", "PORT": str(port)}) as running:
         address = f"http://127.0.0.1:{port}"
         wait_until(lambda: ready(address) or running.poll() is not None, seconds=60)
         assert running.poll() is None, running.communicate()[0]
@@ -58,24 +61,25 @@ def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_training_leaves_model_report_card_and_figures(run: Options) -> None:
-    left = {path.name for path in run.output.iterdir()}
+def test_training_leaves_model_report_card_and_plots(run: RecognizerOptions) -> None:
+    left = {path.name for path in run.publishing.output.iterdir()}
     assert left == {"face_recognition.onnx", "face_recognition.onnx.sha256", "report.json", "README.md"}
-    report = json.loads((run.output / "report.json").read_text())
+    report = json.loads((run.publishing.output / "report.json").read_text())
     assert report["metrics"]["top_1"]["total"] == sum(person["test_images"] for person in report["metadata"]["people"])
-    assert report["parity"]["same_top_1"] == report["parity"]["images"] == report["metrics"]["top_1"]["total"]
+    assert report["parity"]["equal"] == report["parity"]["compared"] == report["metrics"]["top_1"]["total"]
     assert len(report["mistakes"]) == report["metrics"]["top_1"]["total"] - report["metrics"]["top_1"]["count"]
-    card = (run.output / "README.md").read_text()
+    card = (run.publishing.output / "README.md").read_text()
     for person in report["metadata"]["people"]:
         assert f"| {person['name']} | {person['training_images']} | {person['test_images']} |" in card
-    figures = sorted(run.images.glob("*.png"))
-    assert len(figures) == 11
-    for figure in figures:
-        with Image.open(figure) as picture:
+    plots = sorted(run.publishing.images.glob("*.png"))
+    assert len(plots) == 11
+    for plot in plots:
+        with Image.open(plot) as picture:
             assert min(picture.size) > 150
 
 
-def test_training_is_shown_the_faces_that_the_detector_finds(small_options: Options, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("toy_backbone")
+def test_training_is_shown_the_faces_that_the_detector_finds(small_options: RecognizerOptions, tmp_path: Path) -> None:
     for person, place in (("Ann", (0, 0, 64, 64)), ("Bob", (320, 192, 384, 256))):
         (tmp_path / "people" / person).mkdir(parents=True)
         for number in range(5):
@@ -99,20 +103,19 @@ def test_training_is_shown_the_faces_that_the_detector_finds(small_options: Opti
     assert "of 0 pictures" in report["data"]["crops"]
 
     with pytest.raises(CheckpointError, match="crop-mode"):
-        train.main(dataclasses.replace(options, crop_mode="centre", resume=True))
+        train.main(changed(options, crop_mode="centre", resume=True))
 
 
-def test_pictures_that_go_while_they_are_read(small_options: Options, tmp_path: Path) -> None:
-    options = dataclasses.replace(
-        small_options, data=draw_people(tmp_path / "people", [5, 5]), data_dir=tmp_path / "data"
-    )
-    dataset = load_dataset(options.data, data_dir=options.data_dir)
+def test_pictures_that_go_while_they_are_read(small_options: RecognizerOptions, tmp_path: Path) -> None:
+    options = changed(small_options, data=draw_people(tmp_path / "people", [5, 5]), data_dir=tmp_path / "data")
+    dataset = load_dataset(options.data.data, data_dir=options.data.data_dir)
     (tmp_path / "people" / "Person_00" / "0000.jpg").unlink()
     with pytest.raises(DataError, match="came or went"):
-        train.crop(dataset, dataclasses.replace(options, crop_mode="detect", detector=DETECTOR))
+        load_crops(dataset, changed(options, crop_mode="detect", detector=DETECTOR).data)
 
 
-def test_two_people_with_five_pictures_each_are_enough(small_options: Options, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("toy_backbone")
+def test_two_people_with_five_pictures_each_are_enough(small_options: RecognizerOptions, tmp_path: Path) -> None:
     options = keeping_all_in(
         tmp_path,
         small_options,
@@ -126,19 +129,18 @@ def test_two_people_with_five_pictures_each_are_enough(small_options: Options, t
     assert [fold["top_1"]["total"] for fold in report["folds"]] == [2, 2]
     card = (tmp_path / "output" / "README.md").read_text()
     assert "known people, each compared with everybody but themselves" in card
-    assert "Of 2 networks trained alike" in card
-    assert "Together they took 0 minutes" in card
+    assert "2 networks were trained in the same way" in card
     assert "Labeled Faces in the Wild" not in card
 
-    train.main(dataclasses.replace(options, folds=3, resume=True))
+    train.main(changed(options, folds=3, resume=True))
     resumed = json.loads((tmp_path / "output" / "report.json").read_text())
     assert len(resumed["folds"]) == len(resumed["training_seconds"]) == 3
     assert resumed["training_seconds"][:2] == report["training_seconds"]
 
 
-def test_the_service_answers_test_py(run: Options, drawn_people: Path) -> None:
+def test_the_service_answers_test_py(run: RecognizerOptions, drawn_people: Path) -> None:
     picture = next(drawn_people.glob("*/*.jpg"))
-    with service(run.output / "face_recognition.onnx") as address:
+    with service(run.publishing.output / "face_recognition.onnx") as address:
         for arguments in (tuple[str, ...](), ("--file", str(picture), "--framing", "centre")):
             result = command("test.py", "--service", address, *arguments)
             assert result.returncode == 0, result.stdout + result.stderr
@@ -153,7 +155,7 @@ def test_the_service_answers_test_py(run: Options, drawn_people: Path) -> None:
 def test_test_py_without_a_service_says_so_in_one_line() -> None:
     result = command("test.py", "--service", "http://127.0.0.1:9")
     assert result.returncode == 1
-    start = "`uv run --no-default-groups fastapi run predict.py` starts one here"
+    start = "`uv run --no-default-groups predict.py` starts one here"
     assert result.stderr == f"test.py: no service at http://127.0.0.1:9: {start}\n"
 
 
@@ -205,9 +207,9 @@ def test_test_py_finds_what_is_wrong_with_an_answer(answer: object, wrong: str |
     assert len(result.stderr.splitlines()) == (1 if wrong else 0)
 
 
-def test_predict_py_refuses_an_altered_model(run: Options, tmp_path: Path) -> None:
+def test_predict_py_refuses_an_altered_model(run: RecognizerOptions, tmp_path: Path) -> None:
     model = tmp_path / "face_recognition.onnx"
-    original = run.output / "face_recognition.onnx"
+    original = run.publishing.output / "face_recognition.onnx"
     model.write_bytes(original.read_bytes()[:-1] + b"\0")
     checksum_path(model).write_bytes(checksum_path(original).read_bytes())
     with pytest.raises(AssertionError, match="truncated or altered"), service(model):
@@ -224,7 +226,7 @@ def test_predict_py_never_imports_torch() -> None:
     [
         (["--data", "missing"], "train.py: missing doesn't exist: --data names an archive or a folder of people."),
         (["--data", "docs"], "no pictures in docs"),
-        (["--min-images", "4"], "train.py: --min-images is 4 and must be between 5 and inf."),
+        (["--min-images", "4"], "train.py: --min-images is 4: should be greater than or equal to 5."),
     ],
 )
 def test_train_py_says_what_is_wrong_in_one_line(arguments: list[str], message: str, tmp_path: Path) -> None:
@@ -239,3 +241,24 @@ def test_an_unknown_option_fails(program: str) -> None:
     result = command(program, "--no-such-option", "1")
     assert result.returncode == 2
     assert "--no-such-option" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["explore"], ["tune"], ["detector"]])
+def test_train_py_answers_help_without_importing_torch(arguments: list[str]) -> None:
+    code = (
+        "import runpy, sys; sys.argv = ['train.py', *sys.argv[1:], '--help']\n"
+        "try: runpy.run_path('train.py', run_name='__main__')\n"
+        "except SystemExit: pass\n"
+        "sys.exit(any(name in sys.modules for name in ('torch', 'matplotlib', 'onnx')))"
+    )
+    result = command("-c", code, *arguments)
+    assert result.returncode == 0, result.stderr
+    assert "--min-images" in result.stdout
+
+
+def test_options_of_a_subcommand_are_its_own() -> None:
+    assert isinstance(train.parse([]), RecognizerOptions)
+    assert train.parse(["tune", "--epochs", "3"]).training.epochs == 3  # type: ignore[union-attr]
+    assert train.parse(["detector", "--steps", "5"]).training.steps == 5  # type: ignore[union-attr]
+    with pytest.raises(SystemExit):
+        train.parse(["explore", "--epochs", "3"])

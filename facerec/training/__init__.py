@@ -1,1 +1,1 @@
-"""From a folder of people to an evaluated, calibrated and exported network."""
+"""Training: from a folder of people to evaluated, calibrated and exported networks. Needs torch."""

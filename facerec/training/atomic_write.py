@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: written under a temporary name, then renamed."""
+"""Files that are either complete or absent: written under a temporary name, then renamed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,10 +6,10 @@ from pathlib import Path
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """The temporary path to write to inside; afterwards it becomes `path`, or vanishes if writing failed.
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Give the block a temporary path to write to. It becomes `path` afterwards, or is deleted if the block fails.
 
-    The folder is made where there is none.
+    Missing folders are created.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".unfinished-{path.name}")

@@ -1,50 +1,53 @@
-"""MobileNetV3-Large's pretrained features, and the pixels that they expect (Howard et al., 2019, arXiv:1905.02244)."""
-
-from pathlib import Path
-from typing import Literal
+"""The pretrained backbone MobileNetV3-Large, and the scale of its input (Howard et al., 2019, arXiv:1905.02244)."""
 
 import torch
 from torch import Tensor, nn
 from torchvision.models import MobileNet_V3_Large_Weights
 
 from facerec.training.errors import DataError
+from facerec.training.options import Weights
 
-# ImageNet's channel statistics, for which the pretrained features were made, on a scale of 0 to 255.
 CHANNEL_MEAN = (123.675, 116.28, 103.53)
+"""Mean of ImageNet's red, green and blue pixels on a scale of 0 to 255, subtracted from the input as in pretraining."""
+
 CHANNEL_STD = (58.395, 57.12, 57.375)
+"""Standard deviation of ImageNet's red, green and blue pixels on a scale of 0 to 255. The input is divided by it."""
 
 BLOCKS = 17
-"""Length of torchvision's `features`: the stem, 15 inverted residuals and the last convolution."""
+"""Number of blocks in torchvision's `features`: the stem, 15 inverted residuals and the last convolution."""
 
 
 def normalize(pixels: Tensor) -> Tensor:
-    """Float pixels `[N, 3, H, W]` of 0 to 255 on the scale that the pretrained features expect."""
+    """RGB pixels float32 `[N, 3, H, W]`, 0 to 255, to the backbone's input.
+
+    On ImageNet, each channel of the result has mean 0 and standard deviation 1.
+    """
     mean, std = _channel_statistics(pixels.device)
     return (pixels - mean) / std
 
 
 def denormalize(images: Tensor) -> Tensor:
-    """The pixels `[N, 3, H, W]` of 0 to 255 that `normalize` made `images` of."""
+    """The inverse of `normalize`: the backbone's input to RGB pixels float32 `[N, 3, H, W]`, clipped to 0 to 255."""
     mean, std = _channel_statistics(images.device)
     return (images * std + mean).clamp(0, 255)
 
 
 def _channel_statistics(device: torch.device) -> tuple[Tensor, Tensor]:
-    """ImageNet's channel means and deviations, each `[1, 3, 1, 1]`."""
+    """`CHANNEL_MEAN` and `CHANNEL_STD` as tensors float32 `[1, 3, 1, 1]`."""
     mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (CHANNEL_MEAN, CHANNEL_STD))
     return mean, std
 
 
-def load_backbone(network: nn.Module, weights: Literal["imagenet", "none"] | Path) -> None:
-    """Load the backbone's start into `network`.
+def load_backbone(network: nn.Module, weights: Weights) -> None:
+    """Load pretrained weights into the backbone of `network`, in place.
 
     Args:
-        network: changed in place; its `features` are mobilenet_v3_large's, or the first blocks of them.
-        weights: `imagenet` downloads torchvision's IMAGENET1K_V1; a path is a state dict of `mobilenet_v3_large`, whole
-            or `features` alone; `none` leaves the random start.
+        network: a network whose `features` are those of torchvision's `mobilenet_v3_large`, or their first blocks.
+        weights: `imagenet` downloads torchvision's IMAGENET1K_V1. A path names a state dict of `mobilenet_v3_large`,
+            of which only the tensors of `features` are needed. `none` leaves the random weights.
 
     Raises:
-        DataError: the weights can't be had or don't fit.
+        DataError: the weights can't be downloaded or read, or don't fit the network.
     """
     if weights == "none":
         return
@@ -53,12 +56,12 @@ def load_backbone(network: nn.Module, weights: Literal["imagenet", "none"] | Pat
             state = MobileNet_V3_Large_Weights.IMAGENET1K_V1.get_state_dict(progress=True, check_hash=True)
         else:
             state = torch.load(weights, map_location="cpu", weights_only=True)
-        own = network.state_dict()
-        features = [name for name in own if name.startswith("features.")]
-        if missing := [name for name in features if name not in state]:
+        current = network.state_dict()
+        names = [name for name in current if name.startswith("features.")]
+        if missing := [name for name in names if name not in state]:
             raise ValueError(f"it has no tensor named {missing[0]}")
-        network.load_state_dict(own | {name: state[name] for name in features})
-    except Exception as error:  # torch.load raises errors of many kinds for files that aren't state dicts
+        network.load_state_dict(current | {name: state[name] for name in names})
+    except Exception as error:  # torch.load raises errors of many kinds for files that are not state dicts
         raise DataError(
             f"can't load the backbone's weights from {weights}: {error}. "
             "--weights takes imagenet, none or the path of a mobilenet_v3_large state dict."

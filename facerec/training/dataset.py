@@ -1,4 +1,4 @@
-"""A folder of people becomes an array of crops, made once and kept in a cache."""
+"""Load a data set: a folder of people, cropped to one array and cached on disk."""
 
 import hashlib
 import json
@@ -15,27 +15,36 @@ from tqdm import tqdm
 
 from facerec.inference.cropping import CROP_SIZE, Crop, crop_centre, crop_face
 from facerec.inference.detector import FaceDetector
-from facerec.inference.model_file import ModelFileError
+from facerec.inference.errors import ModelFileError
 from facerec.training.archive import LFW_PEOPLE, LFW_PICTURES, LFW_SHA256, LFW_URL, download, extract
 from facerec.training.errors import DataError
 
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
-CACHE_VERSION = 5
-"""To be raised when the same pictures would be cropped differently, or something else be kept beside their crops."""
+"""Lower-case suffixes of the files that are read as pictures."""
+
+CACHE_VERSION = 6
+"""Version of the cached crops. Raise it when cropping or the content of the cache changes, so that older caches are not
+used."""
+
+POOL_CHUNK_PICTURES = 256
+"""Number of pictures that may be decoded ahead of writing. Their crops take 48 MB while they wait for a slow disk."""
+
+CropResult = tuple[Crop, bool] | str
+"""A picture's crop and whether a face was found in it (true without a detector), or why the picture is skipped."""
 
 
 @dataclass(frozen=True)
 class FaceDataset:
-    """All readable pictures of a data set, in the order of their paths.
+    """The M readable pictures of a data set in the order of their paths, and the I people that they show.
 
     Attributes:
-        crops: uint8 `[M, 250, 250, 3]`, RGB; a read-only memory map.
-        paths: `[M]` `NAME/FILE` of each picture.
-        names: `[I]` the people, sorted.
-        identities: int64 `[M]`, index into `names` of each picture.
-        skipped: pictures that can't be read, and copies of others, each with the reason.
-        faceless: pictures in which a detector found no face, so that their crops are their centres.
-        fingerprint: SHA-256 of paths and crops in hexadecimal, whichever files they came from.
+        crops: uint8 `[M, 250, 250, 3]`, RGB, as a read-only memory map.
+        paths: `[M]`, the path `NAME/FILE` of each picture.
+        names: `[I]`, the names of the people, sorted.
+        identities: int64 `[M]`, the index into `names` of each picture.
+        skipped: why a picture is left out, by path: it can't be read, or is a copy of another one.
+        without_face: paths of the pictures in which the detector found no face. Their crops are their centres.
+        fingerprint: SHA-256 of paths and crops in hexadecimal. It is equal for equal crops from different files.
     """
 
     crops: NDArray[np.uint8]
@@ -43,33 +52,34 @@ class FaceDataset:
     names: list[str]
     identities: NDArray[np.int64]
     skipped: dict[str, str]
-    faceless: list[str]
+    without_face: list[str]
     fingerprint: str
 
     def is_lfw(self) -> bool:
-        """Whether this is Labeled Faces in the Wild, wherever it came from."""
+        """Whether this is Labeled Faces in the Wild, judged by its numbers of people and pictures."""
         return (len(self.names), len(self.paths)) == (LFW_PEOPLE, LFW_PICTURES)
 
     def counts(self) -> NDArray[np.int64]:
-        """int64 `[I]`, the number of pictures of each person."""
+        """The number of pictures of each person, int64 `[I]`."""
         return np.bincount(self.identities, minlength=len(self.names))
 
 
 def load_dataset(source: Path | None, *, data_dir: Path, detector: FaceDetector | None = None) -> FaceDataset:
-    """Load a data set: LFW by default, or any archive or folder of people (`NAME/*.jpg|png|webp`).
+    """Load LFW or another data set, from the cache if its pictures are unchanged.
 
     Args:
-        source: a local archive or folder; None downloads LFW.
-        data_dir: where downloads, extracted archives and crops are kept.
-        detector: cuts the most prominent face out of each picture, as the service does; None takes its centre.
+        source: folder of people (`NAME/*.jpg|png|webp`) or tar archive of such a folder. `None` downloads LFW.
+        data_dir: folder for downloads, extracted archives and cached crops.
+        detector: finds the most prominent face of each picture, which becomes the crop as in the service. `None` takes
+            the centre of each picture.
 
     Raises:
-        DataError: it isn't there, can't be used, or doesn't fit on the disk.
+        DataError: the data set is missing or damaged, a file can't be read, or the disk is full.
     """
     if source is None:
         source = download(LFW_URL, data_dir / "lfw-funneled.tgz", sha256=LFW_SHA256)
     if not source.exists():
-        raise DataError(f"{source} doesn't exist: --data names an archive or a folder of people.")
+        raise DataError(f"{source} doesn't exist: --data names a folder of people or an archive of one.")
     root = _people_root(source if source.is_dir() else extract(source, data_dir))
     pictures = sorted(
         path for path in root.glob("[!.]*/[!.]*") if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()
@@ -83,10 +93,10 @@ def load_dataset(source: Path | None, *, data_dir: Path, detector: FaceDetector 
 
 
 def load_detector(path: Path) -> FaceDetector:
-    """The face detector that crops the training pictures.
+    """Load the face detector that crops the training pictures.
 
     Raises:
-        DataError: the file at `path` can't be used.
+        DataError: the file is missing, altered or of another version.
     """
     try:
         return FaceDetector.load(path, threads=1)
@@ -95,16 +105,16 @@ def load_detector(path: Path) -> FaceDetector:
 
 
 def _people_root(folder: Path) -> Path:
-    """The folder that holds the people: archives often wrap it in another one."""
+    """The folder that holds the people's folders: `folder`, or one inside it, as archives often add outer folders."""
     while True:
-        inside = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
-        if len(inside) != 1 or not any(path.is_dir() for path in inside[0].iterdir()):
+        subfolders = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
+        if len(subfolders) != 1 or not any(path.is_dir() for path in subfolders[0].iterdir()):
             return folder
-        folder = inside[0]
+        folder = subfolders[0]
 
 
 def _cache_key(root: Path, pictures: list[Path], detector: FaceDetector | None) -> str:
-    """Changes whenever a picture is added, removed, renamed or written, or cropping changes."""
+    """The name of the cache. It changes when a picture is added, removed, renamed or written, or cropping changes."""
     digest = hashlib.sha256(f"{CACHE_VERSION} {CROP_SIZE} {detector.checksum if detector else ''}".encode())
     for picture in pictures:
         status = picture.stat()
@@ -113,73 +123,93 @@ def _cache_key(root: Path, pictures: list[Path], detector: FaceDetector | None) 
 
 
 def _name(picture: Path, root: Path) -> str:
-    """`NAME/FILE`; bytes that are not UTF-8, which file systems allow, are written in hexadecimal."""
+    """A picture's path `NAME/FILE` below `root`. Bytes that are not UTF-8 are escaped in hexadecimal."""
     return os.fsencode(picture.relative_to(root).as_posix()).decode(errors="backslashreplace")
 
 
 def _copies(pictures: list[Path]) -> dict[Path, Path]:
-    """The pictures whose bytes are those of an earlier one, each with that one: both train and test would hold them."""
-    first: dict[bytes, Path] = {}
+    """The earlier picture with the same bytes, by the later one.
+
+    Copies are left out because they could be in both the training and the test images.
+
+    Raises:
+        DataError: a file can't be read. The reason may be temporary, so the picture is not skipped as a broken one is.
+    """
+    originals: dict[bytes, Path] = {}
     copies: dict[Path, Path] = {}
     for picture in pictures:
         try:
             content = picture.read_bytes()
-        except OSError as error:  # which may have passed by the next run, while a broken picture stays one
+        except OSError as error:
             raise DataError(
                 f"can't read {picture}: {error}. Make it readable, or take it out of the folder."
             ) from error
-        original = first.setdefault(hashlib.sha256(content).digest(), picture)
+        original = originals.setdefault(hashlib.sha256(content).digest(), picture)
         if original != picture:
             copies[picture] = original
     return copies
 
 
 def _write_cache(cache: Path, root: Path, pictures: list[Path], detector: FaceDetector | None) -> None:
-    """Crops go to `cache`, their paths and what is to be said of some to a JSON file beside it."""
+    """Write the crops to `cache`, and the other fields of the data set to a JSON file beside it.
+
+    Args:
+        cache: path of the crops, a NumPy file.
+        root: the folder of people.
+        pictures: paths below `root`.
+        detector: as for `load_dataset`.
+
+    Raises:
+        DataError: a picture can't be read now, or the disk is full. Nothing is left in the cache.
+    """
     cache.parent.mkdir(parents=True, exist_ok=True)
     unfinished = cache.with_suffix(f".{os.getpid()}.unfinished")
     paths: list[str] = []
-    faceless: list[str] = []
+    without_face: list[str] = []
     skipped: dict[str, str] = {}
     digest = hashlib.sha256()
     try:
-        # Written in sequence, not through a memory map: a full disk is then an error instead of a crash (SIGBUS).
+        # The crops are appended to a file because a memory map would crash the process on a full disk (SIGBUS).
         with unfinished.open("wb") as file:
             header = {"descr": "|u1", "fortran_order": False, "shape": (len(pictures), CROP_SIZE, CROP_SIZE, 3)}
             np.lib.format.write_array_header_1_0(file, header)
-            for picture, cropped in zip(pictures, _crops(pictures, root, detector), strict=True):
+            for picture, result in zip(pictures, _crops(pictures, root, detector), strict=True):
                 name = _name(picture, root)
-                if isinstance(cropped, str):
-                    skipped[name] = cropped
+                if isinstance(result, str):
+                    skipped[name] = result
                     continue
-                crop, faced = cropped
+                crop, has_face = result
                 paths.append(name)
                 file.write(crop.data)
                 digest.update(name.encode() + b"\n")
                 digest.update(crop.data)
-                if not faced:
-                    faceless.append(name)
+                if not has_face:
+                    without_face.append(name)
             if skipped:
                 file.seek(0)
                 np.lib.format.write_array_header_1_0(file, header | {"shape": (len(paths), CROP_SIZE, CROP_SIZE, 3)})
-        listed = {"paths": paths, "skipped": skipped, "faceless": faceless, "fingerprint": digest.hexdigest()}
-        cache.with_suffix(".json").write_text(json.dumps(listed))
+        fields = {"paths": paths, "skipped": skipped, "without_face": without_face, "fingerprint": digest.hexdigest()}
+        cache.with_suffix(".json").write_text(json.dumps(fields))
         unfinished.replace(cache)
     except OSError as error:
         needed = len(pictures) * CROP_SIZE * CROP_SIZE * 3 / 1e9
         raise DataError(
             f"can't write the decoded pictures ({needed:.1f} GB) to {cache.parent}: {error}. "
-            "Free some space; files there that are older can go."
+            "Free some space: older files in that folder can be deleted."
         ) from error
     finally:
         unfinished.unlink(missing_ok=True)
 
 
-def _crops(pictures: list[Path], root: Path, detector: FaceDetector | None) -> Iterator[tuple[Crop, bool] | str]:
-    """The crop of each picture in order and whether it has its face, or why the picture is skipped."""
+def _crops(pictures: list[Path], root: Path, detector: FaceDetector | None) -> Iterator[CropResult]:
+    """Crop the pictures in several threads, and yield the results in the order of `pictures`.
+
+    Raises:
+        DataError: a picture can't be read now.
+    """
     copies = _copies(pictures)
 
-    def crop(path: Path) -> tuple[Crop, bool] | str:
+    def crop(path: Path) -> CropResult:
         if original := copies.get(path):
             return f"a copy of {_name(original, root)}"
         try:
@@ -187,32 +217,40 @@ def _crops(pictures: list[Path], root: Path, detector: FaceDetector | None) -> I
                 if detector is None:
                     return crop_centre(picture), True
                 ImageOps.exif_transpose(picture, in_place=True)
-                detected = detector.detect(picture)
-                return (crop_face(picture, detected[0]), True) if detected else (crop_centre(picture), False)
-        except Exception as error:
+                faces = detector.detect(picture)
+                return (crop_face(picture, faces[0]), True) if faces else (crop_centre(picture), False)
+        except Exception as error:  # Pillow raises errors of many kinds for damaged files
             return str(error).replace(str(path), path.name) or type(error).__name__
 
     with (
         ThreadPoolExecutor(os.cpu_count()) as pool,
         tqdm(desc="Finding faces" if detector else "Decoding pictures", total=len(pictures), unit=" pictures") as bar,
     ):
-        for start in range(0, len(pictures), 256):  # so that a slow disk doesn't let crops pile up
-            for cropped in pool.map(crop, pictures[start : start + 256]):
+        for start in range(0, len(pictures), POOL_CHUNK_PICTURES):
+            for result in pool.map(crop, pictures[start : start + POOL_CHUNK_PICTURES]):
                 bar.update()
-                yield cropped
+                yield result
 
 
 def _read_cache(cache: Path) -> FaceDataset:
+    """Read what `_write_cache` wrote.
+
+    Raises:
+        DataError: the cache is damaged, or holds no pictures because none could be read.
+    """
     try:
-        listed = json.loads(cache.with_suffix(".json").read_text())
+        fields = json.loads(cache.with_suffix(".json").read_text())
         crops = np.load(cache, mmap_mode="r")
-        paths: list[str] = listed["paths"]
-        fingerprint: str = listed["fingerprint"]
+        paths: list[str] = fields["paths"]
+        skipped: dict[str, str] = fields["skipped"]
+        without_face: list[str] = fields["without_face"]
+        fingerprint: str = fields["fingerprint"]
         if len(crops) != len(paths):
             raise ValueError(f"{len(crops)} crops, {len(paths)} paths")
     except (OSError, ValueError, KeyError) as error:
         raise DataError(f"{cache} is damaged ({error}): delete it and run the command again.") from error
     if not paths:
-        raise DataError(f"not one picture could be read, for example {next(iter(listed['skipped'].items()))}.")
+        name, reason = next(iter(skipped.items()))
+        raise DataError(f"no picture could be read, for example {name} ({reason}).")
     names, identities = np.unique([path.split("/")[0] for path in paths], return_inverse=True)
-    return FaceDataset(crops, paths, names.tolist(), identities, listed["skipped"], listed["faceless"], fingerprint)
+    return FaceDataset(crops, paths, names.tolist(), identities, skipped, without_face, fingerprint)

@@ -1,4 +1,4 @@
-"""The device that trains, and its memory."""
+"""The device that a network is trained on, and its memory."""
 
 import ctypes
 import os
@@ -7,34 +7,36 @@ import sys
 
 import torch
 
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
+"""Parameters of mallopt(3), from glibc's malloc.h."""
+
 
 def pick_device() -> torch.device:
-    """CUDA where there is one, else Apple's MPS, else the CPU."""
+    """CUDA if this machine has it, else Apple's MPS, else the CPU. On CUDA, TF32 is turned off for convolutions."""
     if torch.cuda.is_available():
-        # Training asks for bfloat16 itself; what is measured must be as exact as ONNX Runtime's answers.
+        # Evaluation needs full float32 precision to agree with ONNX Runtime. Training uses bfloat16 autocast anyway.
         torch.backends.cudnn.allow_tf32 = False
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep freed memory for the next training step instead of giving it back to the kernel.
+    """Make glibc keep freed memory for the next training step instead of returning it to the kernel (mallopt(3)).
 
-    Activations of tens of megabytes are allocated and freed at every step; by default each is mapped afresh, and on a
-    CPU the page faults cost a third of the step. Does nothing elsewhere than on Linux with glibc (mallopt(3)).
+    Each step allocates and frees activations of tens of megabytes. By default, glibc maps new pages for each of them,
+    and the page faults take a third of a step on a CPU. On systems other than Linux with glibc, this does nothing.
     """
     if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
         return
-    trim_threshold, top_pad, mmap_max = -1, -2, -4
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch then asks for huge pages: fewer faults still
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # makes torch use huge pages, which cause fewer page faults
     libc = ctypes.CDLL(None)
-    libc.mallopt(mmap_max, 0)
-    libc.mallopt(trim_threshold, 2**31 - 1)
-    libc.mallopt(top_pad, 2**28)
+    libc.mallopt(M_MMAP_MAX, 0)
+    libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+    libc.mallopt(M_TOP_PAD, 2**28)
 
 
 def describe_machine(device: torch.device) -> str:
-    """The machine in words, for the report."""
+    """The processor or GPU and the version of torch in words, for the report."""
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
     elif device.type == "mps":

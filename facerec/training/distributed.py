@@ -1,6 +1,6 @@
-"""Training in several processes, one per GPU, as `torchrun` starts them.
+"""Training in several processes, one per GPU, which `torchrun` starts.
 
-In a single process nothing here does anything.
+Without `torchrun` there is one process of rank 0, and nothing here waits or communicates.
 """
 
 import contextlib
@@ -15,26 +15,26 @@ from torch import distributed
 
 from facerec.training.errors import OptionError
 
-DATA_SET_PATIENCE = timedelta(hours=6)
-"""How long the other processes wait while the first one downloads, decodes and crops the pictures."""
+DATASET_TIMEOUT = timedelta(hours=6)
+"""Longest time that processes wait for each other. Process 0 may need hours to download, decode and crop a data set."""
 
 
 @contextlib.contextmanager
 def process_group() -> Iterator[None]:
-    """Join the processes that `torchrun` started, if it did.
+    """Connect the processes that `torchrun` started, through NCCL if there are GPUs and Gloo if not.
 
     Raises:
-        OptionError: there are more of them than GPUs, where there are any.
+        OptionError: this machine has GPUs, but fewer than processes.
     """
     if "WORLD_SIZE" not in os.environ:
         yield
         return
-    gpus, local = torch.cuda.device_count(), int(os.environ["LOCAL_RANK"])
-    if gpus and local >= gpus:
+    gpus, local_rank = torch.cuda.device_count(), int(os.environ["LOCAL_RANK"])
+    if gpus and local_rank >= gpus:
         raise OptionError(f"this machine has {gpus} GPUs: start torchrun with --nproc-per-node={gpus}.")
     if gpus:
-        torch.cuda.set_device(local)
-    distributed.init_process_group("nccl" if gpus else "gloo", timeout=DATA_SET_PATIENCE)
+        torch.cuda.set_device(local_rank)
+    distributed.init_process_group("nccl" if gpus else "gloo", timeout=DATASET_TIMEOUT)
     try:
         yield
     finally:
@@ -42,7 +42,7 @@ def process_group() -> Iterator[None]:
 
 
 def rank() -> int:
-    """The number of this process; process 0 alone evaluates, prints and writes."""
+    """The number of this process, from 0. Only process 0 evaluates, prints and writes."""
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
@@ -52,13 +52,20 @@ def world_size() -> int:
 
 
 def own_shard(batches: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Of each batch, int64 `[steps, batch]`, the images that this process trains on: every image is one process's."""
+    """The images that this process trains on: a part of each batch, so that each image is in one process's part.
+
+    Args:
+        batches: int64 `[steps, batch]`, indices of images.
+
+    Returns:
+        int64 `[steps, shard]`. The shards of a batch differ in length by at most one image.
+    """
     return batches[:, rank() :: world_size()]
 
 
 @contextlib.contextmanager
 def first_process_first() -> Iterator[None]:
-    """Let process 0 do what is inside before the others do: they then find what it has written."""
+    """Run the block in process 0 before the other processes run it, so that they find the files that it wrote."""
     if distributed.is_initialized() and rank() > 0:
         distributed.barrier()
     yield
@@ -67,7 +74,7 @@ def first_process_first() -> Iterator[None]:
 
 
 def mean_over_processes(*values: float) -> list[float]:
-    """The mean of each value over all processes."""
+    """The mean of each value over all processes. Every process must call this with the same number of values."""
     tensor = torch.tensor(values, dtype=torch.float64)
     if distributed.is_initialized():
         tensor = tensor.cuda() if torch.cuda.is_available() else tensor

@@ -1,25 +1,33 @@
-"""What users can get wrong, or their machine. Each message says what to do; `train.py` prints it and exits with 1."""
+"""Why training can't start or go on. Each message says what to do; train.py prints it and exits with status 1.
+
+TrainingError
+├── OptionError        an option's value makes no sense
+├── DataError          the data set or the start of the weights is missing, damaged or too small
+├── CheckpointError    a checkpoint is missing, damaged or of another run
+├── FitError           the loss is no longer a number, or the memory is too small
+└── ExportError        the exported file does not answer like the network
+"""
 
 
-class LearningError(Exception):
-    """Base of the errors below."""
+class TrainingError(Exception):
+    """Training can't start or go on."""
 
 
-class OptionError(LearningError):
+class OptionError(TrainingError):
     """An option's value makes no sense."""
 
 
-class DataError(LearningError):
-    """The data set is missing, damaged or too small."""
+class DataError(TrainingError):
+    """The data set or the start of the weights is missing, damaged or too small."""
 
 
-class CheckpointError(LearningError):
+class CheckpointError(TrainingError):
     """A checkpoint is missing, damaged or of another run."""
 
 
-class TrainingError(LearningError):
-    """Training can't go on."""
+class FitError(TrainingError):
+    """The loss is no longer a number, or the device's memory is too small."""
 
 
-class ExportError(LearningError):
-    """The exported file doesn't do what the network does."""
+class ExportError(TrainingError):
+    """The exported file does not answer like the network."""

@@ -1,4 +1,4 @@
-"""What the data looks like: the plots that are drawn before any training."""
+"""Describe a data set and its split in words and plots, before any training."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -9,38 +9,39 @@ from facerec.inference.cropping import CROP_SIZE, Crop
 from facerec.training.dataset import FaceDataset
 from facerec.training.split import Indices, Split
 
-CHANNELS = {"red": "#c0392b", "green": "#27ae60", "blue": "#2980b9"}
+CHANNEL_COLOURS = {"red": "#c0392b", "green": "#27ae60", "blue": "#2980b9"}
+"""Colours of the channels' histograms, in the order of the channels."""
 
 
 def draw_data(dataset: FaceDataset, split: Split) -> dict[str, Figure]:
-    """All figures of the data set, by the name of their file."""
+    """All plots of a data set, by the name of their file without its suffix."""
     return {
-        "classes": class_distribution(split),
-        "split": images_per_person(dataset, split),
-        "samples": samples(dataset, split),
-        "properties": image_properties(dataset, split),
+        "classes": plot_classes(split),
+        "split": plot_split(dataset, split),
+        "samples": plot_samples(dataset, split),
+        "properties": plot_properties(dataset, split),
     }
 
 
-def class_distribution(split: Split) -> Figure:
-    """Images of each known person by role, most first."""
+def plot_classes(split: Split) -> Figure:
+    """Plot the number of train, validation and test images of each known person as stacked bars, highest first."""
     people = len(split.people)
     parts = {
-        role: split.counts(images)
-        for role, images in (("train", split.train), ("validation", split.validation), ("test", split.test))
+        part: split.counts(indices)
+        for part, indices in (("train", split.train), ("validation", split.validation), ("test", split.test))
     }
     total = np.sum(list(parts.values()), axis=0)
     order = np.argsort(-total, kind="stable")
     figure = Figure(figsize=(10, 4.8))
     axes = figure.subplots()
     base = np.zeros(people, dtype=np.int64)
-    for role, counts in parts.items():
+    for part, counts in parts.items():
         axes.bar(
-            np.arange(people), counts[order], bottom=base, width=0.85, linewidth=0, label=f"{role}: {counts.sum():,}"
+            np.arange(people), counts[order], bottom=base, width=0.85, linewidth=0, label=f"{part}: {counts.sum():,}"
         )
         base += counts[order]
-    for place, count in enumerate(total[order]):
-        axes.annotate(str(count), (place, count), ha="center", va="bottom", fontsize=5.5)
+    for position, count in enumerate(total[order]):
+        axes.annotate(str(count), (position, count), ha="center", va="bottom", fontsize=5.5)
     names = [split.people[person].replace("_", " ") for person in order]
     axes.set_xticks(np.arange(people), names, rotation=90, fontsize=6.5)
     axes.set(ylabel="images", xlim=(-0.7, people - 0.3))
@@ -52,8 +53,8 @@ def class_distribution(split: Split) -> Figure:
     return figure
 
 
-def images_per_person(dataset: FaceDataset, split: Split) -> Figure:
-    """How many people have how many images, and which role that gives them."""
+def plot_split(dataset: FaceDataset, split: Split) -> Figure:
+    """Plot histograms of the number of images per person: known, background, and people who are not trained on."""
     counts = dataset.counts()
     labels = np.full(len(counts), -1)
     labels[dataset.identities] = split.labels
@@ -62,22 +63,22 @@ def images_per_person(dataset: FaceDataset, split: Split) -> Figure:
     edges = np.concatenate([np.geomspace(1, smallest, 16), np.geomspace(smallest, counts.max() + 1, 12)]).round()
     figure = Figure(figsize=(8, 3.6))
     axes = figure.subplots()
-    for role, people in (
+    for use, people in (
         ("not trained on", labels < 0),
-        ("training only", labels >= len(split.people)),
+        ("background, training only", labels >= len(split.people)),
         ("known", known),
     ):
-        label = f"{role}: {people.sum():,} people, {counts[people].sum():,} images"
+        label = f"{use}: {people.sum():,} people, {counts[people].sum():,} images"
         axes.hist(counts[people], np.unique(edges).tolist(), label=label)
-    axes.set(xscale="log", yscale="log", xlabel="images of a person", ylabel="people", title="Who plays which role")
+    axes.set(xscale="log", yscale="log", xlabel="images of a person", ylabel="people", title="Use of the images")
     axes.xaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_major_formatter("{x:g}")
     axes.legend()
     return figure
 
 
-def samples(dataset: FaceDataset, split: Split) -> Figure:
-    """The first training image of each known person."""
+def plot_samples(dataset: FaceDataset, split: Split) -> Figure:
+    """Plot the first training image of each known person."""
     first = [int(split.train[split.labels[split.train] == person].min()) for person in range(len(split.people))]
     columns = min(12, len(first))
     figure = Figure(figsize=(12, 1.2 * -(-len(first) // columns) + 0.4))
@@ -91,29 +92,36 @@ def samples(dataset: FaceDataset, split: Split) -> Figure:
     return figure
 
 
-def image_properties(dataset: FaceDataset, split: Split) -> Figure:
-    """Channel histograms, brightness, contrast and the mean of the known people's images."""
+def plot_properties(dataset: FaceDataset, split: Split) -> Figure:
+    """Plot channel histograms, the brightness and contrast of each image, and the mean image of the known people."""
     known = np.sort(np.concatenate([split.train, split.validation, split.test]))
     histogram, brightness, contrast, mean = _pixel_statistics(dataset, known)
     figure = Figure(figsize=(11, 3.2))
-    channels, light, face = figure.subplots(1, 3, width_ratios=[1.2, 1.2, 0.8])
-    for (name, colour), counts in zip(CHANNELS.items(), histogram, strict=True):
+    channels, light, mean_image = figure.subplots(1, 3, width_ratios=[1.2, 1.2, 0.8])
+    for (name, colour), counts in zip(CHANNEL_COLOURS.items(), histogram, strict=True):
         channels.plot(np.arange(256), 100 * counts / counts.sum(), color=colour, label=name)
     channels.set(title="Pixel values", xlabel="value", ylabel="% of pixels", ylim=(0, 1.5))
     channels.legend()
     light.plot(brightness, contrast, ".", markersize=2, alpha=0.5)
-    light.set(title="Each image", xlabel="brightness (mean of pixels)", ylabel="contrast (their deviation)")
-    face.imshow(mean)
-    face.axis("off")
-    face.set_title("Mean of all")
+    light.set(title="Each image", xlabel="brightness (mean of pixels)", ylabel="contrast (deviation of pixels)")
+    mean_image.imshow(mean)
+    mean_image.axis("off")
+    mean_image.set_title("Mean of all")
     figure.suptitle(f"{len(known):,} images of known people, {CROP_SIZE} x {CROP_SIZE} pixels", fontsize=10)
     return figure
 
 
 def _pixel_statistics(
-    dataset: FaceDataset, indices: NDArray[np.int64]
+    dataset: FaceDataset, indices: Indices
 ) -> tuple[NDArray[np.int64], list[float], list[float], NDArray[np.uint8]]:
-    """Histogram `[3, 256]`, brightness and contrast of each image, and the mean image uint8 `[250, 250, 3]`."""
+    """Statistics of N images.
+
+    Returns:
+        Histogram of all pixels by channel, int64 `[3, 256]`.
+        Brightness of each image, the mean of its pixels, 0 to 255.
+        Contrast of each image, the standard deviation of its pixels.
+        Mean image, uint8 `[250, 250, 3]`, RGB.
+    """
     histogram = np.zeros((3, 256), dtype=np.int64)
     total = np.zeros((CROP_SIZE, CROP_SIZE, 3))
     brightness, contrast = [], []
@@ -127,17 +135,17 @@ def _pixel_statistics(
 
 
 def describe_data(dataset: FaceDataset, split: Split) -> dict[str, JsonValue]:
-    """What there is and who plays which role."""
+    """The data set and its split in words, as a table of names and values for the report."""
     known = sorted([*split.train, *split.validation, *split.test])
     train, validation, test = len(split.train), len(split.validation), len(split.test)
     mean, deviation = channel_statistics(dataset, np.array(known))
     return {
         "pictures": f"{len(dataset.paths):,} of {len(dataset.names):,} people",
-        "pictures skipped": ", ".join(f"{name} ({why})" for name, why in dataset.skipped.items()) or "none",
+        "pictures skipped": ", ".join(f"{name} ({reason})" for name, reason in dataset.skipped.items()) or "none",
         "known people": f"{len(split.people):,} with {len(known):,} images",
         "known people's images": f"{train:,} train, {validation:,} validation, {test:,} test",
-        "other people, training only": f"{split.background_people:,} with {len(split.background):,} images",
-        "strangers": (
+        "background people, training only": f"{split.background_people:,} with {len(split.background):,} images",
+        "unknown people": (
             f"{split.unknown_source}: {len(split.unknown_validation):,} images choose the threshold, "
             f"{len(split.unknown_test):,} test it"
         ),
@@ -147,7 +155,7 @@ def describe_data(dataset: FaceDataset, split: Split) -> dict[str, JsonValue]:
 
 
 def channel_statistics(dataset: FaceDataset, indices: Indices) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard deviation `[3]` of the red, green and blue pixels of `images`, on a scale of 0 to 1."""
+    """Mean and standard deviation of the red, green and blue pixels of some images, float64 `[3]` each, from 0 to 1."""
     histogram = sum((channel_histogram(dataset.crops[image]) for image in indices), np.zeros((3, 256), np.int64))
     values = np.arange(256) / 255
     weights = histogram / histogram.sum(axis=1, keepdims=True)
@@ -156,5 +164,5 @@ def channel_statistics(dataset: FaceDataset, indices: Indices) -> tuple[NDArray[
 
 
 def channel_histogram(crop: Crop) -> NDArray[np.int64]:
-    """How often each value occurs in each channel of a crop, int64 `[3, 256]`."""
+    """The number of pixels of each value in each channel of a crop, int64 `[3, 256]`."""
     return np.stack([np.bincount(crop[..., channel].ravel(), minlength=256) for channel in range(3)])

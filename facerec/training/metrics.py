@@ -12,13 +12,13 @@ from sklearn.metrics import roc_auc_score
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
-BINS = 15
-"""Of the expected calibration error."""
+CALIBRATION_BINS = 15
+"""Number of bins of the expected calibration error."""
 
 
 @dataclass(frozen=True)
 class Proportion:
-    """A proportion `count / total` with Wilson's 95 % interval, from `low` to `high`; all on a scale of 0 to 1."""
+    """A proportion `count / total` with Wilson's 95 % interval from `low` to `high`, all on a scale of 0 to 1."""
 
     value: float
     count: int
@@ -48,33 +48,52 @@ class Proportion:
         return f"{self.value:.2%} ({self.count} of {self.total}; 95 % interval {self.low:.2%} to {self.high:.2%})"
 
 
+def single_numbers(metrics: object) -> dict[str, float]:
+    """The fields of a dataclass of metrics that are single numbers. A Proportion counts with its value."""
+    numbers = {name: value.value if isinstance(value, Proportion) else value for name, value in vars(metrics).items()}
+    return {name: value for name, value in numbers.items() if isinstance(value, float)}
+
+
 def top_k(similarities: Floats, labels: Labels, k: int) -> Proportion:
-    """Share of rows of `[N, P]` whose label is among their `k` highest."""
+    """The proportion of rows of `[N, P]` whose label is among their `k` highest columns."""
     highest = np.argsort(-similarities, axis=1)[:, :k]
     return Proportion.from_hits((highest == labels[:, None]).any(axis=1))
 
 
 def recalls_by_person(similarities: Floats, labels: Labels) -> list[Proportion]:
-    """For each person, the share of their images that were named rightly."""
-    right = similarities.argmax(axis=1) == labels
-    return [Proportion.from_hits(right[labels == person]) for person in range(similarities.shape[1])]
+    """For each of the P people, the proportion of their images that were named correctly.
+
+    Args:
+        similarities: `[N, P]`.
+        labels: int64 `[N]`, the correct columns.
+    """
+    correct = similarities.argmax(axis=1) == labels
+    return [Proportion.from_hits(correct[labels == person]) for person in range(similarities.shape[1])]
 
 
 def reliability(
     probabilities: Floats, labels: Labels
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
-    """Mean confidence, accuracy (both 0 where empty) and count of each of 15 equal bins of confidence, each `[15]`."""
+    """Mean confidence, accuracy and number of images in each of 15 equal bins of confidence.
+
+    Args:
+        probabilities: `[N, P]`.
+        labels: int64 `[N]`, the correct columns.
+
+    Returns:
+        Three arrays `[15]`. Confidence and accuracy are 0 in empty bins.
+    """
     confidences = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == labels
-    bins = np.minimum((confidences * BINS).astype(int), BINS - 1)
-    counts = np.bincount(bins, minlength=BINS)
-    mean_confidence = np.bincount(bins, weights=confidences, minlength=BINS) / np.maximum(counts, 1)
-    accuracy = np.bincount(bins, weights=right, minlength=BINS) / np.maximum(counts, 1)
+    correct = probabilities.argmax(axis=1) == labels
+    bins = np.minimum((confidences * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    counts = np.bincount(bins, minlength=CALIBRATION_BINS)
+    mean_confidence = np.bincount(bins, weights=confidences, minlength=CALIBRATION_BINS) / np.maximum(counts, 1)
+    accuracy = np.bincount(bins, weights=correct, minlength=CALIBRATION_BINS) / np.maximum(counts, 1)
     return mean_confidence, accuracy, counts
 
 
 def expected_calibration_error(probabilities: Floats, labels: Labels) -> float:
-    """Mean distance of confidence from accuracy over 15 bins (Guo et al., 2017, arXiv:1706.04599)."""
+    """Mean distance between confidence and accuracy over 15 bins (Guo et al., 2017, arXiv:1706.04599)."""
     confidence, accuracy, counts = reliability(probabilities, labels)
     return float(np.abs(confidence - accuracy) @ counts / counts.sum())
 
@@ -82,13 +101,15 @@ def expected_calibration_error(probabilities: Floats, labels: Labels) -> float:
 def detection_and_identification(
     known: Floats, labels: Labels, unknown: Floats, *, false_accept_rate: float
 ) -> Proportion:
-    """DIR@FAR: share of known images both named rightly and above the threshold that this share of strangers passes.
+    """DIR at FAR: the proportion of known people's images that are named correctly and accepted.
+
+    An image is accepted above the threshold that the given fraction of unknown people's images exceeds.
 
     Args:
         known: similarities `[N, P]` of known people's images.
-        labels: int64 `[N]`.
-        unknown: similarities `[M, P]` of strangers' images; they set the threshold of this figure.
-        false_accept_rate: share of 1.
+        labels: int64 `[N]`, the correct columns.
+        unknown: similarities `[M, P]` of unknown people's images. They set this metric's threshold.
+        false_accept_rate: fraction of the unknown people's images, 0 to 1.
 
     Source: Phillips, Grother, Micheals, "Evaluation Methods in Face Recognition", 2011.
     """
@@ -97,7 +118,12 @@ def detection_and_identification(
     return Proportion.from_hits((known.argmax(axis=1) == labels) & (known.max(axis=1) > threshold))
 
 
-def known_against_unknown(known: Floats, unknown: Floats) -> float:
-    """AUROC of the highest similarity as a sign that a face is a known person's."""
+def known_unknown_auroc(known: Floats, unknown: Floats) -> float:
+    """Area under the ROC curve of the highest similarity as a test for known people.
+
+    Args:
+        known: similarities `[N, P]` of known people's images.
+        unknown: similarities `[M, P]` of unknown people's images.
+    """
     is_known = np.repeat([1, 0], [len(known), len(unknown)])
     return float(roc_auc_score(is_known, np.concatenate([known.max(axis=1), unknown.max(axis=1)])))

@@ -1,6 +1,7 @@
-"""A network of one input as a self-contained ONNX file."""
+"""Write a network as a self-contained ONNX file."""
 
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,22 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from facerec.inference.model_file import write_checksum
+from facerec.inference.model_file import ModelMetadata, write_checksum
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How closely the ONNX file agrees with the PyTorch network.
+
+    Attributes:
+        compared: number of answers compared: test images of the recognizer, faces of the detector.
+        equal: number of them on which both agree.
+        largest_difference: of any probability of the recognizer, or of any coordinate of the detector in pixels.
+    """
+
+    compared: int
+    equal: int
+    largest_difference: float
 
 
 def write_onnx(
@@ -16,39 +32,46 @@ def write_onnx(
     example: Tensor,
     path: Path,
     *,
-    names: tuple[str, list[str]],
-    dynamic: dict[int, Any],
-    properties: dict[str, str],
+    input_name: str,
+    output_names: list[str],
+    dynamic_axes: dict[int, Any],
+    metadata: ModelMetadata,
 ) -> None:
-    """Write a model of one input as a self-contained ONNX file, and its checksum beside it.
+    """Write a model with one input as a self-contained ONNX file, and its checksum beside it.
 
     Args:
         model: in evaluation mode, on the CPU.
         example: an input.
         path: of the file.
-        names: of the input and of the outputs.
-        dynamic: the input's axes of variable length.
-        properties: the file's metadata.
+        input_name: name of the graph's input.
+        output_names: names of the graph's outputs.
+        dynamic_axes: the input's axes of variable length, as `torch.export.Dim`.
+        metadata: goes into the file.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # torchvision 0.29 and torch 2.15 disagree on a name in nms
         program = torch.onnx.export(
             model,
             (example,),
-            input_names=[names[0]],
-            output_names=names[1],
-            dynamic_shapes=(dynamic,),
+            input_names=[input_name],
+            output_names=output_names,
+            dynamic_shapes=(dynamic_axes,),
             dynamo=True,
             verbose=False,
         )
     assert program is not None
     proto = program.model_proto
-    for node in proto.graph.node:  # the exporter leaves stack traces there, with the paths of this machine
+    for node in proto.graph.node:  # the exporter stores stack traces, with the paths of this machine
         del node.metadata_props[:]
         node.doc_string = ""
     for value in (*proto.graph.input, *proto.graph.output, *proto.graph.value_info):
         del value.metadata_props[:]
-    onnx.helper.set_model_props(proto, properties)
+    save_with_metadata(proto, path, metadata)
+
+
+def save_with_metadata(proto: onnx.ModelProto, path: Path, metadata: ModelMetadata) -> None:
+    """Save a graph with `metadata` in place of its own, and its checksum beside it."""
+    onnx.helper.set_model_props(proto, metadata.to_properties())
     onnx.checker.check_model(proto, full_check=True)
     onnx.save(proto, path)
     write_checksum(path)

@@ -1,154 +1,227 @@
-"""The options of `train.py`, with their defaults; the command line is derived from this class."""
+"""The options of train.py and its subcommands, with their bounds and defaults. The command line is derived from them.
 
-import math
-from dataclasses import asdict, dataclass
+Options are grouped: each group is a heading in `--help`, while the names of the options stay flat (`--min-images`).
+"""
+
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
-from pydantic import JsonValue
+from pydantic import AfterValidator, Field, JsonValue, TypeAdapter, ValidationError
 
 from facerec.inference.cropping import CropMode
 from facerec.training.errors import OptionError
 
-NOT_IN_RECIPE = {
-    *("data", "data_dir", "output", "images", "checkpoints", "tuning_storage"),  # where things are
-    *("folds", "explore", "tune", "train_detector", "detector_steps", "resume"),  # what to do
-}
-
-AFTER_TRAINING = {"false_accept_rate", "weights_licence"}
-"""Of the recipe, what no network depends on."""
-
-IN_DETECTOR_RECIPE = ("min_images", "seed", "weights", "learning_rate", "weight_decay", "detector_steps")
-
-LIMITS: dict[str, tuple[float, float]] = {
-    "min_images": (5, math.inf),  # fewer can't be split into train, validation and test in every fold
-    "seed": (0, 2**31),
-    "unfrozen_blocks": (0, 17),
-    "epochs": (1, 10_000),
-    "min_epoch_images": (1, math.inf),
-    "batch_size": (2, math.inf),
-    "learning_rate": (0, math.inf),
-    "backbone_rate": (0, math.inf),
-    "weight_decay": (0, math.inf),
-    "margin": (0, 1),
-    "scale": (1, math.inf),
-    "balance": (0, 1),
-    "false_accept_rate": (0, 1),
-    "detector_steps": (1, math.inf),
-}
+OUTSIDE_RECIPE = "outside the recipe"
+"""Marks an option that says where files are or what to do. All other options decide what the trained model becomes."""
 
 
-FOLDERS = ("data_dir", "output", "images", "checkpoints")
-"""They are made where there is none."""
+def _folder(path: Path) -> Path:
+    there = next(part for part in (path, *path.parents) if part.exists())
+    if not there.is_dir():
+        raise ValueError(f"{there} is a file: name a folder")
+    return path
+
+
+Folder = Annotated[Path, AfterValidator(_folder), OUTSIDE_RECIPE]
+"""A folder that is made where there is none."""
+Weights = Literal["imagenet", "none"] | Path
+"""Start of the backbone: `imagenet` for torchvision's, `none` for random weights, or the path of a state dict."""
+PositiveInt = Annotated[int, Field(ge=1)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+NonNegativeFloat = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 @dataclass(frozen=True)
-class Options:
-    """Train, evaluate and export a network that recognizes known people."""
+class DataOptions:
+    """The data set and its split."""
 
-    # --- data ---
-    data: Path | None = None
+    data: Annotated[Path | None, OUTSIDE_RECIPE] = None
     """Folder of people (NAME/*.jpg|png|webp), each the most prominent one of their pictures, or a tar archive of such a
-    folder; without it, LFW is downloaded once."""
-    data_dir: Path = Path("data")
-    """Where downloads, extracted archives and crops are kept."""
+    folder. Without it, LFW is downloaded once."""
+    data_dir: Folder = Path("data")
+    """Folder for downloads, extracted archives and cached crops."""
     crop_mode: CropMode = "detect"
-    """What the network is shown of a picture: the face that the detector finds in it, as the service does, or the
-    centre, where the face should take about 45 % of the shorter side, as in LFW."""
+    """What is cut out of a picture: `detect` takes the face that the detector finds, as the service does; `centre`
+    takes the centre, where the face should fill about 45 % of the shorter side, as in LFW."""
+    min_images: Annotated[int, Field(ge=5)] = 20
+    """People with this many pictures or more are known people. Fewer than 5 can't be split."""
+    seed: Annotated[int, Field(ge=0, le=2**31)] = 0
+    """Seed of the split and of all randomness in training."""
+
+
+@dataclass(frozen=True)
+class RecognizerDataOptions(DataOptions):
+    """The data set and its split."""
+
     detector: Path = Path("model/face_detector.onnx")
     """The face detector's file, for the crop mode `detect`."""
-    min_images: int = 20
-    """People with this many pictures or more are known, at least 5."""
-    folds: Literal[1, 2, 3, 4, 5] = 1
-    """How many networks to train, each tested on another fifth of every person's images; the first is exported."""
-    seed: int = 0
-    """Source of the split and of all randomness in training."""
 
-    # --- network ---
-    weights: Literal["imagenet", "none"] | Path = "imagenet"
-    """Start of the backbone: imagenet (torchvision's, downloaded), none (random), or a state dict's path."""
-    weights_licence: str = "unknown"
-    """Licence of the file that --weights names, for the model card: the trained model carries it."""
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """The network."""
+
+    weights: Weights = "imagenet"
+    """Start of the backbone: imagenet (torchvision's, downloaded), none (random), or the path of a state dict."""
+
+
+@dataclass(frozen=True)
+class RecognizerModelOptions(ModelOptions):
+    """The network."""
+
     embedding_size: Literal[128, 256, 512] = 256
     """Length of the embeddings."""
-    unfrozen_blocks: int = 13
-    """How many of the backbone's 17 blocks are trained, counted from its end; 0 trains the head alone. The first four,
-    which find edges and spots, cost a third of the time and gain nothing."""
+    unfrozen_blocks: Annotated[int, Field(ge=0, le=17)] = 13
+    """How many of the backbone's 17 blocks are trained, counted from its end; 0 trains the head alone. Training the
+    first four, which detect edges and spots, takes a third of the time and gains nothing."""
 
-    # --- training ---
-    epochs: int = 12
-    """An epoch draws as many known images as there are to train on, and as many of other people."""
-    min_epoch_images: int = 2000
-    """How many known images an epoch draws where there are fewer."""
-    batch_size: int = 64
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """The optimization."""
+
+    learning_rate: PositiveFloat = 1e-3
+    """AdamW's learning rate of the head, after a warm-up and before a cosine decay to zero."""
+    weight_decay: NonNegativeFloat = 0.05
+    """AdamW's weight decay, on matrices and convolutions only."""
+    checkpoints: Folder = Path("checkpoints")
+    """Folder for the state of unfinished runs: fold-N/, detector/, and tuning.db of the search."""
+    resume: Annotated[bool, OUTSIDE_RECIPE] = False
+    """Go on with a run that was stopped, from its last checkpoint."""
+
+
+@dataclass(frozen=True)
+class RecognizerTrainingOptions(TrainingOptions):
+    """The optimization."""
+
+    epochs: Annotated[int, Field(ge=1, le=10_000)] = 12
+    """Number of epochs. Each draws as many images of known people as there are to train on, and as many of background
+    people."""
+    min_epoch_images: PositiveInt = 2000
+    """Images of known people that an epoch draws where there are fewer."""
+    batch_size: Annotated[int, Field(ge=2)] = 64
     """Images per step, half of them of known people."""
-    learning_rate: float = 1e-3
-    """AdamW's, after a warm-up and before a cosine decay to zero."""
-    backbone_rate: float = 2.0
-    """The backbone's learning rate, as a multiple of that of the head."""
-    weight_decay: float = 0.05
-    """AdamW's, on matrices and convolutions only."""
-    margin: float = 0.35
+    backbone_rate: NonNegativeFloat = 2.0
+    """The backbone's learning rate, as a multiple of the head's."""
+    margin: Fraction = 0.35
     """CosFace's margin, in cosine."""
-    scale: float = 32.0
-    """CosFace's scale: inverse temperature of the training softmax."""
-    balance: float = 0.5
-    """How known people are drawn: 0 each image equally often, 1 each person equally often."""
+    scale: Annotated[float, Field(ge=1)] = 32.0
+    """CosFace's scale: the inverse temperature of the training softmax."""
+    balance: Fraction = 0.5
+    """How known people are drawn: 0 draws each image equally often, 1 draws each person equally often."""
+    folds: Annotated[Literal[1, 2, 3, 4, 5], OUTSIDE_RECIPE] = 1
+    """How many networks to train, each tested on another fifth of each known person's images. The first is exported."""
 
-    # --- open set ---
-    false_accept_rate: float = 0.01
-    """Share of strangers that the threshold may take for a known person."""
 
-    # --- face detector ---
-    train_detector: bool = False
-    """Train the network that finds the faces in a photo, instead of the one that names them."""
-    detector_steps: int = 3000
-    """Steps of 16 scenes."""
+@dataclass(frozen=True)
+class DetectorTrainingOptions(TrainingOptions):
+    """The optimization."""
 
-    # --- run ---
-    output: Path = Path("model")
-    """Where the ONNX model, its checksum, the report and the model card go, or the table of the search."""
-    images: Path = Path("images")
-    """Where the plots go."""
-    checkpoints: Path = Path("checkpoints")
-    """Where a run keeps its state to go on from: fold-N/, detector/, and tuning.db of the search."""
-    explore: bool = False
-    """Describe the data, draw its plots and stop."""
-    tune: bool = False
-    """Search the embedding size, the unfrozen blocks and the learning rate by validation accuracy, and stop."""
-    tuning_storage: str | None = None
-    """Database of the search, an SQLAlchemy URL that several machines may share; by default CHECKPOINTS/tuning.db."""
-    resume: bool = False
-    """Go on with a run that was stopped, from its last checkpoint: one after each epoch, or each 100 steps of the
-    detector."""
+    steps: PositiveInt = 3000
+    """Steps of 16 synthetic scenes."""
 
-    def __post_init__(self) -> None:
-        """Check the numbers, and that folders can be made where they are wanted.
 
-        Raises:
-            OptionError: a number is out of its limits, or a file is in a folder's place.
-        """
-        for name, (low, high) in LIMITS.items():
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise OptionError(f"--{name.replace('_', '-')} is {value} and must be between {low} and {high}.")
-        for name in FOLDERS:
-            folder: Path = getattr(self, name)
-            there = next(path for path in (folder, *folder.parents) if path.exists())
-            if not there.is_dir():
-                raise OptionError(f"--{name.replace('_', '-')} is {folder}, but {there} is a file: name a folder.")
+@dataclass(frozen=True)
+class PublishingOptions:
+    """The files that are written."""
 
-    def recipe(self) -> dict[str, JsonValue]:
-        """The options that decide what the exported model becomes, as plain values."""
-        return {name: value for name, value in self._plain().items() if name not in NOT_IN_RECIPE}
+    weights_licence: str = "unknown"
+    """Licence of the file that --weights names, for the model card: the trained model carries it."""
+    output: Folder = Path("model")
+    """Folder for the ONNX model, its checksum, the report and the model card, or for the table of the search."""
+    images: Folder = Path("images")
+    """Folder for the plots."""
+
+
+@dataclass(frozen=True)
+class RecognizerPublishingOptions(PublishingOptions):
+    """The files that are written."""
+
+    false_accept_rate: Fraction = 0.01
+    """Fraction of the unknown people that the threshold may accept as a known person."""
+
+
+@dataclass(frozen=True)
+class RecognizerOptions:
+    """Train, evaluate, calibrate and export a network that recognizes known people."""
+
+    data: RecognizerDataOptions = field(default_factory=RecognizerDataOptions)
+    model: RecognizerModelOptions = field(default_factory=RecognizerModelOptions)
+    training: RecognizerTrainingOptions = field(default_factory=RecognizerTrainingOptions)
+    publishing: RecognizerPublishingOptions = field(default_factory=RecognizerPublishingOptions)
 
     def training_recipe(self) -> dict[str, JsonValue]:
-        """Those of them that training reads."""
-        return {name: value for name, value in self.recipe().items() if name not in AFTER_TRAINING}
+        """The options that decide the weights."""
+        return recipe(self.data, self.model, self.training)
 
-    def detector_recipe(self) -> dict[str, JsonValue]:
-        """The options that decide what the face detector becomes, as plain values."""
-        return {name: value for name, value in self._plain().items() if name in IN_DETECTOR_RECIPE}
+    def recipe(self) -> dict[str, JsonValue]:
+        """The options that decide the exported model."""
+        return recipe(self.data, self.model, self.training, self.publishing)
 
-    def _plain(self) -> dict[str, JsonValue]:
-        return {name: value.name if isinstance(value, Path) else value for name, value in asdict(self).items()}
+
+@dataclass(frozen=True)
+class TuneOptions(RecognizerOptions):
+    """Search the embedding size, the number of trained blocks and the learning rate by validation accuracy."""
+
+    tuning_storage: str | None = None
+    """Database of the search: an SQLAlchemy URL that several machines may share, by default CHECKPOINTS/tuning.db."""
+
+
+@dataclass(frozen=True)
+class DetectorOptions:
+    """Train, evaluate and export the network that finds the faces in a photo."""
+
+    data: DataOptions = field(default_factory=DataOptions)
+    model: ModelOptions = field(default_factory=ModelOptions)
+    training: DetectorTrainingOptions = field(default_factory=DetectorTrainingOptions)
+    publishing: PublishingOptions = field(default_factory=PublishingOptions)
+
+    def recipe(self) -> dict[str, JsonValue]:
+        """The options that decide the exported model."""
+        return recipe(self.data, self.model, self.training)
+
+
+@dataclass(frozen=True)
+class ExploreOptions:
+    """Describe the data set and draw its plots, without training."""
+
+    data: DataOptions = field(default_factory=DataOptions)
+    images: Folder = Path("images")
+    """Folder for the plots."""
+
+
+Options = TypeVar("Options", RecognizerOptions, TuneOptions, DetectorOptions, ExploreOptions)
+
+
+def validated(options: Options) -> Options:
+    """The same options, after checking every value against the bounds of its field.
+
+    Raises:
+        OptionError: a value is out of its bounds, or a file is in the place of a folder. The message names the option.
+    """
+    try:
+        return TypeAdapter(type(options)).validate_python(asdict(options))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][-1])
+        message = first["msg"].removeprefix("Input ").removeprefix("Value error, ")
+        raise OptionError(f"{option_name(name)} is {first['input']}: {message}.") from None
+
+
+def recipe(*groups: Any) -> dict[str, JsonValue]:
+    """The options of `groups` that are part of the recipe, as plain values by name. A path is reduced to its name."""
+    values: dict[str, JsonValue] = {}
+    for group in groups:
+        hints = get_type_hints(type(group), include_extras=True)
+        for each in fields(group):
+            if OUTSIDE_RECIPE not in getattr(hints[each.name], "__metadata__", ()):
+                value = getattr(group, each.name)
+                values[each.name] = value.name if isinstance(value, Path) else value
+    return values
+
+
+def option_name(name: str) -> str:
+    """The option of the command line for a field's name."""
+    return f"--{name.replace('_', '-')}"

@@ -1,4 +1,9 @@
-"""Who plays which role: known people to train, validate and test on, others to train on, strangers to reject."""
+"""Split a data set by person and picture.
+
+known people        train, validation, test      the people whom the network learns to name
+background people   background                   only trained on: they teach the network to tell faces apart
+unknown people      unknown_validation, _test    never trained on: the network should reject them
+"""
 
 import zlib
 from dataclasses import dataclass
@@ -10,29 +15,31 @@ from facerec.training.dataset import FaceDataset
 from facerec.training.errors import DataError
 
 FOLDS = 5
-"""A fold tests a fifth of each person's images; five folds test every image once."""
+"""Number of folds. Each tests another fifth of each known person's images; together they test every one."""
 
 MIN_UNKNOWN_IMAGES = 20
-"""Pictures of strangers; with fewer, a rate of accepted strangers means nothing."""
+"""Smallest number of unknown people's images, half of them for validation, that can estimate a false accept rate."""
 
 Indices = NDArray[np.int64]
+"""int64 `[N]`, indices of images in a `FaceDataset`."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """The images of each role as indices into `FaceDataset`.
+    """A data set of M images with P known people, split by use. Each part holds indices into the data set.
 
     Attributes:
-        people: names of the known people; class `k` is `people[k]`.
-        background_people: number of further people whose images are trained on; their classes follow the known ones.
-        labels: int64 `[M]`, the class of each image, -1 for people who are strangers.
-        train: known people's images to train on (70 %).
-        validation: known people's images that choose epoch and temperature (10 %).
-        test: known people's images that choose nothing (20 %).
-        background: all images of other people: training only.
-        unknown_source: who plays the unknown_source, in words.
-        unknown_validation: their images that choose the rejection threshold.
-        unknown_test: their images that choose nothing.
+        people: `[P]`, names of the known people. Class `k` is `people[k]`.
+        background_people: number of background people. Their classes follow those of the known people.
+        labels: int64 `[M]`, the class of each image, -1 for people who are not trained on.
+        train: training images of the known people (70 %).
+        validation: images of the known people that choose the temperature (10 %).
+        test: images of the known people that choose nothing (20 %).
+        background: all images of the background people.
+        unknown_source: who the unknown people are, in words.
+        unknown_validation: images of unknown people that choose the rejection threshold. Equal to `validation` if known
+            people stand in for unknown people.
+        unknown_test: images of unknown people that choose nothing. Equal to `test` if known people stand in for them.
     """
 
     people: list[str]
@@ -47,72 +54,84 @@ class Split:
     unknown_test: Indices
 
     def counts(self, indices: Indices) -> NDArray[np.int64]:
-        """int64 `[P]`, how many of `images`, which are known people's, show each of them."""
+        """The number of images of each known person, int64 `[P]`, among known people's images."""
         return np.bincount(self.labels[indices], minlength=len(self.people))
 
 
 def split_dataset(dataset: FaceDataset, *, min_images: int, seed: int, fold: int) -> Split:
-    """Give every image its role.
+    """Split a data set into the parts of a `Split`.
 
-    People with `min_images` pictures or more are known, people with a single picture are unknown_source, and the others
-    teach the network what faces look like. Where fewer than 20 people have a single picture, half of the others are
-    strangers too; where that is not enough either, images of known people stand in, each compared with everybody but
-    the person it shows. A known person's split depends on the seed, the name and the number of pictures alone, so that
-    people who come or go don't move a known person's images.
+    People with `min_images` images or more are known, people with one image are unknown, all others are background
+    people. If fewer than 20 people have one image, half of the background people become unknown people too. If there
+    are still too few images of unknown people, the known people's validation and test images stand in for them, each
+    compared with everybody but the person whom it shows.
+
+    The split of a known person depends on the seed, the name and the number of images alone. It stays the same when
+    other people are added or removed.
+
+    Args:
+        dataset: of M images.
+        min_images: number of images from which a person is known, at least 5.
+        seed: seed of all random choices.
+        fold: 0 to `FOLDS - 1`, the fifth of each known person's images that is tested.
 
     Raises:
-        DataError: fewer than 2 known people.
+        DataError: fewer than two people are known.
     """
     counts = dataset.counts()
     known = np.flatnonzero(counts >= min_images)
-    other = np.flatnonzero((counts > 1) & (counts < min_images))
+    background = np.flatnonzero((counts > 1) & (counts < min_images))
     if len(known) < 2:
         raise DataError(
             f"{len(known)} of {len(dataset.names)} people have {min_images} pictures or more, and 2 are needed: "
-            "add pictures, or lower --min-images." + _skipped(dataset)
+            "add pictures, or lower --min-images." + _describe_skipped(dataset)
         )
-    parts = [_split(np.flatnonzero(dataset.identities == k), dataset.names[k], seed=seed, fold=fold) for k in known]
-    train, validation, test = (np.concatenate(images) for images in zip(*parts, strict=True))
+    parts = [
+        _split_person(np.flatnonzero(dataset.identities == person), dataset.names[person], seed=seed, fold=fold)
+        for person in known
+    ]
+    train, validation, test = (np.concatenate(indices) for indices in zip(*parts, strict=True))
 
-    unknown_source, outside = "people with a single picture", np.flatnonzero(counts == 1)
-    if len(outside) < MIN_UNKNOWN_IMAGES:
-        unknown_source, outside = "people with too few pictures to be known", np.concatenate([outside, other[::2]])
-    shuffled = np.random.default_rng(seed).permutation(outside)  # people, so that nobody is in both halves
+    unknown_source, unknown = "people with a single picture", np.flatnonzero(counts == 1)
+    if len(unknown) < MIN_UNKNOWN_IMAGES:
+        unknown_source = "people with too few pictures to be known"
+        unknown = np.concatenate([unknown, background[::2]])
+    shuffled = np.random.default_rng(seed).permutation(unknown)  # split by person, so that nobody is in both halves
     unknown_validation, unknown_test = (
         np.flatnonzero(np.isin(dataset.identities, half)) for half in np.split(shuffled, [len(shuffled) // 2])
     )
     if min(len(unknown_validation), len(unknown_test)) < MIN_UNKNOWN_IMAGES // 2:
-        unknown_source, outside = "known people, each compared with everybody but themselves", outside[:0]
+        unknown_source, unknown = "known people, each compared with everybody but themselves", unknown[:0]
         unknown_validation, unknown_test = validation, test
-    other = np.setdiff1d(other, outside)
+    background = np.setdiff1d(background, unknown)
 
     classes = np.full(len(dataset.names), -1, dtype=np.int64)
     classes[known] = np.arange(len(known))
-    classes[other] = len(known) + np.arange(len(other))
+    classes[background] = len(known) + np.arange(len(background))
     return Split(
-        people=[dataset.names[k] for k in known],
-        background_people=len(other),
+        people=[dataset.names[person] for person in known],
+        background_people=len(background),
         labels=classes[dataset.identities],
         train=train,
         validation=validation,
         test=test,
-        background=np.flatnonzero(np.isin(dataset.identities, other)),
+        background=np.flatnonzero(np.isin(dataset.identities, background)),
         unknown_source=unknown_source,
         unknown_validation=unknown_validation,
         unknown_test=unknown_test,
     )
 
 
-def _skipped(dataset: FaceDataset) -> str:
-    """How many pictures were skipped and why the first was, where any were."""
+def _describe_skipped(dataset: FaceDataset) -> str:
+    """A sentence with the number of skipped pictures and the reason of the first. Empty if none was skipped."""
     if not dataset.skipped:
         return ""
-    name, why = next(iter(dataset.skipped.items()))
-    return f" Pictures that were skipped: {len(dataset.skipped)}, of which the first is {name} ({why})."
+    name, reason = next(iter(dataset.skipped.items()))
+    return f" Pictures that were skipped: {len(dataset.skipped)}, of which the first is {name} ({reason})."
 
 
-def _split(indices: Indices, name: str, *, seed: int, fold: int) -> tuple[Indices, Indices, Indices]:
-    """One person's images for train (70 %), validation (10 %, at least one) and test (20 %)."""
+def _split_person(indices: Indices, name: str, *, seed: int, fold: int) -> tuple[Indices, Indices, Indices]:
+    """Split one person's images into train (70 %), validation (10 %, at least one) and test (20 %)."""
     indices = np.random.default_rng([seed, zlib.crc32(name.encode())]).permutation(indices)
     start, stop = (round(len(indices) * k / FOLDS) for k in (fold, fold + 1))
     rest = np.concatenate([indices[stop:], indices[:start]])

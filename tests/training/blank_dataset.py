@@ -1,4 +1,4 @@
-"""A data set of black pictures, for tests that look at paths and numbers alone."""
+"""A data set of black crops, for tests that use only paths and counts."""
 
 import numpy as np
 
@@ -6,6 +6,7 @@ from facerec.training.dataset import FaceDataset
 
 
 def blank_dataset(counts: dict[str, int]) -> FaceDataset:
+    """A data set in which each name has the given number of images."""
     names = sorted(counts)
     identities = np.repeat(np.arange(len(names)), [counts[name] for name in names])
     paths = [f"{names[person]}/{image}.jpg" for image, person in enumerate(identities)]

@@ -3,13 +3,13 @@
 import pytest
 
 from facerec.training.dataset import FaceDataset, load_dataset
-from facerec.training.options import Options
+from facerec.training.options import RecognizerOptions
 from facerec.training.split import Split, split_dataset
 
 
 @pytest.fixture(scope="session")
-def dataset(small_options: Options) -> FaceDataset:
-    return load_dataset(small_options.data, data_dir=small_options.data_dir)
+def dataset(small_options: RecognizerOptions) -> FaceDataset:
+    return load_dataset(small_options.data.data, data_dir=small_options.data.data_dir)
 
 
 @pytest.fixture(scope="session")

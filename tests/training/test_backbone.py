@@ -9,7 +9,7 @@ from facerec.training.errors import DataError
 from facerec.training.recognition.network import FaceNetwork
 
 
-def test_backbone_from_a_whole_state_dict_or_its_features(tmp_path: Path) -> None:
+def test_a_state_dict_may_hold_the_whole_network_or_its_features(tmp_path: Path) -> None:
     torch.manual_seed(1)
     whole = mobilenet_v3_large().state_dict()
     torch.save(whole, tmp_path / "whole.pth")
@@ -21,7 +21,7 @@ def test_backbone_from_a_whole_state_dict_or_its_features(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not a checkpoint", {"head": torch.zeros(3)}, {"features.0": 1}, [1]])
-def test_weights_that_do_not_fit(tmp_path: Path, content: object) -> None:
+def test_weights_that_cannot_be_loaded_are_an_error(tmp_path: Path, content: object) -> None:
     path = tmp_path / "weights.pth"
     if isinstance(content, bytes):
         path.write_bytes(content)

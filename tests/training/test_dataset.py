@@ -11,7 +11,7 @@ from PIL import Image
 
 from facerec.inference.cropping import Crop, crop_centre, crop_face
 from facerec.inference.detector import FaceDetector
-from facerec.training import dataset
+from facerec.training import dataset as dataset_module
 from facerec.training.dataset import load_dataset, load_detector
 from facerec.training.errors import DataError
 from tests.drawn_people import draw_people
@@ -19,7 +19,7 @@ from tests.toy_model import toy_detector_graph, toy_detector_metadata, write_mod
 from tests.training.small_disk import no_file_larger_than
 
 
-def test_crops_in_the_order_of_their_paths(tmp_path: Path) -> None:
+def test_crops_are_in_the_order_of_their_paths(tmp_path: Path) -> None:
     folder = draw_people(tmp_path / "people", [3, 1, 2])
     dataset = load_dataset(folder, data_dir=tmp_path / "data")
     assert dataset.crops.shape == (6, 250, 250, 3)
@@ -32,22 +32,22 @@ def test_crops_in_the_order_of_their_paths(tmp_path: Path) -> None:
             assert np.array_equal(crop_centre(picture), crop)
 
 
-def test_an_archive_is_like_its_folder(tmp_path: Path) -> None:
-    draw_people(tmp_path / "wrap" / "inner" / "people", [2, 2])
-    (tmp_path / "wrap" / "inner" / "people" / "pairs.txt").write_text("not a picture")
-    archive = Path(shutil.make_archive(str(tmp_path / "lfw"), "gztar", tmp_path / "wrap"))
+def test_an_archive_is_loaded_like_its_folder(tmp_path: Path) -> None:
+    draw_people(tmp_path / "outer" / "inner" / "people", [2, 2])
+    (tmp_path / "outer" / "inner" / "people" / "pairs.txt").write_text("not a picture")
+    archive = Path(shutil.make_archive(str(tmp_path / "lfw"), "gztar", tmp_path / "outer"))
     dataset = load_dataset(archive, data_dir=tmp_path / "data")
     assert dataset.paths == ["Person_00/0000.jpg", "Person_00/0001.jpg", "Person_01/0000.jpg", "Person_01/0001.jpg"]
 
 
-def test_decodes_once_and_again_when_a_picture_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pictures_are_decoded_again_only_after_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[int] = []
 
-    def counting(picture: Image.Image) -> Crop:
+    def counting_crop_centre(picture: Image.Image) -> Crop:
         decoded.append(1)
         return crop_centre(picture)
 
-    monkeypatch.setattr(dataset, "crop_centre", counting)
+    monkeypatch.setattr(dataset_module, "crop_centre", counting_crop_centre)
     folder = draw_people(tmp_path / "people", [2, 2])
     for _ in range(2):
         load_dataset(folder, data_dir=tmp_path / "data")
@@ -55,14 +55,14 @@ def test_decodes_once_and_again_when_a_picture_changes(tmp_path: Path, monkeypat
     Image.new("RGB", (250, 250), "red").save(folder / "Person_00" / "0000.jpg")
     assert load_dataset(folder, data_dir=tmp_path / "data").crops[0, 0, 0, 0] > 250
     assert len(decoded) == 8
-    monkeypatch.setattr(dataset, "CACHE_VERSION", dataset.CACHE_VERSION + 1)
+    monkeypatch.setattr(dataset_module, "CACHE_VERSION", dataset_module.CACHE_VERSION + 1)
     load_dataset(folder, data_dir=tmp_path / "data")
     assert len(decoded) == 12
 
 
 @pytest.fixture
 def toy_detector(tmp_path: Path) -> FaceDetector:
-    """It takes patches of magenta for faces."""
+    """A detector that detects magenta squares as faces."""
     write_toy_detector(tmp_path / "detector.onnx")
     return load_detector(tmp_path / "detector.onnx")
 
@@ -72,33 +72,33 @@ def test_a_detector_crops_the_most_prominent_face(tmp_path: Path, toy_detector: 
     picture = Image.new("RGB", (256, 320), "grey")
     picture.paste((255, 0, 255), (160, 256, 192, 288))
     exif = Image.Exif()
-    exif[0x0112] = 6  # the camera was turned: what is stored is 320 x 256
+    exif[0x0112] = 6  # orientation: the stored picture is 320 x 256 and has to be turned
     picture.rotate(90, expand=True).save(tmp_path / "people" / "Ann" / "turned.png", exif=exif)
     Image.new("RGB", (300, 200), "teal").save(tmp_path / "people" / "Ann" / "without.png")
 
     dataset = load_dataset(tmp_path / "people", data_dir=tmp_path / "data", detector=toy_detector)
     assert dataset.paths == ["Ann/turned.png", "Ann/without.png"]
-    assert dataset.faceless == ["Ann/without.png"]
+    assert dataset.without_face == ["Ann/without.png"]
     (face,) = toy_detector.detect(picture)
     assert np.array_equal(dataset.crops[0], crop_face(picture, face))
     assert dataset.crops[0, 125, 125].tolist() == [255, 0, 255]
     assert (dataset.crops[1] == Image.new("RGB", (1, 1), "teal").getpixel((0, 0))).all()
 
 
-def test_crops_of_centres_and_of_faces_are_kept_apart(tmp_path: Path, toy_detector: FaceDetector) -> None:
+def test_crops_of_centres_and_of_faces_have_separate_caches(tmp_path: Path, toy_detector: FaceDetector) -> None:
     folder = draw_people(tmp_path / "people", [2, 2])
     picture = Image.new("RGB", (320, 256), "grey")
     picture.paste((255, 0, 255), (32, 32, 64, 64))
     picture.save(folder / "Person_00" / "0000.png")
-    centres = load_dataset(folder, data_dir=tmp_path / "data")
+    centred = load_dataset(folder, data_dir=tmp_path / "data")
     cropped = load_dataset(folder, data_dir=tmp_path / "data", detector=toy_detector)
-    assert centres.faceless == []
-    assert cropped.paths == centres.paths
-    assert cropped.fingerprint != centres.fingerprint
+    assert centred.without_face == []
+    assert cropped.paths == centred.paths
+    assert cropped.fingerprint != centred.fingerprint
 
 
-def test_the_same_crops_are_the_same_data(tmp_path: Path, toy_detector: FaceDetector) -> None:
-    """So a run goes on after its detector was measured again, which writes its file anew, or pictures were copied."""
+def test_equal_crops_have_equal_fingerprints(tmp_path: Path, toy_detector: FaceDetector) -> None:
+    """A run can be resumed after its pictures were copied, or its detector's file got new metadata."""
     folder, path = draw_people(tmp_path / "people", [2, 2]), tmp_path / "detector.onnx"
     before = load_dataset(folder, data_dir=tmp_path / "data", detector=toy_detector)
 
@@ -114,14 +114,14 @@ def test_the_same_crops_are_the_same_data(tmp_path: Path, toy_detector: FaceDete
     )
 
 
-def test_a_detector_that_cannot_be_used(tmp_path: Path) -> None:
+def test_a_missing_detector_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"missing\.onnx is missing.*--detector names a face detector's file; --crop-mode centre"
     ):
         load_detector(tmp_path / "missing.onnx")
 
 
-def test_unreadable_pictures_are_named_and_skipped(tmp_path: Path) -> None:
+def test_damaged_pictures_are_skipped(tmp_path: Path) -> None:
     folder = draw_people(tmp_path / "people", [3, 2])
     (folder / "Person_00" / "0001.jpg").write_bytes(b"not a picture")
     whole = (folder / "Person_01" / "0000.jpg").read_bytes()
@@ -132,7 +132,7 @@ def test_unreadable_pictures_are_named_and_skipped(tmp_path: Path) -> None:
     assert len(dataset.crops) == 3
 
 
-def test_a_picture_that_can_not_be_read_now_is_not_skipped_for_ever(
+def test_a_picture_that_cannot_be_read_now_is_an_error_and_read_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = draw_people(tmp_path / "people", [3, 2])
@@ -143,7 +143,7 @@ def test_a_picture_that_can_not_be_read_now_is_not_skipped_for_ever(
     assert len(load_dataset(folder, data_dir=tmp_path / "data").paths) == 5
 
 
-def test_copies_are_named_and_skipped(tmp_path: Path) -> None:
+def test_copies_are_skipped(tmp_path: Path) -> None:
     folder = draw_people(tmp_path / "people", [2, 2])
     for copy in ("Person_00/copy.png", "Person_01/0000.png"):
         (folder / copy).write_bytes((folder / "Person_00" / "0001.jpg").read_bytes())
@@ -154,7 +154,7 @@ def test_copies_are_named_and_skipped(tmp_path: Path) -> None:
     assert dataset.identities.tolist() == [0, 0, 1, 1]
 
 
-def test_what_else_lies_in_a_folder_is_no_picture(tmp_path: Path) -> None:
+def test_hidden_files_folders_and_broken_links_are_ignored(tmp_path: Path) -> None:
     folder = draw_people(tmp_path / "people", [3, 2])
     picture = (folder / "Person_00" / "0000.jpg").read_bytes()
     (folder / "Person_00" / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
@@ -168,8 +168,8 @@ def test_what_else_lies_in_a_folder_is_no_picture(tmp_path: Path) -> None:
     assert not dataset.skipped
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are Unicode")
-def test_names_that_are_not_utf_8(tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are Unicode on other systems")
+def test_names_that_are_not_utf_8_are_escaped(tmp_path: Path) -> None:
     folder = draw_people(tmp_path / "people", [3, 2])
     for old, new in (("Person_00", b"/M\xfcller"), ("Person_01", b"/M\xf6ller")):
         (folder / old).rename(os.fsdecode(os.fsencode(folder) + new))
@@ -178,9 +178,9 @@ def test_names_that_are_not_utf_8(tmp_path: Path) -> None:
     assert dataset.counts().tolist() == [2, 3]
 
 
-def test_whatever_pillow_raises_skips_one_picture(tmp_path: Path) -> None:
+def test_a_type_error_of_pillow_skips_one_picture(tmp_path: Path) -> None:
     folder = draw_people(tmp_path / "people", [3, 2])
-    # The resolution as text, as well as a turned camera: a TypeError once the orientation is obeyed.
+    # EXIF with an orientation, and the resolution as text. Pillow raises a TypeError when it applies the orientation.
     entries = struct.pack(">H HHIHH HHI4s I", 2, 0x0112, 3, 1, 6, 0, 0x011A, 2, 3, b"no", 0)
     exif = b"Exif\0\0MM\0*" + struct.pack(">I", 8) + entries
     Image.new("RGB", (300, 300)).save(folder / "Person_00" / "odd.jpg", exif=exif)
@@ -189,7 +189,7 @@ def test_whatever_pillow_raises_skips_one_picture(tmp_path: Path) -> None:
     assert len(dataset.paths) == 5
 
 
-def test_png_and_webp(tmp_path: Path) -> None:
+def test_png_and_webp_are_loaded(tmp_path: Path) -> None:
     (tmp_path / "people" / "Ann").mkdir(parents=True)
     (tmp_path / "people" / "Bob").mkdir()
     Image.new("RGBA", (500, 300), (255, 0, 0, 128)).save(tmp_path / "people" / "Ann" / "a.PNG")
@@ -206,23 +206,25 @@ def test_png_and_webp(tmp_path: Path) -> None:
         (lambda path: path.write_bytes(b"\x1f\x8bnothing"), "is damaged"),
     ],
 )
-def test_nothing_to_use(tmp_path: Path, make: Callable[[Path], object], message: str) -> None:
+def test_a_data_set_that_is_missing_empty_or_damaged_is_an_error(
+    tmp_path: Path, make: Callable[[Path], object], message: str
+) -> None:
     make(tmp_path / "people")
     with pytest.raises(DataError, match=message):
         load_dataset(tmp_path / "people", data_dir=tmp_path / "data")
 
 
-def test_not_one_readable_picture(tmp_path: Path) -> None:
+def test_a_data_set_without_readable_pictures_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "people" / "Ann").mkdir(parents=True)
     (tmp_path / "people" / "Ann" / "1.jpg").write_bytes(b"not a picture")
-    with pytest.raises(DataError, match="not one picture could be read"):
+    with pytest.raises(DataError, match=r"no picture could be read, for example Ann/1\.jpg \("):
         load_dataset(tmp_path / "people", data_dir=tmp_path / "data")
 
 
-def test_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_full_disk_leaves_nothing_in_the_cache(tmp_path: Path) -> None:
     folder = draw_people(tmp_path / "people", [2, 2])
     with (
-        no_file_larger_than(300_000),  # the second crop doesn't fit
+        no_file_larger_than(300_000),  # the second crop does not fit
         pytest.raises(DataError, match=r"can't write the decoded pictures \(0.0 GB\)"),
     ):
         load_dataset(folder, data_dir=tmp_path / "data")
@@ -230,7 +232,7 @@ def test_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
     assert len(load_dataset(folder, data_dir=tmp_path / "data").crops) == 4
 
 
-def test_damaged_cache(tmp_path: Path) -> None:
+def test_a_damaged_cache_is_an_error(tmp_path: Path) -> None:
     folder = draw_people(tmp_path / "people", [2, 2])
     load_dataset(folder, data_dir=tmp_path / "data")
     (cache,) = (tmp_path / "data" / "cache").glob("*.npy")

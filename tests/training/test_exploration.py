@@ -5,7 +5,7 @@ from facerec.training.exploration import channel_statistics
 from tests.training.blank_dataset import blank_dataset
 
 
-def test_channel_statistics() -> None:
+def test_channel_statistics_are_those_of_the_chosen_images() -> None:
     dataset = blank_dataset({"Ann": 3})
     random = np.random.default_rng(0)
     dataset.crops[:] = random.integers(0, 256, dataset.crops.shape)

@@ -1,9 +1,6 @@
 import itertools
 
-import torch
-
-from facerec.training.optimizer import adamw, update_average, warmup_and_cosine
-from facerec.training.options import Options
+from facerec.training.optimizer import adamw, warmup_and_cosine
 from facerec.training.recognition.network import FaceNetwork
 
 
@@ -16,22 +13,10 @@ def test_the_learning_rate_rises_and_falls() -> None:
     assert factors[-1] < 0.001
 
 
-def test_the_average_of_weights() -> None:
-    network = FaceNetwork(embedding_size=128, classes=3)
-    average = FaceNetwork(embedding_size=128, classes=3)
-    weight = network.classifier.weight.detach()
-    before = average.classifier.weight.detach().clone()
-    update_average(average, network, steps=80)
-    assert torch.allclose(average.classifier.weight, 0.9 * before + 0.1 * weight, atol=1e-6)
-    update_average(average, network, steps=0)
-    assert torch.allclose(average.classifier.weight, 0.9 * weight + 0.1 * (0.9 * before + 0.1 * weight), atol=1e-6)
-
-
 def test_the_backbone_has_its_own_rate_and_vectors_do_not_decay() -> None:
     network = FaceNetwork(embedding_size=128, classes=3)
     network.freeze(unfrozen_blocks=3)
-    options = Options(learning_rate=0.001, weight_decay=0.05)
-    groups = adamw(network, options, backbone_rate=2).param_groups
+    groups = adamw(network, learning_rate=0.001, backbone_rate=2, weight_decay=0.05).param_groups
     by_parameter = {id(parameter): group for group in groups for parameter in group["params"]}
     for name, parameter in network.named_parameters():
         if not parameter.requires_grad:

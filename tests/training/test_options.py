@@ -1,37 +1,79 @@
-import dataclasses
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, cast
+from typing import get_args, get_type_hints
 
 import pytest
 
 from facerec.training.backbone import BLOCKS
 from facerec.training.errors import OptionError
-from facerec.training.options import FOLDERS, LIMITS, Options
+from facerec.training.options import DetectorOptions, RecognizerOptions, TuneOptions, validated
+from tests.options import changed
+
+OUT_OF_BOUNDS = {
+    "min_images": (4,),
+    "seed": (-1, 2**31 + 1),
+    "unfrozen_blocks": (-1, BLOCKS + 1),
+    "epochs": (0, 10_001),
+    "min_epoch_images": (0,),
+    "batch_size": (1,),
+    "learning_rate": (-1e-3, 0.0),
+    "backbone_rate": (-1.0,),
+    "weight_decay": (-0.1,),
+    "margin": (-0.1, 1.1),
+    "scale": (0.5,),
+    "balance": (-0.1, 1.1),
+    "false_accept_rate": (-0.1, 1.1),
+}
 
 
-@pytest.mark.parametrize("name", LIMITS)
-def test_numbers_out_of_their_limits_are_refused(name: str) -> None:
-    low, high = LIMITS[name]
-    for value in (low - 1, high + 1 if high < 10**9 else float("nan")):
-        with pytest.raises(OptionError, match=f"--{name.replace('_', '-')} is .* and must be between"):
-            dataclasses.replace(Options(), **cast(dict[str, Any], {name: value}))
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name in OUT_OF_BOUNDS for value in OUT_OF_BOUNDS[name]])
+def test_numbers_out_of_their_bounds_are_refused(name: str, value: float) -> None:
+    message = f"^--{name.replace('_', '-')} is {value}: should be (greater|less) than"
+    with pytest.raises(OptionError, match=message):
+        validated(changed(RecognizerOptions(), **{name: value}))
 
 
-@pytest.mark.parametrize("name", FOLDERS)
-def test_a_file_in_a_folder_s_place_is_refused(name: str, tmp_path: Path) -> None:
+def test_every_number_has_bounds() -> None:
+    groups = [group for options in (RecognizerOptions(), DetectorOptions()) for group in vars(options).values()]
+    numbers = {field.name for group in groups for field in fields(group) if type(field.default) in {int, float}}
+    assert numbers - {"embedding_size", "folds"} == OUT_OF_BOUNDS.keys() | {"steps"}
+    with pytest.raises(OptionError, match="--steps is 0: should be greater than or equal to 1"):
+        validated(changed(DetectorOptions(), steps=0))
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "margin"])
+def test_nan_is_refused(name: str) -> None:
+    with pytest.raises(OptionError, match=f"--{name.replace('_', '-')} is nan"):
+        validated(changed(RecognizerOptions(), **{name: float("nan")}))
+
+
+@pytest.mark.parametrize("name", ["data_dir", "output", "images", "checkpoints"])
+def test_a_file_in_the_place_of_a_folder_is_refused(name: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(OptionError, match=f"--{name.replace('_', '-')} is .* but .*file is a file: name a folder"):
-            dataclasses.replace(Options(), **cast(dict[str, Any], {name: path}))
-    dataclasses.replace(Options(), **cast(dict[str, Any], {name: tmp_path / "new" / "below"}))
-
-
-def test_limits_are_those_of_the_network() -> None:
-    assert LIMITS["unfrozen_blocks"] == (0, BLOCKS)
+        with pytest.raises(OptionError, match=f"--{name.replace('_', '-')} is .*: .*file is a file: name a folder"):
+            validated(changed(RecognizerOptions(), **{name: path}))
+    validated(changed(RecognizerOptions(), **{name: tmp_path / "new" / "below"}))
 
 
 def test_the_recipe_holds_no_path_and_nothing_that_does_not_decide_the_result() -> None:
-    recipe = Options().recipe()
-    assert recipe["margin"] == Options().margin
-    assert not {"data", "output", "resume", "tune", "folds"} & recipe.keys()
+    options = changed(RecognizerOptions(), weights=Path("some/folder/start.pth"))
+    recipe = options.recipe()
+    assert recipe["margin"] == options.training.margin
+    assert recipe["weights"] == "start.pth"
+    assert not {"data", "data_dir", "output", "images", "checkpoints", "resume", "folds"} & recipe.keys()
     assert all(isinstance(value, str | int | float) for value in recipe.values())
+
+
+def test_the_training_recipe_holds_nothing_that_is_decided_after_training() -> None:
+    options = TuneOptions()
+    assert options.recipe().keys() - options.training_recipe().keys() == {"false_accept_rate", "weights_licence"}
+    assert {"steps", "weights", "seed"} <= DetectorOptions().recipe().keys()
+
+
+def test_every_option_is_named_once() -> None:
+    for options in (RecognizerOptions(), TuneOptions(), DetectorOptions()):
+        groups = [group for group in vars(options).values() if hasattr(group, "__dataclass_fields__")]
+        names = [field.name for group in groups for field in fields(group)]
+        assert len(set(names)) == len(names)
+        assert get_args(get_type_hints(type(groups[0]))["crop_mode"]) == ("detect", "centre")

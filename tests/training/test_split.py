@@ -7,12 +7,12 @@ from facerec.training.errors import DataError
 from facerec.training.split import FOLDS, split_dataset
 from tests.training.blank_dataset import blank_dataset
 
-STRANGERS = {f"Stranger {i}": 1 for i in range(21)}
-COUNTS = {"Ann": 20, "Bob": 37, "Cid": 100, "Dee": 2, "Eve": 19} | STRANGERS
+UNKNOWN_COUNTS = {f"Unknown {i}": 1 for i in range(21)}
+COUNTS = {"Ann": 20, "Bob": 37, "Cid": 100, "Dee": 2, "Eve": 19} | UNKNOWN_COUNTS
 
 
 @pytest.mark.parametrize("fold", range(FOLDS))
-def test_every_image_has_one_role(fold: int) -> None:
+def test_every_image_is_in_one_part(fold: int) -> None:
     dataset = blank_dataset(COUNTS)
     split = split_dataset(dataset, min_images=20, seed=3, fold=fold)
     parts = (split.train, split.validation, split.test, split.background, split.unknown_validation, split.unknown_test)
@@ -24,19 +24,19 @@ def test_every_image_has_one_role(fold: int) -> None:
     assert abs(len(split.unknown_validation) - len(split.unknown_test)) <= 1
 
 
-def test_a_split_is_70_10_20_per_person() -> None:
+def test_each_known_person_is_split_70_10_20() -> None:
     split = split_dataset(blank_dataset(COUNTS), min_images=20, seed=0, fold=0)
-    sizes = [np.bincount(split.labels[images]).tolist() for images in (split.train, split.validation, split.test)]
+    sizes = [np.bincount(split.labels[indices]).tolist() for indices in (split.train, split.validation, split.test)]
     assert sizes == [[14, 26, 70], [2, 4, 10], [4, 7, 20]]
 
 
-def test_folds_test_every_image_once() -> None:
+def test_the_folds_test_every_image_once() -> None:
     dataset = blank_dataset(COUNTS)
     tested = np.concatenate([split_dataset(dataset, min_images=20, seed=0, fold=fold).test for fold in range(FOLDS)])
     assert sorted(tested) == sorted(np.flatnonzero(dataset.counts()[dataset.identities] >= 20))
 
 
-def test_a_split_depends_on_seed_and_name_alone() -> None:
+def test_a_persons_split_depends_on_seed_and_name_but_not_on_other_people() -> None:
     def test_images_of_bob(counts: dict[str, int], seed: int) -> set[str]:
         dataset = blank_dataset(counts)
         test = split_dataset(dataset, min_images=20, seed=seed, fold=0).test
@@ -48,7 +48,7 @@ def test_a_split_depends_on_seed_and_name_alone() -> None:
     assert test_images_of_bob(COUNTS, seed=0) != test_images_of_bob(COUNTS, seed=1)
 
 
-def test_one_known_person_is_too_few() -> None:
+def test_fewer_than_two_known_people_are_an_error() -> None:
     dataset = blank_dataset({"Ann": 20, "Bob": 19, "Cid": 1, "Dee": 1})
     with pytest.raises(DataError, match=r"1 of 4 people have 20 pictures or more, and 2 are needed"):
         split_dataset(dataset, min_images=20, seed=0, fold=0)
@@ -57,9 +57,9 @@ def test_one_known_person_is_too_few() -> None:
         split_dataset(skipped, min_images=20, seed=0, fold=0)
 
 
-def test_without_strangers_some_of_the_others_play_them() -> None:
-    others = {f"Other {i}": 5 for i in range(10)}
-    dataset = blank_dataset({"Ann": 20, "Bob": 20, "Cid": 1} | others)
+def test_background_people_become_unknown_where_too_few_people_have_one_image() -> None:
+    background_counts = {f"Background {i}": 5 for i in range(10)}
+    dataset = blank_dataset({"Ann": 20, "Bob": 20, "Cid": 1} | background_counts)
     split = split_dataset(dataset, min_images=20, seed=0, fold=0)
     assert split.unknown_source == "people with too few pictures to be known"
     assert len(split.unknown_validation) + len(split.unknown_test) == 26
@@ -69,7 +69,7 @@ def test_without_strangers_some_of_the_others_play_them() -> None:
     assert not set(split.background) & {*split.unknown_validation, *split.unknown_test}
 
 
-def test_without_anybody_else_known_people_play_the_strangers() -> None:
+def test_known_people_stand_in_where_nobody_is_unknown() -> None:
     split = split_dataset(blank_dataset({"Ann": 5, "Bob": 5, "Cid": 3}), min_images=5, seed=0, fold=0)
     assert split.unknown_source == "known people, each compared with everybody but themselves"
     assert split.unknown_validation.tolist() == split.validation.tolist()
@@ -78,16 +78,16 @@ def test_without_anybody_else_known_people_play_the_strangers() -> None:
 
 
 @pytest.mark.parametrize("counts", [{"Cid": 25}, {"Cid": 19, "Dee": 1}])
-def test_strangers_too_few_to_choose_or_to_test_are_not_taken(counts: dict[str, int]) -> None:
+def test_too_few_unknown_images_are_trained_on_instead(counts: dict[str, int]) -> None:
     split = split_dataset(blank_dataset({"Ann": 30, "Bob": 30} | counts), min_images=30, seed=0, fold=0)
     assert split.unknown_source == "known people, each compared with everybody but themselves"
-    assert len(split.background) == counts["Cid"], "he is trained on instead"
+    assert len(split.background) == counts["Cid"]
 
 
 @pytest.mark.parametrize("count", range(5, 30))
 @pytest.mark.parametrize("fold", range(FOLDS))
-def test_few_images_still_split(count: int, fold: int) -> None:
+def test_every_part_has_images_of_a_person_with_five_or_more(count: int, fold: int) -> None:
     dataset = blank_dataset({"Ann": count, "Bob": count})
     split = split_dataset(dataset, min_images=5, seed=0, fold=fold)
-    for images in (split.train, split.validation, split.test):
-        assert set(split.labels[images]) == {0, 1}
+    for indices in (split.train, split.validation, split.test):
+        assert set(split.labels[indices]) == {0, 1}

@@ -1,1 +1,1 @@
-"""The face detector: learned from crops whose face stands at a known place, pasted into larger pictures."""
+"""Training of the face detector on synthetic scenes: face crops pasted at known positions into larger pictures."""

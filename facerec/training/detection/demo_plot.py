@@ -1,4 +1,4 @@
-"""A composed scene with the answers drawn over it: what detector and recognizer make of a photo together."""
+"""A plot of a synthetic scene on which detector and recognizer are run together."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,20 +10,33 @@ from facerec.inference.cropping import Face, crop_face
 from facerec.inference.detector import FaceDetector
 from facerec.inference.recognizer import Recognizer
 from facerec.training.dataset import FaceDataset
-from facerec.training.detection.backgrounds import Pixels, face_free
-from facerec.training.detection.compositing import Canvas, cut_out
+from facerec.training.detection.backgrounds import Pixels, face_free_background
+from facerec.training.detection.compositing import Canvas, random_alpha_mask
 from facerec.training.split import Split
 
-SIDE = 900
-KNOWN, STRANGERS = 5, 3
+SCENE_WIDTH_PIXELS = 900
+"""Width of the scene in pixels. Its height is 60 % of it."""
+KNOWN_PEOPLE_COUNT = 5
+"""Number of known people in the scene."""
+UNKNOWN_PEOPLE_COUNT = 3
+"""Number of unknown people in the scene."""
 
 
-def draw_photo(
+def draw_demo_scene(
     detector: FaceDetector, recognizer: Recognizer, dataset: FaceDataset, split: Split, *, seed: int
 ) -> Figure:
-    """Test images of known people among strangers, pasted into one picture, with the boxes and names that are found."""
+    """Plot a synthetic scene with a box, a name and a similarity for each detected face.
+
+    Args:
+        detector: detects the faces.
+        recognizer: names the faces whose highest similarity reaches its threshold.
+        dataset: the crops.
+        split: the split that both models were trained with. The scene shows test images of known people, and unknown
+            people who didn't choose the threshold.
+        seed: decides the scene.
+    """
     random = np.random.default_rng(seed)
-    picture = Image.fromarray(_group(dataset, split, random))
+    picture = Image.fromarray(_compose_demo_scene(dataset, split, random))
     detected = detector.detect(picture)
     figure = Figure(figsize=(9, 5.6))
     axes = figure.subplots()
@@ -34,31 +47,32 @@ def draw_photo(
         for face, similarities in zip(detected, recognized.similarities, strict=True):
             known = similarities.max() >= recognizer.metadata.threshold
             colour = "lime" if known else "orange"
-            name = recognizer.metadata.people[similarities.argmax()].name.replace("_", " ") if known else "not known"
+            name = recognizer.metadata.people[similarities.argmax()].name.replace("_", " ") if known else "unknown"
             half = face.size / 2
-            turned = Affine2D().rotate_around(face.x, face.y, face.angle) + axes.transData
+            rotation = Affine2D().rotate_around(face.x, face.y, face.angle) + axes.transData
             box = Rectangle((face.x - half, face.y - half), face.size, face.size, fill=False, lw=2, ec=colour)
-            box.set_transform(turned)
+            box.set_transform(rotation)
             axes.add_patch(box)
             axes.text(
                 face.x, face.y + 0.72 * face.size, f"{name}\nsimilarity {similarities.max():.2f}",
                 ha="center", va="top", fontsize=8, color="white", bbox={"fc": "black", "ec": colour, "alpha": 0.7},
             )  # fmt: skip
-    axes.set_title("A composed scene: known people's test images and strangers, detected and named", fontsize=10)
+    axes.set_title("A synthetic scene of known people's test images and strangers, detected and named", fontsize=10)
     return figure
 
 
-def _group(dataset: FaceDataset, split: Split, random: np.random.Generator) -> Pixels:
-    """Two rows of crops in several sizes and angles over a picture without a face, uint8 `[H, W, 3]`."""
-    people = random.permutation(len(split.people))[:KNOWN]
+def _compose_demo_scene(dataset: FaceDataset, split: Split, random: np.random.Generator) -> Pixels:
+    """Compose two rows of faces in random order, size and angle over a background, uint8 `[540, 900, 3]`, RGB."""
+    people = random.permutation(len(split.people))[:KNOWN_PEOPLE_COUNT]
     shown = [int(random.choice(split.test[split.labels[split.test] == person])) for person in people]
-    shown += random.permutation(split.unknown_test)[:STRANGERS].tolist()
-    background = face_free(dataset, split.unknown_test, side=320, random=random).resize((SIDE, SIDE))
-    canvas = Canvas(np.array(background)[: SIDE * 6 // 10])
-    places = [(x, y) for y in (0.26, 0.74) for x in (0.14, 0.38, 0.62, 0.86)]
-    for image, (x, y) in zip(random.permutation(shown).tolist(), places, strict=False):
-        crop = np.asarray(dataset.crops[image])
-        left, top = random.normal((x * SIDE, y * SIDE * 0.6), 10)
-        face = Face(left, top, random.uniform(60, 110), random.normal(0, 0.15), 1)
-        canvas.paste(crop, cut_out(crop, random), face)
+    shown += random.permutation(split.unknown_test)[:UNKNOWN_PEOPLE_COUNT].tolist()
+    background = face_free_background(dataset, split.unknown_test, side=320, random=random)
+    resized = background.resize((SCENE_WIDTH_PIXELS, SCENE_WIDTH_PIXELS))
+    canvas = Canvas(np.array(resized)[: SCENE_WIDTH_PIXELS * 6 // 10])
+    centres = [(x, y) for y in (0.26, 0.74) for x in (0.14, 0.38, 0.62, 0.86)]  # fractions of width and height
+    for index, (x, y) in zip(random.permutation(shown).tolist(), centres, strict=False):
+        crop = np.asarray(dataset.crops[index])
+        face_x, face_y = random.normal((x * SCENE_WIDTH_PIXELS, y * SCENE_WIDTH_PIXELS * 0.6), 10)
+        face = Face(face_x, face_y, random.uniform(60, 110), random.normal(0, 0.15), 1)
+        canvas.paste(crop, random_alpha_mask(crop, random), face)
     return canvas.picture

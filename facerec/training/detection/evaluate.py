@@ -1,4 +1,4 @@
-"""Choose the detector's threshold on some strangers, and measure it on others and on the known people's test images."""
+"""Choose the detector's threshold, and measure the detector on pictures that were not used to choose anything."""
 
 import math
 import time
@@ -13,53 +13,53 @@ from facerec.inference.cropping import Face, crop_face
 from facerec.inference.detector import FaceDetector
 from facerec.inference.recognizer import Recognizer
 from facerec.training.dataset import FaceDataset
-from facerec.training.detection.backgrounds import face_free
+from facerec.training.detection.backgrounds import face_free_background
 from facerec.training.detection.compositing import SyntheticScene
-from facerec.training.detection.matching import MIN_OVERLAP, Scores, look_for_faces
+from facerec.training.detection.matching import MATCH_MIN_IOU, Scores, match_detections
 from facerec.training.detection.synthetic_scenes import compose_scene, recognition_scene, single_face_scene
-from facerec.training.errors import TrainingError
+from facerec.training.errors import FitError
 from facerec.training.metrics import Proportion
 from facerec.training.split import Indices, Split
 
-PICTURES = 400
-"""Synthetic scenes, and pictures without a face, of each half of the strangers."""
-SINGLE_FACE_SCENES = 100
-"""Pictures of one face for each turn and size of face."""
-TURNS = (0, 15, 30, 45, 60, 180)
-"""Degrees clockwise of a face of 100 pixels."""
-SIZES = (12, 16, 20, 28, 40, 160)
-"""Pixels of an upright face."""
-SIDES = (256, 384, 512)
-"""Of the scenes, in pixels."""
-RECALL = 0.9825
-"""Share of the faces that the threshold must let pass, on the strangers that choose it: 97 % of others' are wanted, and
-the halves differ."""
+SCENE_COUNT = 400
+"""Number of synthetic scenes, and of pictures without a face, that each half of the unknown people gives."""
+SINGLE_FACE_SCENE_COUNT = 100
+"""Number of single-face scenes for each angle and each size."""
+TESTED_DEGREES = (0, 15, 30, 45, 60, 180)
+"""Clockwise angles of a single face of 100 pixels."""
+TESTED_PIXELS = (12, 16, 20, 28, 40, 160)
+"""Sizes of a single upright face."""
+SCENE_SIDES = (256, 384, 512)
+"""Sides in pixels of the synthetic scenes, in turn."""
+THRESHOLD_RECALL = 0.9825
+"""Fraction of the validation faces that the threshold must find. The aim is 97 % of the test faces, and the two halves
+of the unknown people differ."""
 
 
 @dataclass(frozen=True)
 class DetectionMetrics:
-    """What `model/face_detector.json` says under `metrics`; on people and pictures that it never learned from.
+    """The test metrics of a detector, on people and pictures that it was not trained on.
 
     Attributes:
         recall: faces of 40 pixels and more in synthetic scenes that were found (intersection over union 0.5 or more).
-        precision: detected faces in synthetic scenes that are faces; false ones of any size count.
+        precision: detections in synthetic scenes that are faces. False detections of any size count.
         face_free: pictures without a face in which one was detected.
-        centre: test images named rightly, cropped by their centre.
-        auto: the same images named rightly, cropped by the detector.
-        scenes: the same images in larger composed pictures named rightly.
-        turned: upright faces and turned ones, alone in a picture, that were found, by degrees.
-        sized: small and large faces, alone in a picture, that were found, by pixels.
-        centre_error: distance of a detected face from its true centre, as a share of its size: 95th percentile.
-        size_error: of the size, in logarithm: 95th percentile.
-        angle_error: of the angle, in degrees: 95th percentile.
-        time_ratio: time to detect at 320 x 320 pixels over that of one recognition, on one thread: median.
+        centre: test images that are named correctly in the crop mode `centre`.
+        detect: test images that are named correctly in the crop mode `detect`.
+        scenes: test images that are named correctly inside larger synthetic scenes.
+        turned: single faces that were found, by their angle in degrees.
+        sized: single faces that were found, by their size in pixels.
+        centre_error: 95th percentile of the distance from the true centre, as a fraction of the face's size.
+        size_error: 95th percentile of the absolute logarithm of the ratio to the true size.
+        angle_error: 95th percentile of the difference to the true angle, in degrees.
+        time_ratio: median time of a detection at 320 x 320 pixels over that of a recognition, both on one thread.
     """
 
     recall: Proportion
     precision: Proportion
     face_free: Proportion
     centre: Proportion
-    auto: Proportion
+    detect: Proportion
     scenes: Proportion
     turned: dict[int, Proportion]
     sized: dict[int, Proportion]
@@ -68,25 +68,26 @@ class DetectionMetrics:
     angle_error: float
     time_ratio: float
 
-    def values(self) -> dict[str, float]:
-        """Each figure that is one number."""
-        numbers = {name: value.value if isinstance(value, Proportion) else value for name, value in vars(self).items()}
-        return {name: value for name, value in numbers.items() if isinstance(value, float)}
-
 
 def choose_threshold(detector: FaceDetector, dataset: FaceDataset, indices: Indices, *, seed: int) -> float:
-    """The highest score that still finds most faces in synthetic scenes of the strangers `images`.
+    """The highest threshold that still finds `THRESHOLD_RECALL` of the faces in synthetic scenes.
+
+    Args:
+        detector: with any threshold.
+        dataset: the crops.
+        indices: crops of the unknown people that choose the threshold.
+        seed: of the scenes.
 
     Raises:
-        TrainingError: it doesn't find that many at any threshold.
+        FitError: the detector finds too few faces at any threshold.
     """
-    found = look_for_faces(detector, scenes(dataset, indices, seed=seed))
-    lowest = float(np.quantile(found.hits, 1 - RECALL, method="lower"))
-    threshold = math.floor(1e4 * lowest) / 1e4  # rounded up it would lose that face
-    if not threshold:  # the score of a face that was not found
-        raise TrainingError(
-            f"the detector finds {np.mean(found.hits > 0):.1%} of the faces in scenes, and {RECALL:.2%} are needed: "
-            "train it for longer (--detector-steps)."
+    matches = match_detections(detector, synthetic_scenes(dataset, indices, seed=seed))
+    score = float(np.quantile(matches.face_scores, 1 - THRESHOLD_RECALL, method="lower"))
+    threshold = math.floor(1e4 * score) / 1e4  # rounded up, it would lose the face with this score
+    if not threshold:  # a face that is not found has score 0
+        raise FitError(
+            f"the detector finds {np.mean(matches.face_scores > 0):.1%} of the faces in synthetic scenes, and "
+            f"{THRESHOLD_RECALL:.2%} are needed: train it for longer (--steps)."
         )
     return threshold
 
@@ -98,40 +99,47 @@ def evaluate_detector(
 
     Args:
         detector: with the threshold that is to be exported.
-        recognizer: trained with the same split: its test images are the ones that it is asked to name.
-        faces: the data set.
-        split: who plays which role.
-        seed: of the composed pictures.
+        recognizer: trained with the same split, so that it is asked to name its own test images.
+        dataset: the crops.
+        split: which images are used for what.
+        seed: of the synthetic scenes.
 
     Raises:
-        TrainingError: it finds no face in synthetic scenes of strangers that did not choose its threshold.
+        FitError: the detector finds no face in synthetic scenes of `split.unknown_test`.
     """
-    images = split.unknown_test
+    unknown = split.unknown_test
     threshold = detector.metadata.threshold
-    found = look_for_faces(detector, scenes(dataset, images, seed=seed))
-    errors = found.errors[found.errors[:, 0] >= threshold, 1:]
+    matches = match_detections(detector, synthetic_scenes(dataset, unknown, seed=seed))
+    errors = matches.errors[matches.errors[:, 0] >= threshold, 1:]
     if not len(errors):
-        raise TrainingError("the detector finds no face at its threshold: train it for longer (--detector-steps).")
-    true, false = (found.hits >= threshold).sum(), (found.false >= threshold).sum()
-    free = highest_scores(detector, face_free_pictures(dataset, images, seed=seed))
+        raise FitError("the detector finds no face at its threshold: train it for longer (--steps).")
+    true = (matches.face_scores >= threshold).sum()
+    false = (matches.false_positive_scores >= threshold).sum()
+    face_free_scores = highest_scores(detector, face_free_pictures(dataset, unknown, seed=seed))
     random = np.random.default_rng([seed, 2])
-    detected, crops, places = [], [], []
-    for image in tqdm(split.test, desc="Test images", unit=" pictures"):
-        crop = Image.fromarray(dataset.crops[image])
-        detected.append(_name(detector, recognizer, crop))
-        picture, face = recognition_scene(dataset, image, images, random=random)
-        places.append(_name(detector, recognizer, picture, face))
-        crops.append(int(recognizer.recognize(dataset.crops[image][None]).similarities.argmax()))
+    detected, centred, in_scenes = [], [], []
+    for index in tqdm(split.test, desc="Test images", unit=" pictures"):
+        crop = Image.fromarray(dataset.crops[index])
+        detected.append(_recognize(detector, recognizer, crop))
+        picture, face = recognition_scene(dataset, index, unknown, random=random)
+        in_scenes.append(_recognize(detector, recognizer, picture, face))
+        centred.append(int(recognizer.recognize(dataset.crops[index][None]).similarities.argmax()))
     labels = split.labels[split.test]
     return DetectionMetrics(
-        recall=Proportion.from_hits(found.hits >= threshold),
+        recall=Proportion.from_hits(matches.face_scores >= threshold),
         precision=Proportion.from_hits(np.repeat([True, False], [true, false])),
-        face_free=Proportion.from_hits(free >= threshold),
-        centre=Proportion.from_hits(np.array(crops) == labels),
-        auto=Proportion.from_hits(np.array(detected) == labels),
-        scenes=Proportion.from_hits(np.array(places) == labels),
-        turned={turn: _found_alone(detector, dataset, images, size=100, degrees=turn, seed=seed) for turn in TURNS},
-        sized={size: _found_alone(detector, dataset, images, size=size, degrees=0, seed=seed) for size in SIZES},
+        face_free=Proportion.from_hits(face_free_scores >= threshold),
+        centre=Proportion.from_hits(np.array(centred) == labels),
+        detect=Proportion.from_hits(np.array(detected) == labels),
+        scenes=Proportion.from_hits(np.array(in_scenes) == labels),
+        turned={
+            degrees: _single_face_recall(detector, dataset, unknown, size=100, degrees=degrees, seed=seed)
+            for degrees in TESTED_DEGREES
+        },
+        sized={
+            size: _single_face_recall(detector, dataset, unknown, size=size, degrees=0, seed=seed)
+            for size in TESTED_PIXELS
+        },
         centre_error=float(np.percentile(errors[:, 0], 95)),
         size_error=float(np.percentile(errors[:, 1], 95)),
         angle_error=float(np.percentile(errors[:, 2], 95)),
@@ -139,43 +147,45 @@ def evaluate_detector(
     )
 
 
-def scenes(dataset: FaceDataset, indices: Indices, *, seed: int) -> Iterable[SyntheticScene]:
-    """Synthetic scenes of `images` in several sizes."""
-    for number in tqdm(range(PICTURES), desc="Synthetic scenes", unit=" pictures"):
+def synthetic_scenes(dataset: FaceDataset, indices: Indices, *, seed: int) -> Iterable[SyntheticScene]:
+    """Compose `SCENE_COUNT` scenes of the crops at `indices`, in several sizes."""
+    for number in tqdm(range(SCENE_COUNT), desc="Synthetic scenes", unit=" pictures"):
         random = np.random.default_rng([seed, 0, number])
-        yield compose_scene(dataset, indices, side=SIDES[number % len(SIDES)], random=random)
+        yield compose_scene(dataset, indices, side=SCENE_SIDES[number % len(SCENE_SIDES)], random=random)
 
 
 def face_free_pictures(dataset: FaceDataset, indices: Indices, *, seed: int) -> Iterable[Image.Image]:
-    """Pictures without a face, made of parts of `images`."""
-    for number in tqdm(range(PICTURES), desc="Pictures without a face", unit=" pictures"):
-        yield face_free(dataset, indices, side=320, random=np.random.default_rng([seed, 1, number]))
+    """Compose `SCENE_COUNT` pictures without a face from parts of the crops at `indices`."""
+    for number in tqdm(range(SCENE_COUNT), desc="Pictures without a face", unit=" pictures"):
+        yield face_free_background(dataset, indices, side=320, random=np.random.default_rng([seed, 1, number]))
 
 
 def highest_scores(detector: FaceDetector, pictures: Iterable[Image.Image]) -> Scores:
-    """The score of the likeliest face of each picture, 0 where there is none at all."""
+    """The highest score of any candidate in each picture, 0 where there is none."""
     return np.array([max((face.score for face in detector.candidates(picture)), default=0.0) for picture in pictures])
 
 
-def _found_alone(
+def _single_face_recall(
     detector: FaceDetector, dataset: FaceDataset, indices: Indices, *, size: float, degrees: float, seed: int
 ) -> Proportion:
-    """How often the only face of a picture is detected, at that size and so turned."""
+    """The proportion of single faces of a given size in pixels and clockwise angle that are detected."""
     hits = []
     for number in tqdm(
-        range(SINGLE_FACE_SCENES), desc=f"Faces of {size} pixels at {degrees} degrees", unit=" pictures"
+        range(SINGLE_FACE_SCENE_COUNT), desc=f"Faces of {size} pixels at {degrees} degrees", unit=" pictures"
     ):
         random = np.random.default_rng([seed, 3, number])
         picture, face = single_face_scene(dataset, indices, size=size, degrees=degrees, random=random)
-        hits.append(any(found.overlap(face) >= MIN_OVERLAP for found in detector.detect(picture)))
+        hits.append(any(found.iou(face) >= MATCH_MIN_IOU for found in detector.detect(picture)))
     return Proportion.from_hits(np.array(hits))
 
 
-def _name(detector: FaceDetector, recognizer: Recognizer, picture: Image.Image, wanted: Face | None = None) -> int:
-    """The class of the most prominent face of `picture`, or of the one at `wanted`; -1 where it was not detected."""
+def _recognize(
+    detector: FaceDetector, recognizer: Recognizer, picture: Image.Image, expected: Face | None = None
+) -> int:
+    """The class of the most prominent face, or of the one at `expected`; -1 where it was not detected."""
     detected = detector.detect(picture)
-    if wanted:
-        detected = [face for face in detected if face.overlap(wanted) >= MIN_OVERLAP]
+    if expected:
+        detected = [face for face in detected if face.iou(expected) >= MATCH_MIN_IOU]
     if not detected:
         return -1
     return int(recognizer.recognize(crop_face(picture, detected[0])[None]).similarities.argmax())
@@ -184,15 +194,15 @@ def _name(detector: FaceDetector, recognizer: Recognizer, picture: Image.Image, 
 def _time_ratio(
     detector: FaceDetector, recognizer: Recognizer, dataset: FaceDataset, split: Split, *, rounds: int = 30
 ) -> float:
-    """Median time to detect over median time to recognize, measured in turns."""
+    """The median time of a detection over that of a recognition, measured in turns."""
     times = []
-    for image in split.test[:rounds]:
-        crop = dataset.crops[image][None]
+    for index in split.test[:rounds]:
+        crop = dataset.crops[index][None]
         picture = Image.fromarray(crop[0]).resize((320, 320))
         start = time.perf_counter()
         detector.candidates(picture)
         middle = time.perf_counter()
         recognizer.recognize(crop)
         times.append((middle - start, time.perf_counter() - middle))
-    detecting, recognizing = np.median(times, axis=0)
-    return float(detecting / recognizing)
+    detection, recognition = np.median(times, axis=0)
+    return float(detection / recognition)

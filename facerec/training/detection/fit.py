@@ -1,6 +1,5 @@
-"""Training of the detector: scenes composed as needed, an average of the weights, a checkpoint every hundred steps."""
+"""Train the face detector on synthetic scenes."""
 
-import copy
 import os
 import sys
 from dataclasses import dataclass
@@ -8,38 +7,37 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm import tqdm
 
 from facerec.training.backbone import load_backbone, normalize
-from facerec.training.checkpoint import Stateful, refuse_to_overwrite, restore, save_checkpoint
+from facerec.training.checkpoint import refuse_to_overwrite
 from facerec.training.dataset import FaceDataset
 from facerec.training.detection.loss import Target, detection_loss, target_of
 from facerec.training.detection.network import DetectorNetwork
 from facerec.training.detection.synthetic_scenes import compose_scene
 from facerec.training.distributed import world_size
-from facerec.training.errors import DataError, OptionError, TrainingError
-from facerec.training.optimizer import adamw, update_average, warmup_and_cosine
-from facerec.training.options import Options
+from facerec.training.errors import DataError, FitError, OptionError
+from facerec.training.options import DetectorOptions
 from facerec.training.split import Indices
+from facerec.training.state import TrainState
 
-SIDE = 320
-"""Of the scenes, in pixels."""
+SCENE_PIXELS = 320
+"""Side of the square training scenes."""
 BATCH_SIZE = 16
 FROZEN_BLOCKS = 4
-"""Their weights stay as they came; the statistics of their BatchNorm follow the scenes."""
-STEPS_BETWEEN_CHECKPOINTS = 100
-FORKS = sys.platform == "linux"
-"""Whether workers can share the crops; elsewhere each would get a copy of them."""
+"""Blocks at the backbone's start whose weights are not trained. Their BatchNorm statistics still follow the scenes."""
+STEPS_PER_CHECKPOINT = 100
+CAN_FORK = sys.platform == "linux"
+"""Whether worker processes can share the crops. On other systems each would get a copy of them."""
 
 
 @dataclass(frozen=True)
 class SyntheticScenes(Dataset[tuple[Tensor, Target]]):
-    """Endlessly many synthetic scenes; the number of each decides what is in it."""
+    """Scenes that are composed when they are needed. The number of a scene decides its contents."""
 
-    faces: FaceDataset
-    images: Indices
+    dataset: FaceDataset
+    indices: Indices
     seed: int
     length: int
 
@@ -47,82 +45,107 @@ class SyntheticScenes(Dataset[tuple[Tensor, Target]]):
         return self.length
 
     def __getitem__(self, number: int) -> tuple[Tensor, Target]:
-        """The picture, uint8 `[320, 320, 3]`, and the target of synthetic scene `number`."""
+        """The picture, uint8 `[320, 320, 3]`, and the target of a scene."""
         random = np.random.default_rng([self.seed, number])
-        scene = compose_scene(self.faces, self.images, side=SIDE, random=random, pieces=True)
+        scene = compose_scene(self.dataset, self.indices, side=SCENE_PIXELS, random=random, face_parts=True)
         return torch.from_numpy(scene.picture.copy()), target_of(scene)
 
 
-def fit_detector(dataset: FaceDataset, indices: Indices, options: Options, *, device: torch.device) -> DetectorNetwork:
-    """Train a detector on synthetic scenes of `images`; the run's state goes to `options.checkpoints`/detector.
+def fit_detector(
+    dataset: FaceDataset, indices: Indices, options: DetectorOptions, *, device: torch.device
+) -> DetectorNetwork:
+    """Train a detector on synthetic scenes and write a checkpoint every 100 steps.
+
+    Args:
+        dataset: crops with the face in their middle, as the crop mode `centre` gives for LFW.
+        indices: the crops that scenes are made of.
+        options: of the run.
+        device: that trains.
+
+    Returns:
+        The network in evaluation mode.
 
     Raises:
-        CheckpointError: an unfinished run is in the way, or there is none to resume.
-        TrainingError: the loss is no longer a number.
-        DataError: there are no images, they may not be cropped like LFW's, or the backbone's weights can't be loaded.
+        CheckpointError: an unfinished run would be overwritten, or there is none to resume.
+        FitError: the loss is no longer a number.
+        DataError: there are no crops, their faces may not be in the middle, or the backbone's start can't be loaded.
         OptionError: started by `torchrun`.
     """
     if world_size() > 1:
-        raise OptionError("--detector trains in one process: start it without torchrun.")
-    if not dataset.is_lfw() and options.crop_mode != "centre":
+        raise OptionError("the detector trains in one process: start it without torchrun.")
+    if not dataset.is_lfw() and options.data.crop_mode != "centre":
         raise DataError(
-            "the detector learns from crops that have the face in their middle, upright and about 45 % of their "
-            "side, as LFW's have: if your pictures are such, say so with --crop-mode centre."
+            "the detector learns from pictures that have the face in their middle, upright and about 45 % of their "
+            "side, as LFW's have: if yours are such, say so with --crop-mode centre."
         )
     if not len(indices):
         raise DataError(
-            "the detector learns from people who are neither known nor strangers, here none: raise --min-images."
+            "the detector learns from the pictures of background people, and there are none: raise --min-images."
         )
-    torch.manual_seed(options.seed)
+    training = options.training
+    torch.manual_seed(options.data.seed)
     network = DetectorNetwork()
-    load_backbone(network, options.weights)
+    load_backbone(network, options.model.weights)
     network.features[:FROZEN_BLOCKS].requires_grad_(False)
     network.to(device).to(memory_format=torch.channels_last)
-    average = copy.deepcopy(network)
-    optimizer = adamw(network, options, backbone_rate=1)
-    schedule = LambdaLR(optimizer, warmup_and_cosine(options.detector_steps))
-    parts: dict[str, Stateful] = {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule}
-
-    last = options.checkpoints / "detector" / "last.pt"
-    recipe = options.detector_recipe() | {"data": dataset.fingerprint}
-    if options.resume:
-        restore(parts, last, recipe=recipe)
+    state = TrainState.start(
+        network,
+        steps=training.steps,
+        learning_rate=training.learning_rate,
+        backbone_rate=1,
+        weight_decay=training.weight_decay,
+    )
+    checkpoint = training.checkpoints / "detector" / "last.pt"
+    recipe = options.recipe() | {"data_fingerprint": dataset.fingerprint}
+    if training.resume:
+        state.restore(checkpoint, recipe=recipe)
     else:
         refuse_to_overwrite(
-            last, finished=lambda state: state["schedule"]["last_epoch"] == state["recipe"]["detector_steps"]
+            checkpoint, finished=lambda found: found["schedule"]["last_epoch"] == found["recipe"]["steps"]
         )
-        last.unlink(missing_ok=True)
+        checkpoint.unlink(missing_ok=True)
 
-    start = schedule.last_epoch
-    scenes = SyntheticScenes(dataset, indices, options.seed, options.detector_steps * BATCH_SIZE)
+    scenes = SyntheticScenes(dataset, indices, options.data.seed, training.steps * BATCH_SIZE)
     batches = DataLoader(
-        Subset(scenes, range(start * BATCH_SIZE, len(scenes))),
+        Subset(scenes, range(state.steps * BATCH_SIZE, len(scenes))),
         batch_size=BATCH_SIZE,
-        num_workers=min(4, os.cpu_count() or 1) if FORKS else 0,
-        multiprocessing_context="fork" if FORKS else None,
+        num_workers=min(4, os.cpu_count() or 1) if CAN_FORK else 0,
+        multiprocessing_context="fork" if CAN_FORK else None,
     )
     network.train()
-    with tqdm(batches, desc="FaceDetector", initial=start, total=options.detector_steps, unit=" steps") as bar:
-        for pictures, target in bar:
-            loss = _step(network, pictures.to(device), Target(*(part.to(device) for part in target)))
-            if not np.isfinite(loss.item()):
-                raise TrainingError(
-                    f"the loss is {loss.item()} at step {schedule.last_epoch + 1}. The checkpoint of at most "
-                    f"{STEPS_BETWEEN_CHECKPOINTS} steps before is unchanged; start anew with a lower --learning-rate."
-                )
-            optimizer.step()
-            schedule.step()
-            update_average(average, network, steps=schedule.last_epoch)
-            bar.set_postfix(loss=f"{loss.item():.3f}")
-            if schedule.last_epoch % STEPS_BETWEEN_CHECKPOINTS == 0 or schedule.last_epoch == options.detector_steps:
-                save_checkpoint({"recipe": recipe, **{name: part.state_dict() for name, part in parts.items()}}, last)
-    return average.eval()
+    with tqdm(batches, desc="Detector", initial=state.steps, total=training.steps, unit=" steps") as progress:
+        for pictures, target in progress:
+            loss = train_step(network, state, pictures.to(device), Target(*(part.to(device) for part in target)))
+            progress.set_postfix(loss=f"{loss:.3f}")
+            if state.steps % STEPS_PER_CHECKPOINT == 0 or state.steps == training.steps:
+                state.save(checkpoint, recipe=recipe)
+    return network.eval()
 
 
-def _step(network: DetectorNetwork, pictures: Tensor, target: Target) -> Tensor:
-    """The loss of one batch, its gradients left in the network."""
+def train_step(network: DetectorNetwork, state: TrainState[DetectorNetwork], pictures: Tensor, target: Target) -> float:
+    """Take one optimization step.
+
+    Args:
+        network: `state.network`.
+        state: of the run.
+        pictures: uint8 `[N, 320, 320, 3]`.
+        target: of the pictures.
+
+    Returns:
+        The loss.
+
+    Raises:
+        FitError: the loss is no longer a number.
+    """
     network.zero_grad()
     images = normalize(pictures.permute(0, 3, 1, 2).float()).contiguous(memory_format=torch.channels_last)
     loss = detection_loss(network(images), target)
     loss.backward()
-    return loss.detach()
+    if not np.isfinite(loss.item()):
+        raise FitError(
+            f"the loss is {loss.item()} at step {state.steps + 1}. The checkpoint of at most {STEPS_PER_CHECKPOINT} "
+            "steps before is unchanged; start anew with a lower --learning-rate."
+        )
+    state.optimizer.step()
+    state.schedule.step()
+    return loss.item()

@@ -1,4 +1,4 @@
-"""What a detector finds in scenes, compared with the faces that are there."""
+"""Matching of detections to the labelled faces of synthetic scenes."""
 
 import math
 from collections.abc import Iterable
@@ -12,45 +12,57 @@ from facerec.inference.cropping import Face
 from facerec.inference.detector import FaceDetector
 from facerec.training.detection.compositing import SyntheticScene
 
-MIN_OVERLAP = 0.5
-"""Intersection over union from which a face is found."""
-SMALLEST = 40
-"""Pixels of the faces that must be found."""
+MATCH_MIN_IOU = 0.5
+"""Smallest intersection over union, 0 to 1, of a detection and a labelled face that match."""
+
+RECALL_FACE_MIN_PIXELS = 40
+"""Smallest side in pixels of a labelled face that counts in the recall. Smaller faces may be missed."""
+
 Scores = NDArray[np.float64]
+"""Scores of detections, float64 `[K]`, 0 to 1."""
 
 
-class Found(NamedTuple):
-    """What was detected in some scenes."""
+class DetectionMatches(NamedTuple):
+    """The detections in a set of scenes, compared with the labelled faces."""
 
-    hits: Scores
-    """The score of each true face of 40 pixels and more, 0 where it was not found."""
-    false: Scores
-    """The scores of what is no face."""
+    face_scores: Scores
+    """Score of the detection that matches each labelled face of 40 pixels or more, 0 where none does."""
+    false_positive_scores: Scores
+    """Score of each detection that matches no face and is not ignored."""
     errors: NDArray[np.float64]
-    """`[H, 4]` of the faces found: score, distance in sizes, logarithm of the sizes' ratio, degrees between."""
+    """float64 `[K, 4]`, one row for each detection that matches a face of any size: its score, distance of the centres
+    as a fraction of the true size, absolute logarithm of the ratio of the sizes, absolute difference of the angles in
+    degrees."""
 
 
-def look_for_faces(detector: FaceDetector, pictures: Iterable[SyntheticScene]) -> Found:
-    """Detect faces in synthetic scenes and compare them with the true ones."""
-    hits: list[float] = []
-    false: list[float] = []
+def match_detections(detector: FaceDetector, scenes: Iterable[SyntheticScene]) -> DetectionMatches:
+    """Run a detector on synthetic scenes and match its detections to the labelled faces.
+
+    In the order of falling score, each detection matches the face that it overlaps most among those that are not yet
+    matched. All candidates are matched, so that any threshold can be applied to the scores afterwards.
+    """
+    face_scores: list[float] = []
+    false_positive_scores: list[float] = []
     errors: list[tuple[float, float, float, float]] = []
-    for scene in pictures:
+    for scene in scenes:
         unmatched = list(range(len(scene.faces)))
         scores = np.zeros(len(scene.faces))
         for face in detector.candidates(Image.fromarray(scene.picture)):
-            overlaps = [face.overlap(scene.faces[k]) for k in unmatched]
-            if overlaps and max(overlaps) >= MIN_OVERLAP:
-                k = unmatched.pop(int(np.argmax(overlaps)))
+            ious = [face.iou(scene.faces[k]) for k in unmatched]
+            if ious and max(ious) >= MATCH_MIN_IOU:
+                k = unmatched.pop(int(np.argmax(ious)))
                 scores[k] = face.score
-                errors.append(_errors(face, scene.faces[k]))
-            elif not _unsure(face, scene):
-                false.append(face.score)
-        hits += [score for score, face in zip(scores, scene.faces, strict=True) if face.size >= SMALLEST]
-    return Found(np.array(hits), np.array(false), np.array(errors).reshape(-1, 4))
+                errors.append(_measure_errors(face, scene.faces[k]))
+            elif not _is_ignored(face, scene):
+                false_positive_scores.append(face.score)
+        face_scores += [
+            score for score, face in zip(scores, scene.faces, strict=True) if face.size >= RECALL_FACE_MIN_PIXELS
+        ]
+    return DetectionMatches(np.array(face_scores), np.array(false_positive_scores), np.array(errors).reshape(-1, 4))
 
 
-def _errors(face: Face, true: Face) -> tuple[float, float, float, float]:
+def _measure_errors(face: Face, true: Face) -> tuple[float, float, float, float]:
+    """Compare a detection with the labelled face that it matches: one row of `DetectionMatches.errors`."""
     return (
         face.score,
         math.hypot(face.x - true.x, face.y - true.y) / true.size,
@@ -59,8 +71,8 @@ def _errors(face: Face, true: Face) -> tuple[float, float, float, float]:
     )
 
 
-def _unsure(face: Face, scene: SyntheticScene) -> bool:
-    """Whether the middle of `face` is where nobody labelled faces."""
+def _is_ignored(face: Face, scene: SyntheticScene) -> bool:
+    """Whether the centre of a detection lies under the scene's ignore mask."""
     last = len(scene.picture) - 1
-    column, row = (min(max(int(place), 0), last) for place in (face.x, face.y))
-    return bool(scene.unsure[row, column])
+    column, row = (min(max(int(position), 0), last) for position in (face.x, face.y))
+    return bool(scene.ignore_mask[row, column])

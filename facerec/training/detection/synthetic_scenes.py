@@ -1,4 +1,7 @@
-"""Synthetic scenes: crops at random place, size, angle and light, so that every face's place is known."""
+"""Synthetic scenes: crops pasted at random position, size, angle and light, so that each face's position is known.
+
+A similar method is described in "Cut, Paste and Learn" (arXiv:1708.01642).
+"""
 
 import io
 import math
@@ -10,56 +13,63 @@ from PIL import Image
 
 from facerec.inference.cropping import CROP_SIZE, FACE_SIZE, Face
 from facerec.training.dataset import FaceDataset
-from facerec.training.detection.backgrounds import Pixels, face_free
-from facerec.training.detection.compositing import Canvas, SyntheticScene, cut_out
+from facerec.training.detection.backgrounds import Pixels, face_free_background
+from facerec.training.detection.compositing import Canvas, SyntheticScene, random_alpha_mask
 from facerec.training.split import Indices
 
-MIN_SIZE = 12
-"""Smallest pasted face in pixels."""
+PASTED_FACE_MIN_PIXELS = 12
+"""Smallest side of a pasted face's square, in pixels of the scene."""
 
 
 def compose_scene(
-    dataset: FaceDataset, indices: Indices, *, side: int, random: np.random.Generator, pieces: bool = False
+    dataset: FaceDataset, indices: Indices, *, side: int, random: np.random.Generator, face_parts: bool = False
 ) -> SyntheticScene:
-    """A random synthetic scene of crops at `indices`: one that fills the picture, some that are strewn, or a crowd.
+    """Compose a random synthetic scene: a close-up of one face, up to eight scattered faces, or a crowd in rows.
 
-    With `pieces` there may be pieces of faces in the background.
+    Args:
+        dataset: the crops.
+        indices: the crops that may be used, for faces and background alike.
+        side: width and height of the scene in pixels, 64 or more.
+        random: the generator that decides everything.
+        face_parts: whether the background may hold parts of faces, as in `face_free_background`.
     """
-    canvas = Canvas(np.array(face_free(dataset, indices, side=side, random=random, pieces=pieces)))
+    background = face_free_background(dataset, indices, side=side, random=random, face_parts=face_parts)
+    canvas = Canvas(np.array(background))
     if (layout := random.random()) < 0.3:
-        _fill(canvas, dataset.crops[random.choice(indices)], random)
+        _paste_close_up(canvas, dataset.crops[random.choice(indices)], random)
     else:
-        for face in _strewn(side, random) if layout < 0.7 else _crowd(side, random):
-            _paste(canvas, dataset.crops[random.choice(indices)], face, random)
-    scene = canvas.finished()
-    return SyntheticScene(_photographed(scene.picture, random), scene.faces, scene.unsure)
+        for face in _scattered_faces(side, random) if layout < 0.7 else _crowd_in_rows(side, random):
+            _paste_augmented(canvas, dataset.crops[random.choice(indices)], face, random)
+    scene = canvas.to_scene()
+    return SyntheticScene(_simulate_camera(scene.picture, random), scene.faces, scene.ignore_mask)
 
 
-def _strewn(side: int, random: np.random.Generator) -> Iterator[Face]:
-    """Up to eight faces of any size, anywhere."""
+def _scattered_faces(side: int, random: np.random.Generator) -> Iterator[Face]:
+    """Place up to eight faces of independent size anywhere in a scene of `side` x `side` pixels."""
     for _ in range(random.integers(0, 9)):
         x, y = random.uniform(0, side, 2)
-        yield Face(x, y, _between(MIN_SIZE, 0.6 * side, random), random.normal(0, 0.3), 1)
+        size = _log_uniform(PASTED_FACE_MIN_PIXELS, 0.6 * side, random)
+        yield Face(x, y, size, random.normal(0, 0.3), 1)
 
 
-def _crowd(side: int, random: np.random.Generator) -> Iterator[Face]:
-    """Faces of similar size in rows, the upper rows behind the lower ones."""
-    size = _between(1.5 * MIN_SIZE, 0.3 * side, random)
-    distance, rise = size * random.uniform(1.2, 2.4), size * random.uniform(1.0, 2.2)
-    for row in np.arange(random.uniform(0, side / 2), side + size, rise):
-        for column in np.arange(random.uniform(-distance, distance), side + size, distance):
+def _crowd_in_rows(side: int, random: np.random.Generator) -> Iterator[Face]:
+    """Place faces of similar size in rows, the upper rows first, so that the lower rows are in front."""
+    size = _log_uniform(1.5 * PASTED_FACE_MIN_PIXELS, 0.3 * side, random)
+    column_distance, row_distance = size * random.uniform(1.2, 2.4), size * random.uniform(1.0, 2.2)
+    for row in np.arange(random.uniform(0, side / 2), side + size, row_distance):
+        for column in np.arange(random.uniform(-column_distance, column_distance), side + size, column_distance):
             if random.random() < 0.85:
                 x, y = random.normal((column, row), 0.15 * size)
                 yield Face(x, y, size * math.exp(random.normal(0, 0.12)), random.normal(0, 0.2), 1)
 
 
-def _between(low: float, high: float, random: np.random.Generator) -> float:
-    """A number between two others, uniform in logarithm."""
+def _log_uniform(low: float, high: float, random: np.random.Generator) -> float:
+    """Draw a number from `low` to `high` whose logarithm is uniformly distributed."""
     return math.exp(random.uniform(math.log(low), math.log(high)))
 
 
-def _fill(canvas: Canvas, crop: Pixels, random: np.random.Generator) -> None:
-    """Paste a crop so large that nothing else is in the picture."""
+def _paste_close_up(canvas: Canvas, crop: Pixels, random: np.random.Generator) -> None:
+    """Paste a crop, opaque and at least as large as the canvas, so that its face fills the scene."""
     side = len(canvas.picture)
     size = side * FACE_SIZE / CROP_SIZE * math.exp(random.uniform(0, 0.7))
     slack = max(0.0, size * CROP_SIZE / FACE_SIZE - side) / 2
@@ -68,38 +78,40 @@ def _fill(canvas: Canvas, crop: Pixels, random: np.random.Generator) -> None:
     canvas.paste(crop, np.ones(crop.shape[:2], np.float32), Face(x, y, size, random.normal(0, 0.12), 1))
 
 
-def _paste(canvas: Canvas, crop: Pixels, face: Face, random: np.random.Generator) -> None:
-    """Paste a crop, in light of its own, so that its face becomes `face`."""
+def _paste_augmented(canvas: Canvas, crop: Pixels, face: Face, random: np.random.Generator) -> None:
+    """Paste a crop at `face` with random mirroring, width, colours and outline."""
     crop = np.asarray(Image.fromarray(crop).reduce(max(1, int(FACE_SIZE / face.size))))
     crop = crop[:, ::-1] if random.random() < 0.5 else crop
-    slim = math.exp(random.normal(0, 0.06))
-    canvas.paste(_relit(crop, random), cut_out(crop, random), face, slim=slim)
+    narrowing = math.exp(random.normal(0, 0.06))
+    canvas.paste(_jitter_colours(crop, random), random_alpha_mask(crop, random), face, narrowing=narrowing)
 
 
-def _relit(crop: Pixels, random: np.random.Generator) -> Pixels:
-    """A crop in other light: each face of a synthetic scene has its own."""
+def _jitter_colours(crop: Pixels, random: np.random.Generator) -> Pixels:
+    """Change gamma and white balance of a crop at random, so that the faces of a scene differ in light."""
     values = np.arange(256) / 255
     curves = values[:, None] ** math.exp(random.normal(0, 0.25)) * np.exp(random.normal(0, 0.08, 3))
-    return _through(crop, (255 * curves).clip(0, 255).astype(np.uint8))
+    return _apply_tone_curves(crop, (255 * curves).clip(0, 255).astype(np.uint8))
 
 
-def _through(picture: Pixels, curves: NDArray[np.uint8]) -> Pixels:
-    """A picture through one tone curve a channel, `[256, 3]`."""
+def _apply_tone_curves(picture: Pixels, curves: NDArray[np.uint8]) -> Pixels:
+    """Map the values of each channel by its tone curve: column c of `curves`, uint8 `[256, 3]`, is for channel c."""
     return np.stack([curves[:, channel][picture[..., channel]] for channel in range(3)], axis=2)
 
 
-def _photographed(picture: Pixels, random: np.random.Generator) -> Pixels:
-    """The picture as another camera would have it: tones, white balance, grey, blur, noise, JPEG."""
+def _simulate_camera(picture: Pixels, random: np.random.Generator) -> Pixels:
+    """Degrade a picture as cameras do: tones and white balance always; grey, blur, noise and JPEG at random."""
     values = np.arange(256) / 255
     contrast, brightness = math.exp(random.normal(0, 0.2)), random.normal(0, 0.08)
     curves = values[:, None] ** math.exp(random.normal(0, 0.2)) * np.exp(random.normal(0, 0.06, 3))
-    picture = _through(picture, (255 * ((curves - 0.5) * contrast + 0.5 + brightness)).clip(0, 255).astype(np.uint8))
-    image = Image.fromarray(picture)
+    curves = (255 * ((curves - 0.5) * contrast + 0.5 + brightness)).clip(0, 255)
+    image = Image.fromarray(_apply_tone_curves(picture, curves.astype(np.uint8)))
     if random.random() < 0.15:
         image = image.convert("L").convert("RGB")
     if random.random() < 0.3:
-        few = round(len(picture) * random.uniform(0.35, 0.8))
-        image = image.resize((few, few), Image.Resampling.BILINEAR).resize(image.size, Image.Resampling.BILINEAR)
+        reduced = round(len(picture) * random.uniform(0.35, 0.8))
+        image = image.resize((reduced, reduced), Image.Resampling.BILINEAR).resize(
+            image.size, Image.Resampling.BILINEAR
+        )
     if random.random() < 0.3:
         noise = random.normal(0, random.uniform(1, 10), picture.shape).astype(np.float32)
         image = Image.fromarray((np.asarray(image) + noise).clip(0, 255).astype(np.uint8))
@@ -113,36 +125,50 @@ def _photographed(picture: Pixels, random: np.random.Generator) -> Pixels:
 def single_face_scene(
     dataset: FaceDataset, indices: Indices, *, size: float, degrees: float, random: np.random.Generator
 ) -> tuple[Image.Image, Face]:
-    """A picture of 320 x 320 pixels with one face of `images`, of that size and turned clockwise, in its middle.
+    """Compose a picture of 320 x 320 pixels with one face in its middle.
+
+    Args:
+        dataset: the crops.
+        indices: the crops that may be used, for the face and the background alike.
+        size: side of the face's square in pixels.
+        degrees: angle of the face, clockwise.
+        random: the generator that decides everything else.
 
     Returns:
-        The picture, and where the face is.
+        The picture and its face.
     """
     side = 320
-    canvas = Canvas(np.array(face_free(dataset, indices, side=side, random=random)))
+    canvas = Canvas(np.array(face_free_background(dataset, indices, side=side, random=random)))
     face = Face(side / 2, side / 2, size, math.radians(degrees), 1)
-    _paste(canvas, dataset.crops[random.choice(indices)], face, random)
+    _paste_augmented(canvas, dataset.crops[random.choice(indices)], face, random)
     return Image.fromarray(canvas.picture), face
 
 
 def recognition_scene(
-    dataset: FaceDataset, image: int, beside: Indices, *, random: np.random.Generator
+    dataset: FaceDataset, index: int, other_indices: Indices, *, random: np.random.Generator
 ) -> tuple[Image.Image, Face]:
-    """A large picture with the crop `image` at a random place, 0.5 to 3 times as large and turned by up to 20 degrees.
+    """Compose a picture of a person who is to be recognized, beside another person.
 
-    A crop of `beside` stands next to it, over a background made of others of `beside`.
+    The face of the crop `index` is scaled by 0.5 to 3 and turned by up to 20 degrees. The picture is 1.6 to 2.6 times
+    as wide and high as the scaled crop.
+
+    Args:
+        dataset: the crops.
+        index: the crop of the person who is to be recognized.
+        other_indices: the crops that may be used for the other person and for the background.
+        random: the generator that decides everything else.
 
     Returns:
-        The picture, and where the face of `image` is.
+        The picture and the face of the crop `index`.
     """
-    size = FACE_SIZE * _between(0.5, 3, random)
+    size = FACE_SIZE * _log_uniform(0.5, 3, random)
     side = round(size / FACE_SIZE * CROP_SIZE * random.uniform(1.6, 2.6))
-    background = face_free(dataset, beside, side=320, random=random).resize((side, side), Image.Resampling.BICUBIC)
-    canvas = Canvas(np.array(background))
+    background = face_free_background(dataset, other_indices, side=320, random=random)
+    canvas = Canvas(np.array(background.resize((side, side), Image.Resampling.BICUBIC)))
     x, y = random.uniform(0.9 * size, side - 0.9 * size, 2)
-    neighbour = x + size * random.uniform(1.3, 2.0) * (1 if x < side / 2 else -1)
-    for picture, place in ((int(random.choice(beside)), neighbour), (image, x)):
-        crop = np.asarray(dataset.crops[picture])
-        face = Face(place, y, size, math.radians(random.uniform(-20, 20)), 1)
-        canvas.paste(crop, cut_out(crop, random), face)
+    other_x = x + size * random.uniform(1.3, 2.0) * (1 if x < side / 2 else -1)
+    for crop_index, face_x in ((int(random.choice(other_indices)), other_x), (index, x)):
+        crop = np.asarray(dataset.crops[crop_index])
+        face = Face(face_x, y, size, math.radians(random.uniform(-20, 20)), 1)
+        canvas.paste(crop, random_alpha_mask(crop, random), face)
     return Image.fromarray(canvas.picture), face

@@ -1,0 +1,1 @@
+"""The recognizer: a network that names the person of a crop."""

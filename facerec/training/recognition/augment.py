@@ -1,4 +1,7 @@
-"""Random changes of training crops, made for a whole batch at once: one by one they cost as much as the network."""
+"""Augment training crops: random warps, blur, colours and erased rectangles.
+
+A whole batch is changed at once, because changing crops one by one takes as long as the network itself.
+"""
 
 import math
 
@@ -10,25 +13,43 @@ from facerec.inference.cropping import CROP_SIZE
 from facerec.training.backbone import normalize
 from facerec.training.recognition.network import CENTRE_SIZE, INPUT_SIZE
 
-MAX_ROTATION = math.radians(6)
-MAX_ZOOM = 0.08  # in log scale
-MAX_STRETCH = 0.05  # in log scale
-MAX_SHIFT = 0.06  # of the crop's half side
-BLUR_PROBABILITY = 0.15  # faces that were small in their photo
+MAX_ROTATION_RADIANS = math.radians(6)
+"""Largest angle in radians that a crop is rotated by in either direction."""
+
+MAX_LOG_ZOOM = 0.08
+"""Natural logarithm of the largest factor that a crop is enlarged or reduced by."""
+
+MAX_LOG_STRETCH = 0.05
+"""Natural logarithm of the largest factor that a crop is stretched or compressed by horizontally."""
+
+MAX_SHIFT_FRACTION = 0.06
+"""Largest shift in each direction, as a fraction of half the side of the part that the network sees."""
+
+BLUR_PROBABILITY = 0.15
+"""Probability of halving an image's resolution, for faces that are small in their photo."""
+
 GREY_PROBABILITY = 0.05
-ERASE_PROBABILITY = 0.3  # faces partly hidden
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+"""Probability of removing an image's colours, for black-and-white photos."""
+
+ERASE_PROBABILITY = 0.3
+"""Probability of erasing a rectangle of an image, for faces that are partly covered."""
+
+BORDER_PIXELS = 25
+"""Pixels at each side of a crop that no warp reaches. Leaving them out saves a third of the conversion to float."""
+
+LUMA_WEIGHTS = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in an image's grey version (ITU-R BT.601)."""
 
 
 def augment(crops: Tensor, *, generator: torch.Generator) -> Tensor:
-    """Changed network inputs of training crops.
+    """Make network inputs of training crops, each with random changes.
 
     Args:
-        crops: uint8 `[N, 250, 250, 3]`.
+        crops: uint8 `[N, 250, 250, 3]`, RGB, on any device.
         generator: source of all randomness, on the CPU.
 
     Returns:
-        float32 `[N, 3, 224, 224]`, normalized, in channels-last memory.
+        float32 `[N, 3, 224, 224]`, normalized, in channels-last memory, on the device of `crops`.
     """
     images = _warp(crops, generator=generator)
     images = _blur(images, generator=generator)
@@ -37,21 +58,25 @@ def augment(crops: Tensor, *, generator: torch.Generator) -> Tensor:
 
 
 def _uniform(low: float, high: float, shape: tuple[int, ...], generator: torch.Generator, like: Tensor) -> Tensor:
+    """Uniform random numbers from `low` to `high`, drawn on the CPU and moved to the device of `like`."""
     return torch.empty(shape).uniform_(low, high, generator=generator).to(like.device)
 
 
 def _warp(crops: Tensor, *, generator: torch.Generator) -> Tensor:
-    """Mirror, rotate, zoom, stretch and shift around the crop's centre, and cut the crop."""
-    border = 25  # no warp reaches it: leaving it out saves a third of the conversion to float
-    pixels = crops[:, border:-border, border:-border].permute(0, 3, 1, 2).float()
+    """Mirror, rotate, zoom, stretch and shift crops uint8 `[N, 250, 250, 3]` around their centre.
+
+    Returns:
+        float32 `[N, 3, 224, 224]`, 0 to 255: the changed part of the crops that the network sees.
+    """
+    pixels = crops[:, BORDER_PIXELS:-BORDER_PIXELS, BORDER_PIXELS:-BORDER_PIXELS].permute(0, 3, 1, 2).float()
 
     def uniform(limit: float) -> Tensor:
         return _uniform(-limit, limit, (len(crops),), generator, pixels)
 
-    angle = uniform(MAX_ROTATION)
-    zoom = uniform(MAX_ZOOM).exp() * CENTRE_SIZE / (CROP_SIZE - 2 * border)
-    horizontal = zoom * uniform(MAX_STRETCH).exp() * uniform(1).sign()
-    shift_x, shift_y = (uniform(MAX_SHIFT) * zoom for _ in range(2))
+    angle = uniform(MAX_ROTATION_RADIANS)
+    zoom = uniform(MAX_LOG_ZOOM).exp() * CENTRE_SIZE / (CROP_SIZE - 2 * BORDER_PIXELS)
+    horizontal = zoom * uniform(MAX_LOG_STRETCH).exp() * uniform(1).sign()
+    shift_x, shift_y = (uniform(MAX_SHIFT_FRACTION) * zoom for _ in range(2))
     rows = (
         torch.stack([horizontal * angle.cos(), -zoom * angle.sin(), shift_x], dim=1),
         torch.stack([horizontal * angle.sin(), zoom * angle.cos(), shift_y], dim=1),
@@ -63,7 +88,7 @@ def _warp(crops: Tensor, *, generator: torch.Generator) -> Tensor:
 
 
 def _blur(images: Tensor, *, generator: torch.Generator) -> Tensor:
-    """Halve the resolution of some images."""
+    """Halve the resolution of some images float32 `[N, 3, S, S]`, in place, and return all."""
     chosen = torch.rand(len(images), generator=generator) < BLUR_PROBABILITY
     if chosen.any():
         small = functional.interpolate(images[chosen], scale_factor=0.5, mode="area")
@@ -72,14 +97,17 @@ def _blur(images: Tensor, *, generator: torch.Generator) -> Tensor:
 
 
 def _recolour(images: Tensor, *, generator: torch.Generator) -> Tensor:
-    """Change saturation, contrast, white balance and brightness: together one 3 x 3 matrix and an offset an image."""
+    """Change saturation, contrast, white balance and brightness of images float32 `[N, 3, S, S]`, 0 to 255.
+
+    All changes together are one 3 x 3 matrix and one offset for each image.
+    """
     count = len(images)
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
         return _uniform(low, high, (count, *shape), generator, images)
 
     saturation = uniform(0.6, 1.4, 1, 1) * (uniform(0, 1, 1, 1) > GREY_PROBABILITY)
-    luma = torch.tensor(LUMA, device=images.device)
+    luma = torch.tensor(LUMA_WEIGHTS, device=images.device)
     matrix = saturation * torch.eye(3, device=images.device) + (1 - saturation) * luma
     matrix = matrix * uniform(0.7, 1.3, 1, 1) * uniform(-0.06, 0.06, 3, 1).exp()
     offset = uniform(-0.15, 0.15, 1, 1) * 255
@@ -88,16 +116,17 @@ def _recolour(images: Tensor, *, generator: torch.Generator) -> Tensor:
 
 
 def _erase(images: Tensor, *, generator: torch.Generator) -> Tensor:
-    """Cover a rectangle of some images with one random colour (Random Erasing, arXiv:1708.04896)."""
+    """Cover a rectangle of some normalized images with a random colour (Zhong et al., 2017, arXiv:1708.04896)."""
     count, _, size, _ = images.shape
-    place = torch.arange(size, device=images.device) / size
+    positions = torch.arange(size, device=images.device) / size
 
-    def inside(shape: tuple[int, ...]) -> Tensor:
+    def random_interval(shape: tuple[int, ...]) -> Tensor:
+        """Whether each row or column is in a random interval of its image, as a bool tensor of `shape`."""
         centre = _uniform(0, 1, (count, 1), generator, images)
         length = _uniform(0.15, 0.5, (count, 1), generator, images)
-        return ((place - centre).abs() < length / 2).view(shape)
+        return ((positions - centre).abs() < length / 2).view(shape)
 
     chosen = (torch.rand(count, generator=generator) < ERASE_PROBABILITY).to(images.device)
-    mask = inside((count, 1, size, 1)) & inside((count, 1, 1, size)) & chosen.view(-1, 1, 1, 1)
+    mask = random_interval((count, 1, size, 1)) & random_interval((count, 1, 1, size)) & chosen.view(-1, 1, 1, 1)
     colour = 0.7 * torch.randn(count, 3, 1, 1, generator=generator).to(images.device)
     return torch.where(mask, colour, images)

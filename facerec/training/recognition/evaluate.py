@@ -1,4 +1,4 @@
-"""Calibrate a trained network and measure it on images that chose nothing."""
+"""Calibrate a trained network, and measure it on images that were not used to choose anything."""
 
 from dataclasses import dataclass
 
@@ -15,35 +15,36 @@ from facerec.training.metrics import (
     Proportion,
     detection_and_identification,
     expected_calibration_error,
-    known_against_unknown,
+    known_unknown_auroc,
     recalls_by_person,
     top_k,
 )
-from facerec.training.options import Options
+from facerec.training.options import RecognizerOptions
 from facerec.training.recognition.calibrate import choose_threshold, fit_temperature
-from facerec.training.recognition.network import FaceNetwork
-from facerec.training.recognition.steps import similarities_to
-from facerec.training.split import Indices, Split
+from facerec.training.recognition.network import FaceNetwork, similarities_to_people
+from facerec.training.split import Split
 
 
 @dataclass(frozen=True)
 class RecognitionMetrics:
-    """What `model/report.json` says under `metrics`. All on the test images, or the test half of the unknown.
+    """The test metrics of a recognizer, on a scale of 0 to 1.
+
+    They are measured on the test images of the known people, and on the images of `split.unknown_test`.
 
     Attributes:
-        top_1: named rightly.
-        top_1_centred: named rightly where the picture's centre is the crop, whatever was found in it.
-        top_5: among the five most probable.
-        macro_recall: mean over people of the share of their images that were named rightly.
-        macro_recall_low: lower end of its 95 % interval, by bootstrap over people.
-        macro_recall_high: upper end.
+        top_1: test images that are named correctly.
+        top_1_centred: test images that are named correctly in the crop mode `centre`.
+        top_5: test images whose person is among the five most probable.
+        macro_recall: mean over the people of the fraction of their test images that are named correctly.
+        macro_recall_low: lower end of its 95 % interval, by bootstrap over the people.
+        macro_recall_high: upper end of that interval.
         ece: expected calibration error of the probabilities.
-        ece_uncalibrated: the same with the training softmax's temperature.
-        dir_at_far_1: named rightly and above the threshold that 1 % of the strangers pass.
+        ece_uncalibrated: the same with the temperature of the training softmax.
+        dir_at_far_1: test images that are named correctly, above the threshold that 1 % of the unknown people exceed.
         dir_at_far_10: the same for 10 %.
-        auroc: of the highest similarity, known people against unknown.
-        accepted_unknown: strangers that pass the exported threshold.
-        accepted_known: known people's images named rightly and above the exported threshold.
+        auroc: of the highest similarity as a test for known people.
+        accepted_unknown: unknown people's images above the exported threshold.
+        accepted_known: test images that are named correctly and above the exported threshold.
     """
 
     top_1: Proportion
@@ -60,32 +61,28 @@ class RecognitionMetrics:
     accepted_unknown: Proportion
     accepted_known: Proportion
 
-    def values(self) -> dict[str, float]:
-        """Each figure as one number."""
-        return {name: value.value if isinstance(value, Proportion) else value for name, value in vars(self).items()}
-
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A calibrated network's answers on images that it was not trained on, and what they amount to.
+    """The answers of a calibrated network on images that it was not trained on, and their metrics.
 
     Attributes:
-        temperature: chosen on the validation images.
-        threshold: chosen on the first half of the unknown.
-        chosen_false_accept_rate: share of that half which passes the threshold.
-        metrics: on images that chose nothing.
-        recalls: per person, in the order of the classes.
+        temperature: of the calibrated softmax, chosen on the validation images.
+        threshold: similarity below which a face belongs to nobody known, chosen on `split.unknown_validation`.
+        validation_false_accept_rate: fraction of `split.unknown_validation` that the threshold accepts.
+        metrics: the test metrics.
+        recalls: recall of each of the P people.
         people: the known people as the model file lists them.
-        mistakes: test images that were named wrongly: `picture` and `answer`.
-        labels: int64 `[N]`, of the test images.
+        mistakes: `picture` and `answer` of each test image that is named wrongly.
+        labels: int64 `[N]`, classes of the test images.
         similarities: float32 `[N, P]`, of the test images.
-        probabilities: float32 `[N, P]`, of the test images.
-        unknown: float32 `[M, P]`, similarities of the test half of the unknown.
+        probabilities: float32 `[N, P]`, calibrated, of the test images.
+        unknown: float32 `[M, P]`, similarities of `split.unknown_test`.
     """
 
     temperature: float
     threshold: float
-    chosen_false_accept_rate: float
+    validation_false_accept_rate: float
     metrics: RecognitionMetrics
     recalls: list[Proportion]
     people: list[Person]
@@ -97,35 +94,45 @@ class Evaluation:
 
 
 def evaluate(
-    network: FaceNetwork, dataset: FaceDataset, centred: FaceDataset, split: Split, options: Options
+    network: FaceNetwork, dataset: FaceDataset, centred: FaceDataset, split: Split, options: RecognizerOptions
 ) -> Evaluation:
-    """Choose temperature and threshold on the images that are there to choose them, then measure on the others.
+    """Choose temperature and threshold on the validation images, then measure on the test images.
 
-    `centred` are the pictures of `faces`, cropped by their centres.
+    Args:
+        network: in evaluation mode.
+        dataset: the crops.
+        centred: the same pictures, cropped in the mode `centre`.
+        split: which images are used for what.
+        options: of the run.
     """
-    validation, test = (_similarities(network, dataset, split, images) for images in (split.validation, split.test))
-    chosen, unseen = (
-        _to_others(_similarities(network, dataset, split, images), split.labels[images])
-        for images in (split.unknown_validation, split.unknown_test)
+    count = len(split.people)
+    validation, test, centred_test = (
+        similarities_to_people(count, network, crops, indices)
+        for crops, indices in ((dataset, split.validation), (dataset, split.test), (centred, split.test))
     )
+    unknown_validation, unknown_test = (
+        _without_own_class(similarities_to_people(count, network, dataset, indices), split.labels[indices])
+        for indices in (split.unknown_validation, split.unknown_test)
+    )
+    scale = options.training.scale
     temperature = fit_temperature(
-        validation, torch.from_numpy(split.labels[split.validation]), lowest=1 / options.scale
+        validation, torch.from_numpy(split.labels[split.validation]), min_temperature=1 / scale
     )
-    threshold = choose_threshold(chosen, false_accept_rate=options.false_accept_rate)
+    threshold = choose_threshold(unknown_validation, false_accept_rate=options.publishing.false_accept_rate)
 
     labels = split.labels[split.test]
-    similarities, unknown = test.numpy(), unseen.numpy()
+    similarities, unknown = test.numpy(), unknown_test.numpy()
     probabilities = torch.softmax(test / temperature, dim=1).numpy()
-    uncalibrated = torch.softmax(test * options.scale, dim=1).numpy()
+    uncalibrated = torch.softmax(test * scale, dim=1).numpy()
     recalls = recalls_by_person(similarities, labels)
     recall_values = np.array([recall.value for recall in recalls])
     interval = bootstrap(
         (recall_values,), np.mean, method="percentile", random_state=np.random.default_rng(0)
     ).confidence_interval
-    right = similarities.argmax(axis=1) == labels
+    correct = similarities.argmax(axis=1) == labels
     metrics = RecognitionMetrics(
         top_1=top_k(similarities, labels, 1),
-        top_1_centred=top_k(_similarities(network, centred, split, split.test).numpy(), labels, 1),
+        top_1_centred=top_k(centred_test.numpy(), labels, 1),
         top_5=top_k(similarities, labels, 5),
         macro_recall=float(recall_values.mean()),
         macro_recall_low=float(interval.low),
@@ -134,28 +141,23 @@ def evaluate(
         ece_uncalibrated=expected_calibration_error(uncalibrated, labels),
         dir_at_far_1=detection_and_identification(similarities, labels, unknown, false_accept_rate=0.01),
         dir_at_far_10=detection_and_identification(similarities, labels, unknown, false_accept_rate=0.1),
-        auroc=known_against_unknown(similarities, unknown),
+        auroc=known_unknown_auroc(similarities, unknown),
         accepted_unknown=Proportion.from_hits(unknown.max(axis=1) >= threshold),
-        accepted_known=Proportion.from_hits(right & (similarities.max(axis=1) >= threshold)),
+        accepted_known=Proportion.from_hits(correct & (similarities.max(axis=1) >= threshold)),
     )
     return Evaluation(
         temperature=temperature,
         threshold=threshold,
-        chosen_false_accept_rate=float((chosen.max(dim=1).values >= threshold).double().mean()),
+        validation_false_accept_rate=float((unknown_validation.max(dim=1).values >= threshold).double().mean()),
         metrics=metrics,
         recalls=recalls,
         people=[
-            Person(
-                name=name,
-                training_images=trained,
-                test_images=recall.total,
-                test_recall=recall.value,
-            )
+            Person(name=name, training_images=trained, test_images=recall.total, test_recall=recall.value)
             for name, recall, trained in zip(split.people, recalls, split.counts(split.train).tolist(), strict=True)
         ],
         mistakes=[
             {"picture": dataset.paths[image], "answer": split.people[answer]}
-            for image, answer in zip(split.test[~right], similarities.argmax(axis=1)[~right], strict=True)
+            for image, answer in zip(split.test[~correct], similarities.argmax(axis=1)[~correct], strict=True)
         ],
         labels=labels,
         similarities=similarities,
@@ -164,12 +166,11 @@ def evaluate(
     )
 
 
-def _similarities(network: FaceNetwork, dataset: FaceDataset, split: Split, indices: Indices) -> Tensor:
-    return similarities_to(len(split.people), network, dataset, indices)
+def _without_own_class(similarities: Tensor, labels: Labels) -> Tensor:
+    """Similarities `[N, P]` in which those of known people to themselves are -1.
 
-
-def _to_others(similarities: Tensor, labels: Labels) -> Tensor:
-    """`similarities` `[N, P]` without those of known people to themselves (-1), so that they can play unknown."""
+    Known people's images can then stand for unknown people in a data set that has no others.
+    """
     people = similarities.shape[1]
     own = torch.from_numpy(labels)[:, None] == torch.arange(people)
     return similarities.masked_fill(own, -1)

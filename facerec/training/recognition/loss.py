@@ -6,7 +6,7 @@ from torch.nn import functional
 
 
 class CosineClassifier(nn.Module):
-    """Cosine similarity of embeddings to one learned direction per class.
+    """Cosine similarity of embeddings to one learned direction for each class.
 
     Args:
         embedding_size: length D of the embeddings.
@@ -28,12 +28,12 @@ class CosineClassifier(nn.Module):
 
 
 def cosine_margin_loss(similarities: Tensor, labels: Tensor, *, margin: float, scale: float) -> Tensor:
-    """Cross-entropy after the right class's similarity is lowered by `margin`: mean over the batch.
+    """Cross-entropy after the similarity to the correct class is lowered by `margin`, mean over the batch.
 
     Args:
         similarities: cosines `[N, C]`.
-        labels: int64 `[N]`, the right classes.
-        margin: how much closer than needed an embedding has to come, in cosine; 0 is softmax on cosines.
+        labels: int64 `[N]`, the correct classes.
+        margin: how much closer than necessary an embedding has to be, in cosine. With 0 this is softmax on cosines.
         scale: inverse temperature of the softmax.
     """
     penalty = margin * functional.one_hot(labels, similarities.shape[1])

@@ -1,26 +1,32 @@
-"""The network: MobileNetV3-Large with an embedding head (Howard et al., 2019, arXiv:1905.02244)."""
+"""The recognizer's network: MobileNetV3-Large with an embedding head (Howard et al., 2019, arXiv:1905.02244)."""
 
+import math
+
+import numpy as np
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models import mobilenet_v3_large
 
 from facerec.inference.cropping import CROP_SIZE
 from facerec.training.backbone import BLOCKS, normalize
+from facerec.training.dataset import FaceDataset
 from facerec.training.recognition.loss import CosineClassifier
+from facerec.training.split import Indices
 
 CENTRE_SIZE = 128
-"""Side in pixels of the crop's centre that training shows, changed at random: the face, which in LFW measures about
-110 of the 250 pixels, and little of hair and background, by which pictures can be told apart instead of people."""
+"""Side in pixels of the centre of a crop that the network sees. It holds the face, which in LFW is about 110 pixels
+large, and little hair and background, from which a network learns to tell pictures apart instead of people."""
 
 INPUT_SIZE = 224
-"""Side in pixels that the crop is resized to: larger than it is, so that the last blocks see 7 x 7 places of it."""
+"""Side in pixels of the network's input. The centre is enlarged to it, so that the last blocks have 7 x 7 positions."""
 
-SHOWN = {"crop": CENTRE_SIZE, "input_size": INPUT_SIZE}
-"""What a network is shown of a crop: one that was trained with other numbers is another network."""
+INPUT_RECIPE = {"centre_size": CENTRE_SIZE, "input_size": INPUT_SIZE}
+"""What the network sees of a crop, as a part of the training recipe: other sizes make another network."""
 
 
 def preprocess(crops: Tensor) -> Tensor:
-    """Crops uint8 `[N, 250, 250, 3]` as the network's input: float32 `[N, 3, 224, 224]`, the centre, normalized."""
+    """Crops uint8 `[N, 250, 250, 3]` to network inputs float32 `[N, 3, 224, 224]`: centre, enlarged and normalized."""
     start, stop = (CROP_SIZE - CENTRE_SIZE) // 2, (CROP_SIZE + CENTRE_SIZE) // 2
     centre = crops[:, start:stop, start:stop].permute(0, 3, 1, 2).float()
     size = (INPUT_SIZE, INPUT_SIZE)
@@ -28,7 +34,7 @@ def preprocess(crops: Tensor) -> Tensor:
 
 
 class FaceNetwork(nn.Module):
-    """Images become embeddings on the unit sphere, and cosine similarities to the classes.
+    """Computes embeddings on the unit sphere, and their cosine similarities to the classes.
 
     Args:
         embedding_size: length D of the embeddings.
@@ -54,18 +60,58 @@ class FaceNetwork(nn.Module):
         return functional.normalize(self.head(self.features(images).mean(dim=(2, 3))))
 
     def embed_crops(self, crops: Tensor) -> Tensor:
-        """Embeddings `[N, D]` of crops uint8 `[N, 250, 250, 3]`."""
+        """Crops uint8 `[N, 250, 250, 3]` to L2-normalized embeddings `[N, D]`."""
         return self.embed(preprocess(crops))
 
     def freeze(self, *, unfrozen_blocks: int) -> None:
-        """Leave only the last `unfrozen_blocks` of the backbone's 17 blocks, and the head, to be trained."""
+        """Exclude all but the last `unfrozen_blocks` of the backbone's 17 blocks from training."""
         for block in self.features[: BLOCKS - unfrozen_blocks]:
             block.requires_grad_(False)
 
     def train(self, mode: bool = True) -> "FaceNetwork":
-        """Set the mode of everything but frozen blocks, whose BatchNorm statistics stay as they were pretrained."""
+        """Set the mode of all but the frozen blocks, whose BatchNorm statistics stay as they were pretrained."""
         super().train(mode)
         for block in self.features:
             if not any(parameter.requires_grad for parameter in block.parameters()):
                 block.eval()
         return self
+
+
+class RecognizerGraph(nn.Module):
+    """The graph of the ONNX file: crops in; calibrated probabilities, similarities and embeddings out.
+
+    Args:
+        network: the trained network.
+        people: number of known people. Their classes come first; the graph leaves the background people's out.
+        temperature: of the calibrated softmax.
+    """
+
+    directions: Tensor
+
+    def __init__(self, network: FaceNetwork, *, people: int, temperature: float) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("directions", network.classifier.directions()[:people].detach())
+        self.temperature = temperature
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Crops uint8 `[N, 250, 250, 3]` to the three outputs of `facerec.inference.model_file.RECOGNIZER_OUTPUTS`."""
+        embeddings = self.network.embed_crops(images)
+        similarities = functional.linear(embeddings, self.directions)
+        return torch.softmax(similarities / self.temperature, dim=1), similarities, embeddings
+
+
+@torch.inference_mode()
+def similarities_to_people(people: int, network: FaceNetwork, dataset: FaceDataset, indices: Indices) -> Tensor:
+    """Similarities float32 `[N, people]` of N crops to the first `people` classes, on the CPU.
+
+    Sets the network to evaluation mode.
+    """
+    network.eval()
+    device = next(network.parameters()).device
+    directions = network.classifier.directions()[:people]
+    parts = [
+        functional.linear(network.embed_crops(torch.from_numpy(dataset.crops[chunk]).to(device)), directions)
+        for chunk in np.array_split(indices, math.ceil(len(indices) / 64))
+    ]
+    return torch.cat(parts).cpu()

@@ -1,69 +1,96 @@
-"""A trained network as the files that a service and its readers need."""
+"""Export a trained network, and write its report, model card and plots."""
 
+import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
+import numpy as np
+import torch
 from pydantic import JsonValue
 
 from facerec import __version__
-from facerec.inference.model_file import ModelMetadata
+from facerec.inference.cropping import CROP_SIZE
+from facerec.inference.model_file import (
+    RECOGNIZER_FILE,
+    RECOGNIZER_INPUTS,
+    RECOGNIZER_OUTPUTS,
+    RecognizerMetadata,
+    checksum_path,
+)
+from facerec.inference.recognizer import Recognizer
 from facerec.training.dataset import FaceDataset
+from facerec.training.errors import ExportError
 from facerec.training.licences import describe_start
-from facerec.training.options import Options
+from facerec.training.metrics import Floats, single_numbers
+from facerec.training.onnx_export import Parity, write_onnx
+from facerec.training.options import RecognizerOptions
+from facerec.training.origin import Origin
 from facerec.training.plots import save_plots
 from facerec.training.recognition.evaluate import Evaluation
-from facerec.training.recognition.export import export
-from facerec.training.recognition.fit import Fitted
+from facerec.training.recognition.fit import TrainedModel
+from facerec.training.recognition.network import FaceNetwork, RecognizerGraph
 from facerec.training.recognition.plots import draw_run
-from facerec.training.recognition.report import Report
-from facerec.training.split import Split
+from facerec.training.recognition.report import RecognitionReport
+from facerec.training.split import Indices, Split
+
+MAX_PROBABILITY_DIFFERENCE = 1e-3
+"""Largest difference of a probability between ONNX Runtime and PyTorch that still counts as the same answer."""
 
 
 def publish(
-    fitted: list[Fitted],
+    models: list[TrainedModel],
+    evaluations: list[Evaluation],
     dataset: FaceDataset,
     split: Split,
-    evaluations: list[Evaluation],
-    options: Options,
+    options: RecognizerOptions,
     *,
     data: dict[str, JsonValue],
-    command: str,
-    machine: str,
+    origin: Origin,
 ) -> dict[str, str]:
-    """Export the network of the first fold; write the report, the model card and the plots of the run.
+    """Export the network of the first fold, and write the report, the model card and the plots of the run.
 
-    `fitted` and `evaluations` are those of each fold, `split` are the first one's.
+    Args:
+        models: the network of each fold.
+        evaluations: of each fold.
+        dataset: the crops.
+        split: of the first fold.
+        options: of the run.
+        data: the data set and its split in words.
+        origin: what ran, and where.
 
     Returns:
-        The test metrics in words.
+        Names and values of the test metrics in words.
 
     Raises:
         ExportError: ONNX Runtime doesn't answer like PyTorch. Files that were in place before are left as they are.
     """
-    exported, evaluation = fitted[0], evaluations[0]
-    metadata = ModelMetadata(
+    exported, evaluation = models[0], evaluations[0]
+    metadata = RecognizerMetadata(
         version=__version__,
         created=datetime.now(UTC).replace(microsecond=0),
         people=tuple(evaluation.people),
-        embedding_size=options.embedding_size,
+        embedding_size=options.model.embedding_size,
         threshold=evaluation.threshold,
-        false_accept_rate=evaluation.chosen_false_accept_rate,
+        false_accept_rate=evaluation.validation_false_accept_rate,
         temperature=evaluation.temperature,
-        metrics=evaluation.metrics.values(),
+        metrics=single_numbers(evaluation.metrics),
         configuration=options.recipe(),
-        licence=describe_start(options.weights, licence=options.weights_licence),
+        licence=describe_start(options.model.weights, licence=options.publishing.weights_licence),
     )
     parity = export(
         exported.network,
         metadata,
-        options.output,
+        options.publishing.output,
         dataset=dataset,
         test=split.test,
         probabilities=evaluation.probabilities,
     )
-    seconds = [sum(epoch.seconds for epoch in each.history) for each in fitted]
-    report = Report(
-        command=command,
-        machine=machine,
+    seconds = [sum(epoch.seconds for epoch in model.history) for model in models]
+    report = RecognitionReport(
+        command=origin.command,
+        machine=origin.machine,
+        commit=origin.commit,
         training_seconds=seconds,
         training_images_per_second=sum(epoch.images for epoch in exported.history) / seconds[0],
         lfw=dataset.is_lfw(),
@@ -74,20 +101,74 @@ def publish(
         folds=[each.metrics for each in evaluations],
         mistakes=evaluation.mistakes,
         parity=parity,
-        best_epoch=exported.best_epoch,
+        exported_weights=f"the weights after the last of {len(exported.history)} epochs",
         history=exported.history,
     )
-    report.write(options.output)
-    plots = draw_run(dataset, split, history=exported.history, best_epoch=exported.best_epoch, evaluation=evaluation)
-    save_plots(plots, options.images)
+    report.write(options.publishing.output)
+    plots = draw_run(dataset, split, history=exported.history, evaluation=evaluation)
+    save_plots(plots, options.publishing.images)
     return dict(report.summary())
 
 
-def describe_crops(dataset: FaceDataset, options: Options) -> str:
+def export(
+    network: FaceNetwork,
+    metadata: RecognizerMetadata,
+    output: Path,
+    *,
+    dataset: FaceDataset,
+    test: Indices,
+    probabilities: Floats,
+) -> Parity:
+    """Write the model file and its checksum, if ONNX Runtime answers like PyTorch on every test image.
+
+    Args:
+        network: in evaluation mode.
+        metadata: goes into the file.
+        output: folder of the file.
+        dataset: the crops.
+        test: the test images.
+        probabilities: float32 `[N, P]`, PyTorch's answers on them.
+
+    Raises:
+        ExportError: the answers differ. Files that were in place before are left as they are.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".exporting-", dir=output) as folder:
+        path = Path(folder) / RECOGNIZER_FILE
+        write_onnx(
+            RecognizerGraph(network.cpu(), people=len(metadata.people), temperature=metadata.temperature).eval(),
+            torch.zeros(2, CROP_SIZE, CROP_SIZE, 3, dtype=torch.uint8),
+            path,
+            input_name=RECOGNIZER_INPUTS[0].name,
+            output_names=[output.name for output in RECOGNIZER_OUTPUTS],
+            dynamic_axes={0: torch.export.Dim("batch")},
+            metadata=metadata,
+        )
+        recognizer = Recognizer.load(path, threads=torch.get_num_threads())
+        parity = measure_parity(recognizer, dataset, test, probabilities)
+        if parity.equal < parity.compared or parity.largest_difference > MAX_PROBABILITY_DIFFERENCE:
+            raise ExportError(f"the exported file doesn't answer like the network: {parity}. It is not put in place.")
+        for part in (path, checksum_path(path)):
+            part.replace(output / part.name)
+    return parity
+
+
+def measure_parity(recognizer: Recognizer, dataset: FaceDataset, indices: Indices, probabilities: Floats) -> Parity:
+    """Compare the file's most probable people and probabilities with `probabilities`, float32 `[N, P]`."""
+    chunks: Sequence[Indices] = np.array_split(indices, max(1, len(indices) // 32))
+    exported = np.concatenate([recognizer.recognize(dataset.crops[chunk]).probabilities for chunk in chunks])
+    return Parity(
+        compared=len(indices),
+        equal=int((exported.argmax(axis=1) == probabilities.argmax(axis=1)).sum()),
+        largest_difference=float(np.abs(exported - probabilities).max()),
+    )
+
+
+def describe_crops(dataset: FaceDataset, options: RecognizerOptions) -> str:
     """What training and evaluation cut out of the pictures, in words."""
-    if options.crop_mode == "centre":
+    if options.data.crop_mode == "centre":
         return "the centre of each picture"
     return (
-        f"the most prominent face that {options.detector.name} finds in each picture; "
-        f"the centre of {len(dataset.faceless):,} pictures, in which it finds none"
+        f"the most prominent face that {options.data.detector.name} finds in each picture; "
+        f"the centre of {len(dataset.without_face):,} pictures, in which it finds none"
     )

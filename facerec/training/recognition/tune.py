@@ -1,9 +1,9 @@
-"""The search for hyper-parameters: every combination of a grid, by validation accuracy."""
+"""Search hyper-parameters: train with every combination of a grid and compare the validation accuracies."""
 
-import dataclasses
 import json
 import math
 import tempfile
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,42 +19,41 @@ from tqdm import tqdm
 
 from facerec.training.dataset import FaceDataset
 from facerec.training.distributed import world_size
-from facerec.training.errors import OptionError, TrainingError
-from facerec.training.options import Options
+from facerec.training.errors import FitError, OptionError
+from facerec.training.options import RecognizerModelOptions, RecognizerOptions, TuneOptions
 from facerec.training.plots import save_plots
-from facerec.training.recognition.fit import fit, recipe_of
+from facerec.training.recognition.fit import fit, fit_recipe
 from facerec.training.split import Split
 
 GRID: dict[str, list[Any]] = {
     "embedding_size": [128, 256, 512],
-    "unfrozen_blocks": [0, 3, Options.unfrozen_blocks],
+    "unfrozen_blocks": [0, 3, RecognizerModelOptions.unfrozen_blocks],
     "learning_rate": [1e-4, 1e-3, 3e-3],
 }
 
 
-def tune(dataset: FaceDataset, split: Split, options: Options, *, device: torch.device) -> pd.DataFrame:
-    """Train with each combination of `GRID` that the study in `options.tuning_storage` doesn't hold yet.
+def tune(dataset: FaceDataset, split: Split, options: TuneOptions, *, device: torch.device) -> pd.DataFrame:
+    """Train with each combination of `GRID` that the study in the database doesn't hold yet.
 
-    The study is one of the pictures and the other options, so it resumes where it was stopped, and several machines
-    with one database share its trials.
+    A study belongs to one set of pictures and options. It continues where it was stopped, and several machines with one
+    database share its trials.
 
     Returns:
-        The finished trials, best first: a column for each option of the grid, `validation_accuracy`, `best_epoch` and
-        `seconds`.
+        The finished trials, best first, with the columns of the grid, `validation_accuracy` and `seconds`.
 
     Raises:
-        TrainingError: started in several processes.
-        OptionError: the database can't be used.
+        OptionError: started in several processes, or the database can't be used.
     """
     if world_size() > 1:
-        raise TrainingError("--tune runs in one process; several machines share a search through --tuning-storage.")
+        raise OptionError("tune runs in one process; several machines share a search through --tuning-storage.")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    options.checkpoints.mkdir(parents=True, exist_ok=True)
+    checkpoints = options.training.checkpoints
+    checkpoints.mkdir(parents=True, exist_ok=True)
     try:
         study = optuna.create_study(
             study_name=_study_name(dataset, options),
-            storage=options.tuning_storage or f"sqlite:///{options.checkpoints / 'tuning.db'}",
-            sampler=optuna.samplers.GridSampler(GRID, seed=options.seed),
+            storage=options.tuning_storage or f"sqlite:///{checkpoints / 'tuning.db'}",
+            sampler=optuna.samplers.GridSampler(GRID, seed=options.data.seed),
             direction="maximize",
             load_if_exists=True,
         )
@@ -66,34 +65,31 @@ def tune(dataset: FaceDataset, split: Split, options: Options, *, device: torch.
 
     def validation_accuracy(trial: optuna.Trial) -> float:
         choice = {name: trial.suggest_categorical(name, values) for name, values in GRID.items()}
-        with tempfile.TemporaryDirectory(prefix="trial-", dir=options.checkpoints) as folder:
-            chosen = dataclasses.replace(options, **choice, checkpoints=Path(folder), resume=False)
+        with tempfile.TemporaryDirectory(prefix="trial-", dir=checkpoints) as folder:
             try:
-                fitted = fit(dataset, split, chosen, fold=0, device=device)
-            except TrainingError as error:  # the loss of this combination is no number, or it needs too much memory
+                model = fit(dataset, split, _with_choice(options, choice, Path(folder)), fold=0, device=device)
+            except FitError as error:  # with this combination the loss is no number, or the memory is too small
                 tqdm.write(f"{choice}: {error}")
-                trial.set_user_attr("best_epoch", 0)
                 return 0.0
-        trial.set_user_attr("best_epoch", fitted.best_epoch)
-        return fitted.history[fitted.best_epoch - 1].validation_accuracy
+        return model.history[-1].validation_accuracy
 
     size = math.prod(len(values) for values in GRID.values())
-    while missing := size - len(_table(study)):
-        _retry_failed(study)
+    while missing := size - len(_finished_trials(study)):
+        _enqueue_failed_trials(study)
         study.optimize(validation_accuracy, n_trials=missing, show_progress_bar=True)
-    return _table(study)
+    return _finished_trials(study)
 
 
-def save_trials(trials: pd.DataFrame, options: Options) -> None:
-    """Write the trials to `tuning.csv` beside the model, and their figure."""
-    options.output.mkdir(parents=True, exist_ok=True)
-    trials.to_csv(options.output / "tuning.csv", index=False)
-    save_plots({"tuning": tuning_figure(trials)}, options.images)
+def save_trials(trials: pd.DataFrame, options: TuneOptions) -> None:
+    """Write the trials to `tuning.csv` beside the model, draw them, and print them."""
+    options.publishing.output.mkdir(parents=True, exist_ok=True)
+    trials.to_csv(options.publishing.output / "tuning.csv", index=False)
+    save_plots({"tuning": plot_trials(trials)}, options.publishing.images)
     print(trials.to_string())
 
 
-def tuning_figure(trials: pd.DataFrame) -> Figure:
-    """Validation accuracy over the grid: a heat map for each number of unfrozen blocks."""
+def plot_trials(trials: pd.DataFrame) -> Figure:
+    """Draw the validation accuracies as one heat map for each number of unfrozen blocks."""
     blocks = sorted(trials["unfrozen_blocks"].unique())
     figure = Figure(figsize=(4.2 * len(blocks), 3.4))
     panels = figure.subplots(1, len(blocks), squeeze=False)[0]
@@ -109,14 +105,27 @@ def tuning_figure(trials: pd.DataFrame) -> Figure:
     return figure
 
 
-def _study_name(dataset: FaceDataset, options: Options) -> str:
-    """Names the grid, and what all trials share."""
-    described = json.dumps(recipe_of(dataset, options) | GRID, sort_keys=True)
+def _with_choice(options: TuneOptions, choice: dict[str, Any], checkpoints: Path) -> RecognizerOptions:
+    """The options with a combination of the grid, for a run of its own."""
+    return replace(
+        options,
+        model=replace(
+            options.model, embedding_size=choice["embedding_size"], unfrozen_blocks=choice["unfrozen_blocks"]
+        ),
+        training=replace(
+            options.training, learning_rate=choice["learning_rate"], checkpoints=checkpoints, resume=False
+        ),
+    )
+
+
+def _study_name(dataset: FaceDataset, options: TuneOptions) -> str:
+    """A name that is the same for the same grid, pictures and options."""
+    described = json.dumps(fit_recipe(dataset, options) | GRID, sort_keys=True)
     return f"grid-{sha256(described.encode()).hexdigest()[:12]}"
 
 
-def _retry_failed(study: optuna.Study) -> None:
-    """Put combinations whose trial was stopped back in line: the sampler takes them for done."""
+def _enqueue_failed_trials(study: optuna.Study) -> None:
+    """Enqueue combinations whose trial was stopped: the sampler counts them as done."""
     done = [trial.params for trial in study.get_trials(states=[TrialState.COMPLETE])]
     for trial in study.get_trials(states=[TrialState.FAIL]):
         if trial.params not in done:
@@ -130,20 +139,19 @@ def _retry_failed(study: optuna.Study) -> None:
             done.append(trial.params)
 
 
-def _table(study: optuna.Study) -> pd.DataFrame:
+def _finished_trials(study: optuna.Study) -> pd.DataFrame:
     """The finished trials, best first, each combination once."""
     trials = study.get_trials(states=[TrialState.COMPLETE])
     rows = [
         {
             **trial.params,
             "validation_accuracy": trial.value,
-            "best_epoch": trial.user_attrs["best_epoch"],
             "seconds": round(trial.duration.total_seconds(), 1) if trial.duration else None,
         }
         for trial in trials
     ]
     if not rows:
         return pd.DataFrame()
-    # Of two machines that end together both may train the last combination.
+    # Two machines that finish at the same time may both have trained the last combination.
     distinct = pd.DataFrame(rows).drop_duplicates(list(GRID))
     return distinct.sort_values("validation_accuracy", ascending=False, ignore_index=True)

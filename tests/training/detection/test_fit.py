@@ -1,4 +1,3 @@
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -9,48 +8,49 @@ from facerec.training.dataset import FaceDataset
 from facerec.training.detection import fit
 from facerec.training.detection.network import DetectorNetwork
 from facerec.training.errors import CheckpointError, DataError
-from facerec.training.options import Options
+from facerec.training.options import DetectorOptions, RecognizerOptions
 from facerec.training.split import Split
+from tests.options import changed, detector_options
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture
-def options(small_options: Options, tmp_path: Path) -> Options:
-    return dataclasses.replace(small_options, checkpoints=tmp_path, detector_steps=4)
+def options(small_options: RecognizerOptions, tmp_path: Path) -> DetectorOptions:
+    return detector_options(small_options, checkpoints=tmp_path, steps=4)
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fit, "SIDE", 64)
+    monkeypatch.setattr(fit, "SCENE_PIXELS", 64)
     monkeypatch.setattr(fit, "BATCH_SIZE", 2)
-    monkeypatch.setattr(fit, "STEPS_BETWEEN_CHECKPOINTS", 2)
+    monkeypatch.setattr(fit, "STEPS_PER_CHECKPOINT", 2)
 
 
 def test_a_resumed_run_gives_what_an_uninterrupted_one_does(
-    dataset: FaceDataset, split: Split, options: Options, monkeypatch: pytest.MonkeyPatch
+    dataset: FaceDataset, split: Split, options: DetectorOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     straight = fit.fit_detector(dataset, split.background, options, device=CPU)
 
-    again = dataclasses.replace(options, checkpoints=options.checkpoints / "again")
-    step = fit._step
-    monkeypatch.setattr(fit, "_step", interrupted := _stopping_at(3, step))
+    again = changed(options, checkpoints=options.training.checkpoints / "again")
+    step = fit.train_step
+    monkeypatch.setattr(fit, "train_step", interrupted := _stopping_at(3, step))
     with pytest.raises(KeyboardInterrupt):
         fit.fit_detector(dataset, split.background, again, device=CPU)
     assert interrupted.calls == 3
-    monkeypatch.setattr(fit, "_step", step)
+    monkeypatch.setattr(fit, "train_step", step)
     with pytest.raises(CheckpointError, match="unfinished run"):
         fit.fit_detector(dataset, split.background, again, device=CPU)
-    resumed = fit.fit_detector(dataset, split.background, dataclasses.replace(again, resume=True), device=CPU)
+    resumed = fit.fit_detector(dataset, split.background, changed(again, resume=True), device=CPU)
     for one, other in zip(straight.state_dict().values(), resumed.state_dict().values(), strict=True):
         torch.testing.assert_close(one, other)
 
 
 def test_crops_that_may_have_no_face_in_their_middle_are_refused(
-    dataset: FaceDataset, split: Split, options: Options
+    dataset: FaceDataset, split: Split, options: DetectorOptions
 ) -> None:
     with pytest.raises(DataError, match="say so with --crop-mode centre"):
-        fit.fit_detector(dataset, split.background, dataclasses.replace(options, crop_mode="detect"), device=CPU)
+        fit.fit_detector(dataset, split.background, changed(options, crop_mode="detect"), device=CPU)
 
 
 class _stopping_at:  # noqa: N801 - used like a function
@@ -65,8 +65,10 @@ class _stopping_at:  # noqa: N801 - used like a function
         return self.inner(*arguments)
 
 
-def test_the_weights_of_frozen_blocks_stay_as_they_were(dataset: FaceDataset, split: Split, options: Options) -> None:
-    torch.manual_seed(options.seed)
+def test_the_weights_of_frozen_blocks_stay_as_they_were(
+    dataset: FaceDataset, split: Split, options: DetectorOptions
+) -> None:
+    torch.manual_seed(options.data.seed)
     start = DetectorNetwork()
     network = fit.fit_detector(dataset, split.background, options, device=CPU)
     for name, weight in network.named_parameters():
@@ -74,23 +76,25 @@ def test_the_weights_of_frozen_blocks_stay_as_they_were(dataset: FaceDataset, sp
         assert torch.equal(weight, start.get_parameter(name)) == frozen, name
 
 
-def test_without_other_people_there_is_nothing_to_learn_from(dataset: FaceDataset, options: Options) -> None:
+def test_without_background_people_there_is_nothing_to_learn_from(
+    dataset: FaceDataset, options: DetectorOptions
+) -> None:
     with pytest.raises(DataError, match="--min-images"):
         fit.fit_detector(dataset, np.array([], np.int64), options, device=CPU)
 
 
-def test_other_options_are_refused(dataset: FaceDataset, split: Split, options: Options) -> None:
+def test_other_options_are_refused(dataset: FaceDataset, split: Split, options: DetectorOptions) -> None:
     fit.fit_detector(dataset, split.background, options, device=CPU)
     with pytest.raises(CheckpointError, match="--seed 0"):
-        fit.fit_detector(dataset, split.background, dataclasses.replace(options, seed=1, resume=True), device=CPU)
+        fit.fit_detector(dataset, split.background, changed(options, seed=1, resume=True), device=CPU)
 
 
 def test_a_finished_run_is_not_taken_for_the_one_that_followed_it(
-    dataset: FaceDataset, split: Split, options: Options, monkeypatch: pytest.MonkeyPatch
+    dataset: FaceDataset, split: Split, options: DetectorOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fit.fit_detector(dataset, split.background, options, device=CPU)
-    monkeypatch.setattr(fit, "_step", _stopping_at(1, fit._step))
+    monkeypatch.setattr(fit, "train_step", _stopping_at(1, fit.train_step))
     with pytest.raises(KeyboardInterrupt):
         fit.fit_detector(dataset, split.background, options, device=CPU)
     with pytest.raises(CheckpointError, match="there is no run to go on with"):
-        fit.fit_detector(dataset, split.background, dataclasses.replace(options, resume=True), device=CPU)
+        fit.fit_detector(dataset, split.background, changed(options, resume=True), device=CPU)

@@ -6,11 +6,11 @@ import torch
 from torch import nn
 
 from facerec.inference.cropping import Face
-from facerec.training.detection.network import MOST_FACES, STRIDE, DetectorGraph, DetectorNetwork, Outputs
+from facerec.training.detection.network import MAX_FACES, STRIDE, DetectorGraph, DetectorNetwork, Outputs
 
 
-class Saying(nn.Module):
-    """A network that says the same of every picture."""
+class FixedNetwork(nn.Module):
+    """A network whose outputs describe the same faces for every picture."""
 
     def __init__(self, *faces: Face) -> None:
         super().__init__()
@@ -28,34 +28,35 @@ class Saying(nn.Module):
         return Outputs(logits, offsets, sizes, angles)
 
 
-def detected(*faces: Face, side: int = 256) -> list[Face]:
-    graph = DetectorGraph(cast(DetectorNetwork, Saying(*faces)))
+def decode(*faces: Face, side: int = 256) -> list[Face]:
+    """The faces that the graph returns for outputs that describe `faces`."""
+    graph = DetectorGraph(cast(DetectorNetwork, FixedNetwork(*faces)))
     return [Face(*row) for row in graph(torch.zeros(side, side, 3, dtype=torch.uint8)).tolist()]
 
 
-def test_faces_come_in_pixels_and_by_falling_score() -> None:
+def test_faces_are_in_pixels_and_ordered_by_falling_score() -> None:
     two = (Face(40.5, 61.25, 30, 0.2, 0.6), Face(180, 200, 55, -0.3, 0.9))
-    assert detected(*two) == [pytest.approx(face, abs=1e-3) for face in reversed(two)]
+    assert decode(*two) == [pytest.approx(face, abs=1e-3) for face in reversed(two)]
 
 
-def test_one_face_is_not_found_twice() -> None:
-    sure, unsure, other = Face(100, 100, 80, 0, 0.9), Face(118, 100, 80, 0, 0.7), Face(200, 100, 80, 0, 0.6)
-    assert [face.x for face in detected(sure, unsure, other)] == pytest.approx([100, 200])
+def test_overlapping_detections_are_suppressed() -> None:
+    best, duplicate, other = Face(100, 100, 80, 0, 0.9), Face(118, 100, 80, 0, 0.7), Face(200, 100, 80, 0, 0.6)
+    assert [face.x for face in decode(best, duplicate, other)] == pytest.approx([100, 200])
 
 
-def test_small_faces_are_less_sure() -> None:
-    (face,) = detected(Face(100, 100, 14, 0, 0.8))
+def test_scores_of_small_faces_are_lowered() -> None:
+    (face,) = decode(Face(100, 100, 14, 0, 0.8))
     assert face.score == pytest.approx(0.4, abs=1e-3)
 
 
-def test_unlikely_faces_and_more_than_a_hundred_are_left_out() -> None:
-    assert detected(Face(100, 100, 80, 0, 0.04)) == []
+def test_faces_of_low_score_and_beyond_the_hundredth_are_left_out() -> None:
+    assert decode(Face(100, 100, 80, 0, 0.04)) == []
     many = [Face(16 + 32 * x, 16 + 32 * y, 20, 0, 0.5 + 0.001 * x + 0.01 * y) for x in range(16) for y in range(16)]
-    assert len(detected(*many, side=512)) == MOST_FACES
+    assert len(decode(*many, side=512)) == MAX_FACES
 
 
-def test_outputs_have_a_cell_for_every_eight_pixels() -> None:
+def test_outputs_have_one_cell_per_eight_pixels() -> None:
     outputs = DetectorNetwork().eval()(torch.zeros(2, 3, 64, 96))
     assert outputs.logits.shape == outputs.sizes.shape == outputs.angles.shape == (2, 8, 12)
     assert outputs.offsets.shape == (2, 2, 8, 12)
-    assert outputs.logits.sigmoid().max() < 0.05  # nearly nothing is a face at the start
+    assert outputs.logits.sigmoid().max() < 0.05  # before training, no cell is likely to hold a face

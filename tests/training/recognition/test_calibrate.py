@@ -11,12 +11,12 @@ def test_the_temperature_that_made_the_labels_is_found() -> None:
     for temperature in (0.02, 0.3):
         probabilities = torch.softmax(similarities / temperature, dim=1)
         labels = torch.multinomial(probabilities, 1, generator=generator)[:, 0]
-        assert fit_temperature(similarities, labels, lowest=0.01) == pytest.approx(temperature, rel=0.1)
+        assert fit_temperature(similarities, labels, min_temperature=0.01) == pytest.approx(temperature, rel=0.1)
 
 
 def test_a_few_right_answers_make_nothing_surer_than_training_did() -> None:
     similarities = torch.tensor([[0.9, 0.1], [0.2, 0.7]])
-    assert fit_temperature(similarities, torch.tensor([0, 1]), lowest=0.03) == pytest.approx(0.03, rel=0.02)
+    assert fit_temperature(similarities, torch.tensor([0, 1]), min_temperature=0.03) == pytest.approx(0.03, rel=0.02)
 
 
 @pytest.mark.parametrize(("rate", "passing"), [(0.0, 0), (0.01, 1), (0.1, 10), (0.019, 1), (1.0, 99)])

@@ -4,12 +4,13 @@ import math
 import numpy as np
 import pytest
 
-from facerec.training.options import Options
+from facerec.training.options import RecognizerOptions
 from facerec.training.recognition.sampling import epoch_batches
 from facerec.training.split import Split
+from tests.options import changed
 
 
-def test_batches_are_half_known_half_others(split: Split, small_options: Options) -> None:
+def test_batches_are_half_known_and_half_background(split: Split, small_options: RecognizerOptions) -> None:
     batches = epoch_batches(split, small_options, epoch=0)
     assert batches.shape == (math.ceil(len(split.train) / 6), 12)
     assert np.isin(batches[:, :6], split.train).all()
@@ -19,19 +20,19 @@ def test_batches_are_half_known_half_others(split: Split, small_options: Options
 
 
 @pytest.mark.parametrize("balance", [0.0, 0.5, 1.0])
-def test_balance_weighs_people(balance: float, split: Split, small_options: Options) -> None:
-    options = dataclasses.replace(small_options, balance=balance)
+def test_balance_weighs_people(balance: float, split: Split, small_options: RecognizerOptions) -> None:
+    options = changed(small_options, balance=balance)
     drawn = np.concatenate([epoch_batches(split, options, epoch=epoch)[:, :6].ravel() for epoch in range(300)])
     fractions = np.bincount(split.labels[drawn]) / len(drawn)
     expected = np.bincount(split.labels[split.train]) ** (1 - balance)
     assert fractions == pytest.approx(expected / expected.sum(), abs=0.01)
 
 
-def test_an_epoch_draws_at_least_so_many_known_images(split: Split, small_options: Options) -> None:
-    options = dataclasses.replace(small_options, min_epoch_images=1000)
+def test_an_epoch_draws_at_least_so_many_known_images(split: Split, small_options: RecognizerOptions) -> None:
+    options = changed(small_options, min_epoch_images=1000)
     assert epoch_batches(split, options, epoch=0).shape == (math.ceil(1000 / 6), 12)
 
 
-def test_without_others_a_batch_is_all_known(split: Split, small_options: Options) -> None:
+def test_without_background_people_a_batch_is_all_known(split: Split, small_options: RecognizerOptions) -> None:
     alone = dataclasses.replace(split, background=split.background[:0])
     assert np.isin(epoch_batches(alone, small_options, epoch=0), split.train).all()

@@ -1,4 +1,3 @@
-import dataclasses
 import math
 from pathlib import Path
 from typing import Any
@@ -9,23 +8,33 @@ import torch
 
 from facerec.training.dataset import FaceDataset, load_dataset
 from facerec.training.errors import OptionError
-from facerec.training.options import Options
+from facerec.training.options import RecognizerOptions, TuneOptions
 from facerec.training.recognition import tune as module
 from facerec.training.recognition.fit import fit
 from facerec.training.recognition.tune import save_trials, tune
 from facerec.training.split import Split, split_dataset
+from tests.options import changed
+
+pytestmark = pytest.mark.usefixtures("toy_backbone")
 
 
-def test_a_stopped_search_goes_on(small_options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def tune_options(options: RecognizerOptions, **changes: Any) -> TuneOptions:
+    """The options of a search with the recipe of `options`, with some values changed."""
+    return changed(TuneOptions(**vars(options)), **changes)
+
+
+def test_a_stopped_search_goes_on(
+    small_options: RecognizerOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(
         module, "GRID", {"embedding_size": [128], "unfrozen_blocks": [0, 3], "learning_rate": [1e-3, 3e-3]}
     )
-    options = dataclasses.replace(
+    options = tune_options(
         small_options, epochs=1, checkpoints=tmp_path / "checkpoints", output=tmp_path, images=tmp_path
     )
-    dataset = load_dataset(options.data, data_dir=options.data_dir)
+    dataset = load_dataset(options.data.data, data_dir=options.data.data_dir)
     split = split_dataset(dataset, min_images=5, seed=0, fold=0)
-    trained: list[Options] = []
+    trained: list[RecognizerOptions] = []
 
     def counting(*args: Any, **kwargs: Any) -> Any:
         trained.append(args[2])
@@ -38,12 +47,12 @@ def test_a_stopped_search_goes_on(small_options: Options, tmp_path: Path, monkey
         tune(dataset, split, options, device=torch.device("cpu"))
     trials = tune(dataset, split, options, device=torch.device("cpu"))
     assert len(trained) == 5, "two before the stop, the stopped one, and two after it"
-    assert {(trial.unfrozen_blocks, trial.learning_rate) for trial in trained} == {
+    assert {(trial.model.unfrozen_blocks, trial.training.learning_rate) for trial in trained} == {
         (blocks, rate) for blocks in (0, 3) for rate in (1e-3, 3e-3)
     }
     assert len(trials) == 4
     assert trials["validation_accuracy"].is_monotonic_decreasing
-    assert not list(options.checkpoints.glob("trial-*"))
+    assert not list(options.training.checkpoints.glob("trial-*"))
 
     save_trials(trials, options)
     assert (tmp_path / "tuning.csv").read_text().startswith("embedding_size,unfrozen_blocks,learning_rate,validation_")
@@ -51,13 +60,13 @@ def test_a_stopped_search_goes_on(small_options: Options, tmp_path: Path, monkey
 
 
 def test_a_combination_that_two_machines_trained_counts_once(
-    small_options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_options: RecognizerOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         module, "GRID", {"embedding_size": [128], "unfrozen_blocks": [0], "learning_rate": [1e-3, 3e-3]}
     )
-    options = dataclasses.replace(small_options, epochs=1, checkpoints=tmp_path)
-    dataset = load_dataset(options.data, data_dir=options.data_dir)
+    options = tune_options(small_options, epochs=1, checkpoints=tmp_path)
+    dataset = load_dataset(options.data.data, data_dir=options.data.data_dir)
     split = split_dataset(dataset, min_images=5, seed=0, fold=0)
     tune(dataset, split, options, device=torch.device("cpu"))
     (study,) = optuna.get_all_study_summaries(f"sqlite:///{tmp_path / 'tuning.db'}")
@@ -68,21 +77,21 @@ def test_a_combination_that_two_machines_trained_counts_once(
 
 @pytest.mark.parametrize("url", ["nonsense", "sqlite:////nowhere/at/all.db", "oracle+oracledb://host/name"])
 def test_a_database_that_can_not_be_used_says_what_is_wanted(
-    url: str, dataset: FaceDataset, split: Split, small_options: Options, tmp_path: Path
+    url: str, dataset: FaceDataset, split: Split, small_options: RecognizerOptions, tmp_path: Path
 ) -> None:
-    options = dataclasses.replace(small_options, checkpoints=tmp_path, tuning_storage=url)
+    options = tune_options(small_options, checkpoints=tmp_path, tuning_storage=url)
     with pytest.raises(OptionError, match=r"can't use the database: .*--tuning-storage takes an SQLAlchemy URL"):
         tune(dataset, split, options, device=torch.device("cpu"))
 
 
 def test_a_combination_that_can_not_be_trained_is_the_worst(
-    small_options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_options: RecognizerOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         module, "GRID", {"embedding_size": [128], "unfrozen_blocks": [0], "learning_rate": [1e-3, math.inf]}
     )
-    options = dataclasses.replace(small_options, epochs=1, checkpoints=tmp_path)
-    dataset = load_dataset(options.data, data_dir=options.data_dir)
+    options = tune_options(small_options, epochs=1, checkpoints=tmp_path)
+    dataset = load_dataset(options.data.data, data_dir=options.data.data_dir)
     split = split_dataset(dataset, min_images=5, seed=0, fold=0)
     trials = tune(dataset, split, options, device=torch.device("cpu"))
     assert trials["learning_rate"].tolist() == [1e-3, math.inf]

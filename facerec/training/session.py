@@ -1,0 +1,66 @@
+"""The frame of every training command: processes, device, and the pictures as crops."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+
+from facerec.training.dataset import FaceDataset, load_dataset, load_detector
+from facerec.training.device import keep_freed_memory, pick_device
+from facerec.training.distributed import first_process_first, process_group, rank
+from facerec.training.errors import DataError
+from facerec.training.options import DataOptions, RecognizerDataOptions
+
+
+@dataclass(frozen=True)
+class Session:
+    """One process of a training command.
+
+    Attributes:
+        device: that trains.
+        is_main: whether this process evaluates, prints and writes. The other processes of `torchrun` only train.
+    """
+
+    device: torch.device
+    is_main: bool
+
+
+@contextmanager
+def training_session() -> Iterator[Session]:
+    """Prepare memory and device, and join the processes that `torchrun` started, if it did.
+
+    Raises:
+        OptionError: there are more processes than GPUs.
+    """
+    keep_freed_memory()
+    with process_group():
+        yield Session(pick_device(), is_main=rank() == 0)
+
+
+def load_pictures(options: DataOptions) -> FaceDataset:
+    """The data set, cropped in the mode `centre`. The first process prepares it for all.
+
+    Raises:
+        DataError: it can't be had or used.
+    """
+    with first_process_first():
+        return load_dataset(options.data, data_dir=options.data_dir)
+
+
+def load_crops(pictures: FaceDataset, options: RecognizerDataOptions) -> FaceDataset:
+    """The same pictures in the crop mode of `options`. The first process prepares them for all.
+
+    Raises:
+        DataError: the detector can't be used, or the pictures are no longer the same.
+    """
+    if options.crop_mode == "centre":
+        return pictures
+    with first_process_first():
+        dataset = load_dataset(options.data, data_dir=options.data_dir, detector=load_detector(options.detector))
+    if dataset.paths != pictures.paths:
+        raise DataError("pictures came or went while they were read: run the command again.")
+    if dataset.without_face and rank() == 0:
+        print(f"No face was found in {len(dataset.without_face)} pictures. Their centres are used instead:")
+        print("".join(f"  {path}\n" for path in dataset.without_face))
+    return dataset

@@ -1,0 +1,78 @@
+"""The state of a training run, which checkpoints keep."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, Self, TypeVar
+
+from pydantic import JsonValue
+from torch import nn
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
+
+from facerec.training.checkpoint import load_checkpoint, save_checkpoint, wrong_version
+from facerec.training.optimizer import adamw, warmup_and_cosine
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+@dataclass
+class TrainState(Generic[Network]):
+    """Everything that changes while a network is trained.
+
+    Attributes:
+        network: the network.
+        optimizer: updates its weights.
+        schedule: of the learning rate. `schedule.last_epoch` is the number of steps taken.
+        history: what each finished part of the run gave, as plain values.
+    """
+
+    network: Network
+    optimizer: AdamW
+    schedule: LambdaLR
+    history: list[dict[str, JsonValue]] = field(default_factory=list)
+
+    @classmethod
+    def start(
+        cls, network: Network, *, steps: int, learning_rate: float, backbone_rate: float, weight_decay: float
+    ) -> Self:
+        """The state before the first of `steps` steps. Parameters that are not trained must already be frozen."""
+        optimizer = adamw(network, learning_rate=learning_rate, backbone_rate=backbone_rate, weight_decay=weight_decay)
+        return cls(network, optimizer, LambdaLR(optimizer, warmup_and_cosine(steps)))
+
+    @property
+    def steps(self) -> int:
+        """The number of steps taken."""
+        return self.schedule.last_epoch
+
+    def save(self, path: Path, *, recipe: dict[str, JsonValue], **further: JsonValue) -> None:
+        """Write a checkpoint.
+
+        Args:
+            path: of the checkpoint.
+            recipe: the options that decide the weights.
+            further: what else the checkpoint should hold.
+
+        Raises:
+            CheckpointError: it can't be written, for example because the disk is full.
+        """
+        states = {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+        }
+        save_checkpoint({"recipe": recipe, "history": self.history, **states, **further}, path)
+
+    def restore(self, path: Path, *, recipe: dict[str, JsonValue]) -> None:
+        """Continue from the checkpoint at `path`.
+
+        Raises:
+            CheckpointError: it is missing, damaged, of a run with another recipe, or of another version.
+        """
+        checkpoint = load_checkpoint(path, recipe=recipe)
+        try:
+            self.network.load_state_dict(checkpoint["network"])
+            self.optimizer.load_state_dict(checkpoint["optimizer"])
+            self.schedule.load_state_dict(checkpoint["schedule"])
+            self.history = checkpoint["history"]
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise wrong_version(path, error) from error

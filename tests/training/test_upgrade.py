@@ -1,0 +1,126 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+
+from facerec.inference.detector import FaceDetector
+from facerec.inference.errors import ModelFileError
+from facerec.inference.model_file import METADATA_KEY, checksum_path, write_checksum
+from facerec.inference.recognizer import Recognizer
+from facerec.training.upgrade import NEW_NAMES, upgrade
+from tests.shipped import DETECTOR, RECOGNIZER, ROOT
+
+OLD_NAMES = {new: old for old, new in NEW_NAMES.items()}
+
+
+def with_old_names(value: object) -> object:
+    """`value` with the field names of format 1 at any depth."""
+    if isinstance(value, dict):
+        return {OLD_NAMES.get(name, name): with_old_names(content) for name, content in value.items()}
+    return [with_old_names(item) for item in value] if isinstance(value, list) else value
+
+
+def write_old_file(source: Path, path: Path, *, without: set[str], configuration: dict[str, object]) -> None:
+    """Write the shipped file `source` with the metadata that format 1 had."""
+    proto = onnx.load(source)
+    metadata = json.loads(proto.metadata_props[0].value)
+    old = with_old_names({name: value for name, value in metadata.items() if name not in without})
+    assert isinstance(old, dict)
+    old |= {"format_version": 1, "configuration": configuration}
+    helper.set_model_props(proto, {METADATA_KEY: json.dumps(old)})
+    onnx.save(proto, path)
+    write_checksum(path)
+
+
+@pytest.fixture
+def old_models(tmp_path: Path) -> Path:
+    """A folder with the shipped models and reports as a version with format 1 wrote them."""
+    write_old_file(
+        RECOGNIZER,
+        tmp_path / "face_recognition.onnx",
+        without=set(),
+        configuration={"framing": "face_locator.onnx", "seed": 0},
+    )
+    write_old_file(
+        DETECTOR,
+        tmp_path / "face_locator.onnx",
+        without={"second_pass"},
+        configuration={"locator_steps": 3000, "seed": 0},
+    )
+    report = json.loads((RECOGNIZER.parent / "report.json").read_text())
+    old_report = with_old_names({name: report[name] for name in report.keys() - {"commit", "exported_weights"}})
+    assert isinstance(old_report, dict)
+    parity = report["parity"]
+    old_report["parity"] = {
+        "images": parity["compared"], "same_top_1": parity["equal"], "largest_difference": parity["largest_difference"],
+    }  # fmt: skip
+    old_report["metadata"] |= {"format_version": 1, "configuration": {"framing": "face_locator.onnx", "seed": 0}}
+    old_report |= {"best_epoch": 12, "data": {"strangers": "who", "frames": "what face_locator.onnx finds"}}
+    (tmp_path / "report.json").write_text(json.dumps(old_report))
+    report = json.loads(DETECTOR.with_suffix(".json").read_text())
+    old_report = with_old_names({name: report[name] for name in report.keys() - {"commit", "file_bytes"}})
+    assert isinstance(old_report, dict)
+    parity = report["parity"]
+    old_report["parity"] = {
+        "faces": parity["compared"], "paired": parity["equal"], "largest_difference": parity["largest_difference"],
+    }  # fmt: skip
+    del old_report["metadata"]["second_pass"]
+    old_report["metadata"] |= {"format_version": 1, "configuration": {"locator_steps": 3000, "seed": 0}}
+    (tmp_path / "face_locator.json").write_text(json.dumps(old_report))
+    return tmp_path
+
+
+def test_an_old_file_is_refused_with_the_name_of_the_script(old_models: Path) -> None:
+    for model, file in ((Recognizer, "face_recognition.onnx"), (FaceDetector, "face_locator.onnx")):
+        with pytest.raises(ModelFileError, match=r"older version .* python -m facerec\.training\.upgrade"):
+            model.load(old_models / file, threads=1)
+
+
+def test_upgraded_models_answer_as_before_and_say_the_same(old_models: Path) -> None:
+    old = {path.name: onnx.load(path) for path in old_models.glob("*.onnx")}
+    written = upgrade(old_models, commit="0123abc")
+    assert [path.name for path in written] == ["face_recognition.onnx", "face_detector.onnx"]
+    assert not list(old_models.glob("*locator*"))
+    assert not list(old_models.glob(".unfinished*"))
+    recognizer = Recognizer.load(old_models / "face_recognition.onnx", threads=1)
+    detector = FaceDetector.load(old_models / "face_detector.onnx", threads=1)
+    shipped = FaceDetector.load(DETECTOR, threads=1).metadata
+    assert recognizer.metadata.metrics == Recognizer.load(RECOGNIZER, threads=1).metadata.metrics
+    assert recognizer.metadata.configuration == {"crop_mode": "detect", "detector": "face_detector.onnx", "seed": 0}
+    assert (detector.metadata.metrics, detector.metadata.second_pass) == (shipped.metrics, shipped.second_pass)
+    assert detector.metadata.configuration == {"steps": 3000, "seed": 0}
+    for name, file in (("face_recognition.onnx",) * 2, ("face_locator.onnx", "face_detector.onnx")):
+        before, after = old[name].graph, onnx.load(old_models / file).graph
+        assert before.SerializeToString(deterministic=True) == after.SerializeToString(deterministic=True)
+
+    report = json.loads((old_models / "report.json").read_text())
+    shipped_report = json.loads((RECOGNIZER.parent / "report.json").read_text())
+    for name in ("metrics", "folds", "mistakes", "history", "parity", "training_seconds"):
+        assert report[name] == shipped_report[name], name
+    assert report["data"] == {"unknown people": "who", "crops": "what face_detector.onnx finds"}
+    assert "commit 0123abc" in (old_models / "README.md").read_text()
+    report = json.loads((old_models / "face_detector.json").read_text())
+    assert report["metrics"] == json.loads(DETECTOR.with_suffix(".json").read_text())["metrics"]
+    assert report["recognizer"] == recognizer.checksum
+    assert np.isclose(report["file_bytes"], (old_models / "face_detector.onnx").stat().st_size)
+
+
+def test_files_of_todays_format_are_left_as_they_are(tmp_path: Path) -> None:
+    for path in (RECOGNIZER, checksum_path(RECOGNIZER)):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    before = (tmp_path / RECOGNIZER.name).read_bytes()
+    assert upgrade(tmp_path) == []
+    assert (tmp_path / RECOGNIZER.name).read_bytes() == before
+
+
+def test_the_script_says_what_it_did(old_models: Path) -> None:
+    command = [sys.executable, "-m", "facerec.training.upgrade", str(old_models)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines() == [
+        f"upgraded {old_models / name}" for name in ("face_recognition.onnx", "face_detector.onnx")
+    ]
