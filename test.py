@@ -119,7 +119,7 @@ def ask(service: str, url: str, framing: str | None) -> dict[str, Any]:
         raise CheckError(f"--service {service} can't be asked: {error}") from error
     except requests.RequestException as error:
         raise CheckError(
-            f"no service at {service}: `uv run --no-default-groups fastapi run predict.py` starts one here"
+            f"no service at {service}: `uv run --no-default-groups predict.py` starts one here"
         ) from error
     if not isinstance(answer, dict):
         raise CheckError(f"{service} answered with {response.status_code} and no JSON object: is this the service?")
