@@ -1,1 +1,1 @@
-"""What the project costs, against the limit of the machine and against what one would use instead: see README.md."""
+"""Speed and memory of the service and of the training, beside an upper bound and a baseline: see README.md."""

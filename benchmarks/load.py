@@ -1,162 +1,109 @@
-"""The world outside a service: clients that ask without a pause, and the server that their URLs point to.
+"""What a service is sent: pictures, in requests, by clients that ask without a pause.
 
-It shares the machine with the service, so it is bare: one process, one thread, requests made beforehand, answers read
-and thrown away. What it costs is measured with the rest.
+Clients are threads on the same CPUs as the service. Requests are made beforehand and sent with http.client, which takes
+little CPU time; what it takes is measured.
 """
 
-import asyncio
-import json
-import re
-import socket
+import io
+import itertools
+import tarfile
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from http import HTTPStatus
-from http.client import HTTPResponse
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import NamedTuple
 
-_BOUNDARY = "picture"
-_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
-_RETRY = re.compile(rb"\r\nretry-after: *(\d+)", re.IGNORECASE)
-_CLOSE = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
-_PATIENCE = 60
-"""Seconds after which a client gives an answer up."""
+import numpy as np
+from PIL import Image
+from requests import PreparedRequest, Request
 
+from tests.drawn_people import draw_person
+from tests.serving.harness import saved
+from tests.shipped import LFW
 
-@dataclass
-class Outcome:
-    """What the clients saw."""
-
-    started: float = field(default_factory=time.perf_counter)
-    answered: list[tuple[float, float]] = field(default_factory=list)
-    """When each request was sent that was answered with 200, and when its answer had arrived."""
-    refused: int = 0
-    """Requests answered with 503; the client then waits as `Retry-After` says."""
-    failed: int = 0
-    """Requests answered otherwise, or not at all."""
-    cpu_seconds: float = 0
-    """Of clients and picture server together."""
-
-    @property
-    def seconds(self) -> float:
-        """From the start to the last answer."""
-        return max(received for _, received in self.answered) - self.started
+Worker = Callable[[int], int]
+"""Does the work with a number, for example sends a request, and returns a status."""
 
 
-def upload(path: str, picture: bytes, fields: Mapping[str, str]) -> bytes:
-    """The HTTP request that uploads `picture` as the form's `file`."""
-    start = f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="'
-    before = "".join(f'{start}{name}"\r\n\r\n{value}\r\n' for name, value in fields.items())
-    before += f'{start}file"; filename="face.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
-    body = before.encode() + picture + f"\r\n--{_BOUNDARY}--\r\n".encode()
-    return _request(path, f"multipart/form-data; boundary={_BOUNDARY}", body)
+class Answer(NamedTuple):
+    status: int  # HTTP status code, 0 without an answer
+    sent: float  # seconds of time.perf_counter
+    received: float
 
 
-def by_url(path: str, url: str, fields: Mapping[str, str]) -> bytes:
-    """The HTTP request that names the picture at `url`."""
-    return _request(path, "application/json", json.dumps({"url": url, **fields}).encode())
+def crops(count: int) -> list[bytes]:
+    """JPEG files of 250 x 250 pixels, each of another person: of LFW, or drawn where LFW's archive is missing."""
+    if not LFW.exists():
+        return [saved(draw_person(person, 0), "JPEG", quality=90) for person in range(count)]
+    files: dict[str, bytes] = {}
+    with tarfile.open(LFW, "r|gz") as archive:
+        for member in archive:
+            person = Path(member.name).parent.name
+            if member.name.endswith(".jpg") and person not in files and (file := archive.extractfile(member)):
+                files[person] = file.read()
+            if len(files) == count:
+                break
+    return list(files.values())
 
 
-def _request(path: str, content_type: str, body: bytes) -> bytes:
-    lines = (
-        f"POST {path} HTTP/1.1",
-        "Host: 127.0.0.1",
-        f"Content-Type: {content_type}",
-        f"Content-Length: {len(body)}",
-    )
-    return "\r\n".join([*lines, "", ""]).encode() + body
+def photo(crop: bytes, width: int, height: int, file_format: str = "JPEG") -> bytes:
+    """A photo file of `width` x `height` pixels with `crop` as its central square, in front of smooth colours.
 
-
-def ask(port: int, request: bytes) -> tuple[int, bytes]:
-    """Send one request to 127.0.0.1:`port`; the answer's status and body."""
-    with socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE) as connection:
-        connection.sendall(request)
-        answer = HTTPResponse(connection)
-        answer.begin()
-        return answer.status, answer.read()
-
-
-async def _ask_without_pause(port: int, requests: Sequence[bytes], first: int, end: float, outcome: Outcome) -> None:
-    """One client on one kept connection, until `end`."""
-    number = first
-    connection: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-    while (start := time.perf_counter()) < end:
-        request = requests[number % len(requests)]
-        number += 1
-        try:
-            async with asyncio.timeout(_PATIENCE):
-                connection = connection or await asyncio.open_connection("127.0.0.1", port)
-                head = await _exchange(*connection, request)
-        except (OSError, EOFError, TimeoutError):
-            outcome.failed += 1
-            connection = None
-            await asyncio.sleep(0.1)
-            continue
-        status = int(head[9:12])
-        if status == HTTPStatus.OK:
-            outcome.answered.append((start, time.perf_counter()))
-        elif status == HTTPStatus.SERVICE_UNAVAILABLE:
-            outcome.refused += 1
-        else:
-            outcome.failed += 1
-        if _CLOSE.search(head):
-            connection[1].close()
-            connection = None
-        if retry := _RETRY.search(head):
-            await asyncio.sleep(int(retry[1]))
-    if connection:
-        connection[1].close()
-
-
-async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> bytes:
-    """Send `request`, read the whole answer, return its head."""
-    writer.write(request)
-    await writer.drain()
-    head = await reader.readuntil(b"\r\n\r\n")
-    length = _LENGTH.search(head)
-    if length is None:
-        raise EOFError("an answer without a length")
-    await reader.readexactly(int(length[1]))
-    return head
-
-
-async def _clients(port: int, requests: Sequence[bytes], clients: int, seconds: float) -> Outcome:
-    outcome, cpu = Outcome(), time.process_time()
-    async with asyncio.TaskGroup() as group:
-        for client in range(clients):
-            group.create_task(_ask_without_pause(port, requests, client, outcome.started + seconds, outcome))
-    outcome.cpu_seconds = time.process_time() - cpu
-    return outcome
-
-
-async def _picture_server(port: int, pictures: Sequence[bytes]) -> asyncio.Server:
-    async def send_picture(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """`GET /3` gets the picture with the number 3."""
-        picture = pictures[int((await reader.readuntil(b"\r\n\r\n")).split(b" ", 2)[1][1:])]
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nConnection: close\r\n")
-        writer.write(f"Content-Length: {len(picture)}\r\n\r\n".encode())
-        writer.write(picture)
-        await writer.drain()
-        writer.close()
-
-    return await asyncio.start_server(send_picture, "127.0.0.1", port, backlog=1024)
-
-
-def load(
-    port: int,
-    requests: Sequence[bytes],
-    *,
-    clients: int,
-    seconds: float,
-    pictures_port: int = 0,
-    pictures: Sequence[bytes] = (),
-) -> Outcome:
-    """Send `requests` by turns to 127.0.0.1:`port` from `clients` clients for `seconds`.
-
-    Meanwhile http://127.0.0.1:`pictures_port`/N is the picture with the number N.
+    Noise as of a sensor makes the file as large as a camera's: a JPEG of 12 megapixels takes 3.6 MB.
     """
+    random = np.random.default_rng(0)
+    background = Image.fromarray(random.integers(60, 200, (6, 8, 3), dtype=np.uint8))
+    picture = background.resize((width, height), Image.Resampling.BICUBIC)
+    side = min(width, height)
+    face = Image.open(io.BytesIO(crop)).resize((side, side), Image.Resampling.BICUBIC)
+    picture.paste(face, ((width - side) // 2, (height - side) // 2))
+    noise = 7 * random.standard_normal((height, width, 1), dtype=np.float32)
+    noisy = (np.asarray(picture) + noise).clip(0, 255).astype(np.uint8)
+    return saved(Image.fromarray(noisy), file_format, quality=90)
 
-    async def both() -> Outcome:
-        async with await _picture_server(pictures_port, pictures):
-            return await _clients(port, requests, clients, seconds)
 
-    return asyncio.run(both())
+def upload(picture: bytes, fields: Mapping[str, str]) -> PreparedRequest:
+    """The request that uploads `picture`, a file, with further form `fields`."""
+    file = ("face.jpg", picture, "image/jpeg")
+    return Request("POST", "http://127.0.0.1/predict/upload", files={"file": file}, data=fields).prepare()
+
+
+def by_url(url: str, fields: Mapping[str, str]) -> PreparedRequest:
+    """The request that names the picture at `url`, with further JSON `fields`."""
+    return Request("POST", "http://127.0.0.1/predict", json={"url": url, **fields}).prepare()
+
+
+def client(port: int, requests: Sequence[PreparedRequest]) -> Worker:
+    """A worker that sends requests by turns over a kept connection, and after a 503 waits as `Retry-After` says."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
+
+    def ask(number: int) -> int:
+        request = requests[number % len(requests)]
+        try:
+            connection.request("POST", request.path_url, request.body, request.headers)
+            response = connection.getresponse()
+            response.read()
+        except (OSError, HTTPException):
+            connection.close()
+            time.sleep(0.1)
+            return 0
+        time.sleep(int(response.headers.get("Retry-After", 0)))
+        return response.status
+
+    return ask
+
+
+def repeat(workers: Sequence[Worker], *, seconds: float) -> list[Answer]:
+    """Call each of `workers` in a thread of its own, with rising numbers, until `seconds` have passed."""
+    end = time.perf_counter() + seconds
+
+    def work(worker: Worker, first: int) -> list[Answer]:
+        answers = []
+        numbers = itertools.count(first)
+        while (sent := time.perf_counter()) < end:
+            answers.append(Answer(worker(next(numbers)), sent, time.perf_counter()))
+        return answers
+
+    with ThreadPoolExecutor(len(workers)) as pool:
+        return list(itertools.chain.from_iterable(pool.map(work, workers, itertools.count())))

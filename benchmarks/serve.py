@@ -1,78 +1,157 @@
-"""The service under load, against the limit of the machine and against what one would use instead.
+"""The service under load, beside the upper bound of the machine and a baseline service.
 
-    uv run -m benchmarks.serve                                 about 11 minutes
-    uv run -m benchmarks.serve --seconds 5 --clients 16 --only ours obvious
+    uv run -m benchmarks.serve                                 about 7 minutes
+    uv run -m benchmarks.serve --seconds 5 --clients 16 --rounds 1
 
-Leaves `benchmarks/results/serve.json` and the tables in `benchmarks/README.md`, which says what they mean. Linux only.
+Leaves `benchmarks/results/serve.json` and the tables in `benchmarks/README.md`, which explains them. Linux only.
 """
 
+import io
+import itertools
 import os
-import statistics
-import tempfile
-from collections import defaultdict
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+import time
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
+import onnxruntime as ort
+import pandas as pd
 import tyro
-from pydantic import JsonValue
+from PIL import Image
 from tqdm import tqdm
 
-from benchmarks.contenders import CONTENDERS, SHARED, Absent, Key, python_for, versions
-from benchmarks.measure import Cell, Figures, World
-from benchmarks.pictures import crops, photo
-from benchmarks.results import installed, publish
-from benchmarks.serve_tables import tables
+from benchmarks.load import Worker, by_url, client, crops, photo, repeat, upload
+from benchmarks.results import publish, table
+from benchmarks.services import AUTO, BASELINE, CENTRE, Service, cpu_seconds, memory_mb, reset_peak_memory, running
+from facerec.inference.cropping import CropMode, crop_centre, crop_face
+from facerec.inference.detector import FaceDetector
+from tests.serving.hostile import Connection, HostileServer, Script
+from tests.shipped import DETECTOR, LFW, RECOGNIZER
+
+# The detector finds no drawn faces: without LFW, requests with framing=auto would be answered with 422.
+SERVICES = (CENTRE, AUTO, BASELINE) if LFW.exists() else (CENTRE, BASELINE)
+UPPER_BOUNDS: dict[CropMode, str] = {"centre": "upper bound", "detect": "upper bound, framing=auto"}
 
 
 @dataclass(frozen=True)
 class Options:
     """Measure the service under load."""
 
-    seconds: float = 1.2
-    """How long clients send, for each figure in each round."""
-    rounds: int = 3
-    """How often everything is measured, by turns; the tables have the medians."""
-    clients: tuple[int, ...] = (1, 4, 16, 64)
-    only: tuple[Key, ...] = ("ours", "auto", "obvious", "litserve", "bentoml")
-    """Which services to measure."""
-    cpus: int = 2
-    """How many CPUs services and clients share: the first ones that this process may use."""
+    seconds: float = 1.2  # length of each measurement
+    rounds: int = 3  # how often everything is measured, by turns; results are the medians
+    clients: tuple[int, ...] = (1, 4, 16, 64)  # the tables show the middle one, the JSON file all
+    cpus: int = 2  # CPUs that services and clients share, the first ones that this process may use
 
 
 def main(options: Options) -> None:
     """Measure by turns, take medians, publish."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cpus])
     small = crops(16)
-    sent = {"250 px crops": small, "12-megapixel photo": [photo(small[0], 4000, 3000)]}
-    samples: dict[Cell, list[Figures]] = defaultdict(list)
-    absent: dict[str, JsonValue] = {}
-    with tempfile.TemporaryDirectory() as folder, World(sent, options.clients, options.seconds) as world:
-        for _ in tqdm(range(options.rounds), desc="Rounds"):
-            for limit in dict.fromkeys(CONTENDERS[key].limit for key in options.only):
-                for cell, figures in world.measure_limit(limit, cpus=options.cpus):
-                    samples[cell].append(figures)
-            for key in [key for key in options.only if CONTENDERS[key].name not in absent]:
-                contender = CONTENDERS[key]
-                try:
-                    for cell, figures in world.measure(contender, python_for(contender, Path(folder))):
-                        samples[cell].append(figures)
-                except Absent as error:
-                    absent[contender.name] = str(error)
-        packages = installed("fastapi", "uvicorn", *SHARED) | versions(Path(folder))
-    medians = {cell: median(rounds) for cell, rounds in samples.items()}
-    publish(
-        "serve",
-        {"cells": [asdict(cell) | asdict(medians[cell]) for cell in medians], "absent": absent},
-        tables(medians, absent),
-        packages=packages,
-    )
+    pictures = {"250 px crops": small, "12-megapixel photo": [photo(small[0], 4000, 3000)]}
+    rows: list[dict[str, Any]] = []
+    for _ in tqdm(range(options.rounds), desc="Rounds"):
+        for kind, files in pictures.items():
+            rows += [{"picture": kind, **row} for row in measure_upper_bounds(files, options)]
+        for service, (kind, files) in itertools.product(SERVICES, pictures.items()):
+            rows += [{"picture": kind, **row} for row in measure_service(service, files, options)]
+    medians = pd.DataFrame(rows).groupby(["service", "picture", "source", "clients"], sort=False).median()
+    results = medians.reset_index().to_dict("records")
+    publish("serve", {"measurements": results}, tables(results))
 
 
-def median(rounds: list[Figures]) -> Figures:
-    """The median of each figure."""
-    return Figures(
-        **{each.name: statistics.median(getattr(figures, each.name) for figures in rounds) for each in fields(Figures)}
-    )
+def measure_upper_bounds(files: Sequence[bytes], options: Options) -> Iterator[dict[str, Any]]:
+    """Metrics of the upper bounds. They are measured in this process, which is why its memory is left out."""
+    for mode in dict.fromkeys(service.crop_mode for service in SERVICES):
+        metrics = measure([recognize_bare(mode, files)] * options.cpus, os.getpid(), options.seconds)
+        metrics |= {"peak_mb": 0, "client_cpu_ms": 0}
+        yield {"service": UPPER_BOUNDS[mode], "source": "", "clients": 0, **metrics}
+
+
+def recognize_bare(crop_mode: CropMode, files: Sequence[bytes]) -> Worker:
+    """A worker that recognizes the picture `files[number]` on one thread, without HTTP.
+
+    It decodes at the smallest scale that suffices for the detector (`detect`) or for a crop of the centre (`centre`).
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = ort.InferenceSession(RECOGNIZER, options)
+    detector = FaceDetector.load(DETECTOR, threads=1) if crop_mode == "detect" else None
+
+    def recognize(number: int) -> int:
+        picture = Image.open(io.BytesIO(files[number % len(files)]))
+        if detector:
+            picture.draft("RGB", (detector.metadata.long_side, detector.metadata.long_side))
+        faces = detector.detect(picture) if detector else []
+        crop = crop_face(picture, faces[0]) if faces else crop_centre(picture)
+        session.run(["probabilities"], {"images": crop[None]})
+        return 200
+
+    recognize(0)  # the first run is slower
+    return recognize
+
+
+def measure_service(service: Service, files: Sequence[bytes], options: Options) -> Iterator[dict[str, Any]]:
+    """Start `service`; yield metrics of it with each source of the picture `files` and each number of clients."""
+    pages: dict[str, Script] = {
+        f"/{number}": partial(Connection.respond, body=file) for number, file in enumerate(files)
+    }
+    with HostileServer(pages) as server, running(service, picture_port=server.port) as (pid, port):
+        uploads = [upload(file, service.fields) for file in files]
+        by_urls = [by_url(server.url(path), service.fields) for path in pages]
+        for source, requests in (("upload", uploads), ("URL", by_urls)):
+            repeat([client(port, requests) for _ in range(4)], seconds=0.5)  # the first answers are slower
+            for clients in options.clients:
+                metrics = measure([client(port, requests) for _ in range(clients)], pid, options.seconds)
+                yield {"service": service.name, "source": source, "clients": clients, **metrics}
+
+
+def measure(workers: Sequence[Worker], pid: int, seconds: float) -> dict[str, float]:
+    """Metrics of the work that the process `pid` does for `workers`.
+
+    Times are those of requests answered with 200; CPU time is divided by their number. `refused` is the fraction of
+    requests answered with 503, `failed` that of the others, `peak_mb` the peak of resident memory.
+    """
+    reset_peak_memory(pid)
+    cpu, client_cpu = cpu_seconds(pid), time.process_time()
+    work = repeat(workers, seconds=seconds)
+    client_cpu, cpu = time.process_time() - client_cpu, cpu_seconds(pid) - cpu
+    answers = pd.DataFrame(work)
+    ok, refused = answers.status == 200, answers.status == 503
+    answered = int(ok.sum())
+    assert answered, f"no request was answered with 200, but with {sorted({*answers.status})}"
+    milliseconds = 1000 * (answers.received - answers.sent)[ok]
+    return {
+        "requests_per_second": answered / (answers.received[ok].max() - answers.sent.min()),
+        "p50_ms": milliseconds.median(),
+        "p99_ms": milliseconds.quantile(0.99, interpolation="higher"),
+        "refused": refused.mean(),
+        "failed": (~ok & ~refused).mean(),
+        "cpu_ms": 1000 * cpu / answered,
+        "peak_mb": memory_mb(pid, "VmHWM"),
+        "client_cpu_ms": 1000 * client_cpu / answered,
+    }
+
+
+def tables(results: Sequence[dict[Hashable, Any]]) -> str:
+    """A table for each kind of pictures, at the middle number of clients."""
+    counts = sorted({row["clients"] for row in results} - {0})
+    clients = counts[len(counts) // 2]
+    bounds = {service.name: UPPER_BOUNDS[service.crop_mode] for service in (CENTRE, AUTO, BASELINE)}
+    columns = ["", "source", "requests/s", "of the upper bound", "x baseline", "p50 ms", "p99 ms", "errors", "CPU ms"]
+    parts = []
+    for kind in dict.fromkeys(row["picture"] for row in results):
+        rows = [row for row in results if row["picture"] == kind and row["clients"] in (0, clients)]
+        rates = {(row["service"], row["source"]): row["requests_per_second"] for row in rows}
+        shown: list[list[str | float | None]] = []
+        for row in rows:
+            service, source, rate = row["service"], row["source"], row["requests_per_second"]
+            fraction = f"{rate / rates[bounds.get(service, service), '']:.0%}"
+            ratio = rate / rates[BASELINE.name, source] if source else None
+            rest = (f"{row['refused'] + row['failed']:.0%}", row["cpu_ms"], row["peak_mb"] or None)
+            shown.append([service, source, rate, fraction, ratio, row["p50_ms"], row["p99_ms"], *rest])
+        parts.append(f"**{kind}, {clients} clients**\n\n{table([*columns, 'peak MB'], shown)}")
+    return "\n\n".join(parts)
 
 
 if __name__ == "__main__":

@@ -1,169 +1,76 @@
-"""What the service takes before and while it serves: time to start, imports, memory, disk.
+"""Seconds until the service is ready, and its memory, beside a baseline service.
 
     uv run -m benchmarks.start                          about 3 minutes
     uv run -m benchmarks.start --times 3 --seconds 5
 
-Installs what serving needs in a temporary folder. Leaves `benchmarks/results/start.json` and the tables in
-`benchmarks/README.md`, which says what they mean. Linux only.
+Leaves `benchmarks/results/start.json` and the table in `benchmarks/README.md`, which explains it. Linux only.
 """
 
 import base64
-import os
 import re
-import statistics
-import subprocess
-import sys
-import tempfile
 import time
-from collections import Counter, defaultdict
-from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
-from importlib.metadata import distributions
-from multiprocessing import get_context
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 import tyro
 
-from benchmarks.contenders import CONTENDERS, SHARED, Contender, serving
-from benchmarks.load import by_url, load, upload
-from benchmarks.pictures import crops, photo
-from benchmarks.processes import ROOT, peak_megabytes, resident_megabytes
-from benchmarks.results import installed, publish, table
-
-MOST = 8
-"""How many packages are listed by name."""
+from benchmarks.load import by_url, client, crops, photo, repeat, upload
+from benchmarks.results import publish, table
+from benchmarks.services import BASELINE, CENTRE, Service, memory_mb, running
 
 
 @dataclass(frozen=True)
 class Options:
-    """Measure start, memory and disk."""
+    """Measure start and memory."""
 
-    times: int = 7
-    """How often each is started; the table has the medians."""
-    seconds: float = 30
-    """How long clients send while memory is watched."""
+    times: int = 7  # how often each service is started; the table shows medians
+    seconds: float = 30  # how long clients send while memory is measured
     clients: int = 16
 
 
-@dataclass(frozen=True)
-class Memory:
-    """Megabytes of a service when ready and at its peak, and the answers meanwhile."""
-
-    service: str
-    ready_mb: float
-    peak_mb: float
-    answered: int
-    refused: int
-    failed: int
-
-
 def main(options: Options) -> None:
-    """Measure one after the other, publish."""
-    ours, obvious = CONTENDERS["ours"], CONTENDERS["obvious"]
-    starts: dict[str, list[float]] = defaultdict(list)
-    for _ in range(options.times):
-        for contender in (ours, obvious):
-            starts[contender.name].append(start_seconds(contender))
-    seconds = {name: statistics.median(each) for name, each in starts.items()}
-    imports = import_milliseconds(options.times)
-    memories = [
-        watch_memory(ours, "this service", {}, options),
-        watch_memory(ours, "this service as on Render", blueprint(), options),
-        watch_memory(obvious, "the obvious service", {}, options),
+    """Start services by turns, measure the memory of one after the other, publish."""
+    settings = dict(re.findall(r'key: (\w+)\n +value: "(.*)"', Path("render.yaml").read_text()))
+    allocator = dict(re.findall(r"(MALLOC_\w+)=(\d+)", Path("Dockerfile").read_text()))
+    on_render = replace(CENTRE, name=f"{CENTRE.name} as on Render", variables=CENTRE.variables | settings | allocator)
+    services = (CENTRE, on_render, BASELINE)
+    starts = [[measure_start(service) for service in services] for _ in range(options.times)]
+    rows: list[dict[str, Any]] = [
+        {"service": service.name, "start_seconds": median(seconds), **measure_memory(service, options)}
+        for service, seconds in zip(services, zip(*starts, strict=True), strict=True)
     ]
-    sizes = installed_megabytes()
-    publish(
-        "start",
-        {
-            "start_seconds": dict(seconds),
-            "import_ms": dict(imports),
-            "memory": [asdict(memory) for memory in memories],
-            "installed_mb": dict(sizes),
-        },
-        "\n\n".join(
-            (
-                table(("", "seconds until ready"), list(seconds.items())),
-                table(("import of", "ms"), most(imports)),
-                table(
-                    (
-                        "",
-                        "MB when ready",
-                        f"MB at the peak, {options.clients} clients",
-                        "answered",
-                        "refused",
-                        "failed",
-                    ),
-                    [list(asdict(memory).values()) for memory in memories],
-                ),
-                table(("installed for serving", "MB"), most(sizes)),
-            )
-        ),
-        packages=installed("fastapi", "uvicorn", *SHARED),
-    )
+    peak = f"MB at the peak, {options.clients} clients"
+    columns = ("", "seconds until ready", "MB when ready", peak, "answered", "refused", "failed")
+    publish("start", {"services": rows}, table(columns, [[*row.values()] for row in rows]))
 
 
-def start_seconds(contender: Contender) -> float:
-    """From the start of the process until it listens, which uvicorn does once the application is ready."""
+def measure_start(service: Service) -> float:
+    """Seconds from the start of the process until it listens, which uvicorn does once the application is ready."""
     start = time.perf_counter()
-    with serving(contender, Path(sys.executable), pictures_port=1):
+    with running(service):
         return time.perf_counter() - start
 
 
-def import_milliseconds(times: int) -> dict[str, float]:
-    """What the modules of each package add to `import predict`, without what they import of others."""
-    taken: dict[str, list[float]] = defaultdict(list)
-    for _ in range(times):
-        command = [sys.executable, "-X", "importtime", "-c", "import predict"]
-        lines = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, check=True).stderr
-        once = Counter[str]()
-        for microseconds, module in re.findall(r"^import time: +(\d+) \| +\d+ \| +(\S+)$", lines, re.MULTILINE):
-            package = module.partition(".")[0]
-            once["the standard library" if package in sys.stdlib_module_names else package] += int(microseconds)
-        for package, microseconds in once.items():
-            taken[package].append(microseconds / 1000)
-    return {package: statistics.median(each) for package, each in taken.items()}
+def measure_memory(service: Service, options: Options) -> dict[str, float]:
+    """Memory in MB, when ready and at its peak, and the numbers of answers with 200, with 503, and others.
 
-
-def blueprint() -> dict[str, str]:
-    """Settings and allocator of the container on Render."""
-    settings = dict(re.findall(r'key: (\w+)\n +value: "(.*)"', (ROOT / "render.yaml").read_text()))
-    allocator = dict(re.findall(r"(MALLOC_\w+)=(\d+)", (ROOT / "Dockerfile").read_text()))
-    return settings | allocator
-
-
-def watch_memory(contender: Contender, name: str, variables: Mapping[str, str], options: Options) -> Memory:
-    """Send pictures of 0.06 to 12 megapixels by turns, as uploads and, where the service takes them, as data: URLs."""
+    Clients send pictures of 0.06 to 12 megapixels by turns, as uploads and, except to the baseline, as data: URLs.
+    """
     crop = crops(1)[0]
-    photos = [crop, photo(crop, 1200, 1600), photo(crop, 2000, 1500, "PNG"), photo(crop, 4000, 3000)]
-    requests = [upload(contender.upload_path, picture, contender.fields) for picture in photos]
-    if contender is CONTENDERS["ours"]:
-        urls = [f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}" for picture in photos]
-        requests += [by_url("/predict", url, contender.fields) for url in urls]
-    started = serving(contender, Path(sys.executable), pictures_port=1, variables=variables)
-    with started as (pid, port), ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-        ready = resident_megabytes(pid)
-        outcome = process.submit(load, port, requests, clients=options.clients, seconds=options.seconds).result()
-        return Memory(name, ready, peak_megabytes(pid), len(outcome.answered), outcome.refused, outcome.failed)
-
-
-def installed_megabytes() -> dict[str, float]:
-    """The files that `uv sync --no-default-groups` installs, by package."""
-    with tempfile.TemporaryDirectory() as folder:
-        environment = {**os.environ, "UV_PROJECT_ENVIRONMENT": folder}
-        command = ["uv", "sync", "--quiet", "--frozen", "--no-default-groups", "--python", sys.executable]
-        subprocess.run(command, cwd=ROOT, env=environment, check=True)
-        return {
-            package.name: sum(Path(file.locate()).stat().st_size for file in package.files or ()) / 1e6
-            for package in distributions(path=[str(path) for path in Path(folder).glob("lib/*/site-packages")])
-        }
-
-
-def most(amounts: Mapping[str, float]) -> list[list[str | float]]:
-    """The largest amounts, the sum of the others, and the sum of all."""
-    named = sorted(amounts.items(), key=lambda item: -item[1])
-    rest = sum(amount for _, amount in named[MOST:])
-    return [[*each] for each in (*named[:MOST], ("others", rest), ("together", sum(amounts.values())))]
+    files = [crop, photo(crop, 1200, 1600), photo(crop, 2000, 1500, "PNG"), photo(crop, 4000, 3000)]
+    requests = [upload(file, service.fields) for file in files]
+    if service is not BASELINE:
+        urls = [f"data:image/jpeg;base64,{base64.b64encode(file).decode()}" for file in files]
+        requests += [by_url(url, service.fields) for url in urls]
+    with running(service) as (pid, port):
+        ready_mb = memory_mb(pid, "VmRSS")
+        answers = repeat([client(port, requests) for _ in range(options.clients)], seconds=options.seconds)
+        peak_mb = memory_mb(pid, "VmHWM")
+    answered, refused = (sum(answer.status == status for answer in answers) for status in (200, 503))
+    failed = len(answers) - answered - refused
+    return {"ready_mb": ready_mb, "peak_mb": peak_mb, "answered": answered, "refused": refused, "failed": failed}
 
 
 if __name__ == "__main__":
