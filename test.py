@@ -118,9 +118,7 @@ def ask(service: str, url: str, framing: str | None) -> dict[str, Any]:
     except (requests.exceptions.SSLError, requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
         raise CheckError(f"--service {service} can't be asked: {error}") from error
     except requests.RequestException as error:
-        raise CheckError(
-            f"no service at {service}: `uv run --no-default-groups predict.py` starts one here"
-        ) from error
+        raise CheckError(f"no service at {service}: `uv run --no-default-groups predict.py` starts one here") from error
     if not isinstance(answer, dict):
         raise CheckError(f"{service} answered with {response.status_code} and no JSON object: is this the service?")
     if response.status_code != requests.codes.ok:

@@ -19,7 +19,7 @@ from PIL import Image
 from requests import PreparedRequest, Request
 
 from tests.drawn_people import draw_person
-from tests.serving.harness import saved
+from tests.harness import saved
 from tests.shipped import LFW
 
 Worker = Callable[[int], int]

@@ -26,7 +26,7 @@ from benchmarks.results import publish, table
 from benchmarks.services import AUTO, BASELINE, CENTRE, Service, cpu_seconds, memory_mb, reset_peak_memory, running
 from facerec.inference.cropping import CropMode, crop_centre, crop_face
 from facerec.inference.detector import FaceDetector
-from tests.serving.hostile import Connection, HostileServer, Script
+from tests.hostile_server import Connection, HostileServer, Script
 from tests.shipped import DETECTOR, LFW, RECOGNIZER
 
 # The detector finds no drawn faces: without LFW, requests with framing=auto would be answered with 422.

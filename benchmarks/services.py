@@ -12,7 +12,7 @@ from typing import Literal
 import psutil
 
 from facerec.inference.cropping import CropMode
-from tests.serving.harness import free_port, process, wait_until
+from tests.harness import free_port, process, wait_until
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,11 @@ def running(service: Service, *, picture_port: int = 1) -> Iterator[tuple[int, i
     with process(command, variables, discard_output=True) as started:
         wait_until(lambda: started.poll() is not None or _listens(ports["port"]), seconds=60)
         assert started.poll() is None, f"{' '.join(service.arguments)} ends at once: run it by itself to see why"
-        yield started.pid, ports["port"]
-        started.terminate()  # before it is killed, so that it can end its own processes
-        started.wait(timeout=30)
+        try:
+            yield started.pid, ports["port"]
+        finally:
+            started.terminate()  # a service that is killed could not end its own processes
+            started.wait(timeout=30)
 
 
 def _listens(port: int) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from facerec.serving.settings import Settings
-from tests.serving.harness import ROOT, photo, running, saved
+from tests.harness import ROOT, photo, running, saved
 from tests.toy_model import write_toy_detector, write_toy_model
 
 README = (ROOT / "README.md").read_text()

@@ -18,7 +18,7 @@ from facerec.training.dataset import FaceDataset
 from facerec.training.exploration import channel_statistics
 from facerec.training.options import RecognizerOptions
 from facerec.training.split import Split
-from tests.serving.harness import running
+from tests.harness import running
 from tests.shipped import DETECTOR, LFW, RECOGNIZER, ROOT, needs_lfw
 
 

@@ -18,9 +18,9 @@ from facerec.training.errors import CheckpointError, DataError
 from facerec.training.options import RecognizerOptions
 from facerec.training.session import load_crops
 from tests.drawn_people import draw_people, draw_person
+from tests.harness import ROOT, free_port, process, ready, wait_until
+from tests.hostile_server import HostileServer
 from tests.options import changed
-from tests.serving.harness import ROOT, free_port, process, ready, wait_until
-from tests.serving.hostile import HostileServer
 from tests.shipped import DETECTOR
 from tests.toy_backbone import use_toy_backbone
 from tests.toy_model import write_toy_detector

@@ -3,20 +3,17 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
-from tqdm import tqdm
 
-from facerec.inference.cropping import CROP_SIZE, Crop, crop_centre, crop_face
+from facerec.inference.cropping import CROP_SIZE
 from facerec.inference.detector import FaceDetector
 from facerec.inference.errors import ModelFileError
 from facerec.training.archive import LFW_PEOPLE, LFW_PICTURES, LFW_SHA256, LFW_URL, download, extract
+from facerec.training.crop_pictures import crop_pictures, relative_path
 from facerec.training.errors import DataError
 
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
@@ -25,12 +22,6 @@ PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 CACHE_VERSION = 6
 """Version of the cached crops. Raise it when cropping or the content of the cache changes, so that older caches are not
 used."""
-
-POOL_CHUNK_PICTURES = 256
-"""Number of pictures that may be decoded ahead of writing. Their crops take 48 MB while they wait for a slow disk."""
-
-CropResult = tuple[Crop, bool] | str
-"""A picture's crop and whether a face was found in it (true without a detector), or why the picture is skipped."""
 
 
 @dataclass(frozen=True)
@@ -118,36 +109,8 @@ def _cache_key(root: Path, pictures: list[Path], detector: FaceDetector | None) 
     digest = hashlib.sha256(f"{CACHE_VERSION} {CROP_SIZE} {detector.checksum if detector else ''}".encode())
     for picture in pictures:
         status = picture.stat()
-        digest.update(f"\n{_name(picture, root)} {status.st_size} {status.st_mtime_ns}".encode())
+        digest.update(f"\n{relative_path(picture, root)} {status.st_size} {status.st_mtime_ns}".encode())
     return digest.hexdigest()[:16]
-
-
-def _name(picture: Path, root: Path) -> str:
-    """A picture's path `NAME/FILE` below `root`. Bytes that are not UTF-8 are escaped in hexadecimal."""
-    return os.fsencode(picture.relative_to(root).as_posix()).decode(errors="backslashreplace")
-
-
-def _copies(pictures: list[Path]) -> dict[Path, Path]:
-    """The earlier picture with the same bytes, by the later one.
-
-    Copies are left out because they could be in both the training and the test images.
-
-    Raises:
-        DataError: a file can't be read. The reason may be temporary, so the picture is not skipped as a broken one is.
-    """
-    originals: dict[bytes, Path] = {}
-    copies: dict[Path, Path] = {}
-    for picture in pictures:
-        try:
-            content = picture.read_bytes()
-        except OSError as error:
-            raise DataError(
-                f"can't read {picture}: {error}. Make it readable, or take it out of the folder."
-            ) from error
-        original = originals.setdefault(hashlib.sha256(content).digest(), picture)
-        if original != picture:
-            copies[picture] = original
-    return copies
 
 
 def _write_cache(cache: Path, root: Path, pictures: list[Path], detector: FaceDetector | None) -> None:
@@ -173,8 +136,8 @@ def _write_cache(cache: Path, root: Path, pictures: list[Path], detector: FaceDe
         with unfinished.open("wb") as file:
             header = {"descr": "|u1", "fortran_order": False, "shape": (len(pictures), CROP_SIZE, CROP_SIZE, 3)}
             np.lib.format.write_array_header_1_0(file, header)
-            for picture, result in zip(pictures, _crops(pictures, root, detector), strict=True):
-                name = _name(picture, root)
+            for picture, result in zip(pictures, crop_pictures(pictures, root, detector), strict=True):
+                name = relative_path(picture, root)
                 if isinstance(result, str):
                     skipped[name] = result
                     continue
@@ -199,37 +162,6 @@ def _write_cache(cache: Path, root: Path, pictures: list[Path], detector: FaceDe
         ) from error
     finally:
         unfinished.unlink(missing_ok=True)
-
-
-def _crops(pictures: list[Path], root: Path, detector: FaceDetector | None) -> Iterator[CropResult]:
-    """Crop the pictures in several threads, and yield the results in the order of `pictures`.
-
-    Raises:
-        DataError: a picture can't be read now.
-    """
-    copies = _copies(pictures)
-
-    def crop(path: Path) -> CropResult:
-        if original := copies.get(path):
-            return f"a copy of {_name(original, root)}"
-        try:
-            with Image.open(path) as picture:
-                if detector is None:
-                    return crop_centre(picture), True
-                ImageOps.exif_transpose(picture, in_place=True)
-                faces = detector.detect(picture)
-                return (crop_face(picture, faces[0]), True) if faces else (crop_centre(picture), False)
-        except Exception as error:  # Pillow raises errors of many kinds for damaged files
-            return str(error).replace(str(path), path.name) or type(error).__name__
-
-    with (
-        ThreadPoolExecutor(os.cpu_count()) as pool,
-        tqdm(desc="Finding faces" if detector else "Decoding pictures", total=len(pictures), unit=" pictures") as bar,
-    ):
-        for start in range(0, len(pictures), POOL_CHUNK_PICTURES):
-            for result in pool.map(crop, pictures[start : start + POOL_CHUNK_PICTURES]):
-                bar.update()
-                yield result
 
 
 def _read_cache(cache: Path) -> FaceDataset:

@@ -8,7 +8,7 @@ from PIL import Image
 from facerec.inference.detector import FaceDetector, prominence
 from facerec.inference.errors import InvalidOutput, ModelFileError
 from facerec.inference.model_file import checksum_path
-from tests.serving.harness import photo
+from tests.harness import photo
 from tests.toy_model import (
     TOY_FACE,
     TOY_LONG_SIDE,

@@ -12,7 +12,7 @@ from facerec.inference.cropping import CROP_SIZE
 from facerec.inference.errors import InvalidOutput, ModelFileError
 from facerec.inference.model_file import checksum_path, write_checksum
 from facerec.inference.recognizer import Recognizer
-from tests.serving.harness import ROOT
+from tests.harness import ROOT
 from tests.toy_model import TOY_PEOPLE, toy_graph, toy_metadata, write_model, write_toy_model
 
 

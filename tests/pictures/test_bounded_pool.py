@@ -8,7 +8,7 @@ import pytest
 
 from facerec.pictures.bounded_pool import BoundedPool
 from facerec.pictures.errors import PoolFull
-from tests.serving.harness import wait_until
+from tests.harness import wait_until
 
 
 def test_what_does_not_fit_is_refused_at_once() -> None:

@@ -15,7 +15,7 @@ from facerec.inference.cropping import CROP_SIZE, Crop, Face, crop_centre, crop_
 from facerec.inference.detector import FaceDetector
 from facerec.pictures.decode import FORMATS, PictureFile
 from facerec.pictures.errors import PictureError, PictureTooLarge, TooManyPixels, UnsupportedPicture
-from tests.serving.harness import ROOT, picture, saved
+from tests.harness import ROOT, picture, saved
 
 MAX_PIXELS = 25_000_000
 

@@ -27,8 +27,8 @@ from facerec.pictures.errors import (
     UrlNotAllowed,
 )
 from facerec.pictures.fetch import Fetcher, FetchLimits, Resolve, resolve_host
-from tests.serving.harness import LOOPBACK, wait_until
-from tests.serving.hostile import Connection, HostileServer, Script, head
+from tests.harness import LOOPBACK, wait_until
+from tests.hostile_server import Connection, HostileServer, Script, head
 
 MAX_BYTES = 100_000
 DEADLINE = 0.5

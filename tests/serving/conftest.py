@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import pytest
 
 from facerec.serving.settings import Settings
-from tests.serving.harness import running
+from tests.harness import running
 
 
 class Service(Protocol):

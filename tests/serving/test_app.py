@@ -15,10 +15,10 @@ from facerec.inference.detector import FaceDetector
 from facerec.inference.recognizer import Recognizer
 from facerec.serving.schemas import MAX_BATCH_URLS
 from facerec.serving.settings import Settings
+from tests.harness import LOOPBACK, data_url, picture, running
+from tests.hostile_server import Connection, HostileServer
 from tests.pictures.test_urls import REFUSED
 from tests.serving.conftest import Service
-from tests.serving.harness import LOOPBACK, data_url, picture, running
-from tests.serving.hostile import Connection, HostileServer
 from tests.toy_model import TOY_PEOPLE, TOY_SCORE, TOY_THRESHOLD, toy_graph, toy_metadata, write_model
 
 ROSA, GUSTAV, _ = TOY_PEOPLE

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.serving.harness import ROOT, free_port, process, ready, wait_until
-from tests.serving.harness import picture as picture_file
+from tests.harness import ROOT, free_port, process, ready, wait_until
+from tests.harness import picture as picture_file
 
 # A mount namespace in which everything but TMPDIR is read-only, as under `docker run --read-only --tmpfs /tmp`.
 READ_ONLY = [

@@ -11,8 +11,8 @@ from PIL import Image
 from facerec.inference.recognizer import ModelOutput, Recognizer
 from facerec.pictures.decode import PictureFile
 from facerec.serving.settings import Framing, Settings
+from tests.harness import data_url, photo, picture, saved
 from tests.serving.conftest import Service
-from tests.serving.harness import data_url, photo, picture, saved
 from tests.toy_model import TOY_PEOPLE, toy_detector_graph, toy_detector_metadata, write_model
 
 ROSA, GUSTAV, _ = TOY_PEOPLE

@@ -6,7 +6,7 @@ import psutil
 import pytest
 
 from facerec.serving.memory import release_freed_memory
-from tests.serving.harness import ROOT
+from tests.harness import ROOT
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to")

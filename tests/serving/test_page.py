@@ -14,9 +14,9 @@ from pydantic import SecretStr
 from facerec.pictures.errors import PictureError
 from facerec.serving.errors import ServiceError
 from facerec.serving.settings import Settings
+from tests.harness import LOOPBACK, data_url, photo, picture, saved
+from tests.hostile_server import HostileServer
 from tests.serving.conftest import Service
-from tests.serving.harness import LOOPBACK, data_url, photo, picture, saved
-from tests.serving.hostile import HostileServer
 
 CHROMIUM = shutil.which("chromium")
 STRANGER = "Not someone I know"

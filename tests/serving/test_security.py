@@ -2,7 +2,7 @@
 
 import re
 
-from tests.serving.harness import ROOT
+from tests.harness import ROOT
 
 ROWS = [line for line in (ROOT / "docs/security.md").read_text().splitlines() if re.match(r"\| \d+ \|", line)]
 

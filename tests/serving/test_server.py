@@ -15,9 +15,9 @@ import requests
 from facerec.inference.model_file import checksum_path
 from facerec.serving import server as server_module
 from facerec.serving.settings import Settings
+from tests.harness import connect, free_port, picture, post_json, process, ready, wait_until
+from tests.hostile_server import Connection, HostileServer, head
 from tests.serving.conftest import Service
-from tests.serving.harness import connect, free_port, picture, post_json, process, ready, wait_until
-from tests.serving.hostile import Connection, HostileServer, head
 from tests.toy_model import write_toy_model
 
 PYTHON = [sys.executable, "predict.py"]

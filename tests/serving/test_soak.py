@@ -12,9 +12,9 @@ import psutil
 import pytest
 import requests
 
+from tests.harness import connect, free_port, photo, picture, process, ready, saved, wait_until
+from tests.hostile_server import Connection, HostileServer, head
 from tests.pictures.test_decode import png_header
-from tests.serving.harness import connect, free_port, photo, picture, process, ready, saved, wait_until
-from tests.serving.hostile import Connection, HostileServer, head
 
 CLIENTS = 16
 SOURCES = {

@@ -13,9 +13,9 @@ import requests
 from PIL import Image
 
 from facerec.serving.settings import Settings
+from tests.harness import LOOPBACK, connect, picture, post_head, post_json, wait_until
+from tests.hostile_server import Connection, HostileServer
 from tests.serving.conftest import Service
-from tests.serving.harness import LOOPBACK, connect, picture, post_head, post_json, wait_until
-from tests.serving.hostile import Connection, HostileServer
 
 
 def answer(connection: socket.socket) -> tuple[int, str]:

@@ -13,9 +13,9 @@ from facerec.serving.middleware import request_log
 from facerec.serving.middleware.request_log import RequestLogMiddleware
 from facerec.serving.settings import Settings
 from facerec.serving.telemetry import PrometheusMetrics
+from tests.harness import LOOPBACK, connect, data_url, picture, post_json, wait_until
+from tests.hostile_server import Connection, HostileServer
 from tests.serving.conftest import Service
-from tests.serving.harness import LOOPBACK, connect, data_url, picture, post_json, wait_until
-from tests.serving.hostile import Connection, HostileServer
 
 
 def test_each_request_has_one_line_of_json(serve: Service, model: Path, log: list[str]) -> None:

@@ -24,7 +24,7 @@ from facerec.serving.server import BoundedProtocol
 from facerec.serving.settings import Settings
 from tests.toy_model import TOY_FACE
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 LOOPBACK = (ip_network("127.0.0.1/32"),)
 """All that tests allow to be dialled: 127.0.0.2 stays as forbidden as any private address."""
 

@@ -1,0 +1,79 @@
+"""Read a folder of people and crop its pictures, in several threads."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from PIL import Image, ImageOps
+from tqdm import tqdm
+
+from facerec.inference.cropping import Crop, crop_centre, crop_face
+from facerec.inference.detector import FaceDetector
+from facerec.training.errors import DataError
+
+CropResult = tuple[Crop, bool] | str
+"""A picture's crop and whether a face was found in it (true without a detector), or why the picture is skipped."""
+
+POOL_CHUNK_PICTURES = 256
+"""Number of pictures that may be decoded ahead of writing. Their crops take 48 MB while they wait for a slow disk."""
+
+
+def crop_pictures(pictures: list[Path], root: Path, detector: FaceDetector | None) -> Iterator[CropResult]:
+    """Crop the pictures in several threads, and yield the results in the order of `pictures`.
+
+    Raises:
+        DataError: a picture can't be read now.
+    """
+    copies = _copies(pictures)
+
+    def crop(path: Path) -> CropResult:
+        if original := copies.get(path):
+            return f"a copy of {relative_path(original, root)}"
+        try:
+            with Image.open(path) as picture:
+                if detector is None:
+                    return crop_centre(picture), True
+                ImageOps.exif_transpose(picture, in_place=True)
+                faces = detector.detect(picture)
+                return (crop_face(picture, faces[0]), True) if faces else (crop_centre(picture), False)
+        except Exception as error:  # Pillow raises errors of many kinds for damaged files
+            return str(error).replace(str(path), path.name) or type(error).__name__
+
+    with (
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+        tqdm(desc="Finding faces" if detector else "Decoding pictures", total=len(pictures), unit=" pictures") as bar,
+    ):
+        for start in range(0, len(pictures), POOL_CHUNK_PICTURES):
+            for result in pool.map(crop, pictures[start : start + POOL_CHUNK_PICTURES]):
+                bar.update()
+                yield result
+
+
+def relative_path(picture: Path, root: Path) -> str:
+    """A picture's path `NAME/FILE` below `root`. Bytes that are not UTF-8 are escaped in hexadecimal."""
+    return os.fsencode(picture.relative_to(root).as_posix()).decode(errors="backslashreplace")
+
+
+def _copies(pictures: list[Path]) -> dict[Path, Path]:
+    """The earlier picture with the same bytes, by the later one.
+
+    Copies are left out because they could be in both the training and the test images.
+
+    Raises:
+        DataError: a file can't be read. The reason may be temporary, so the picture is not skipped as a broken one is.
+    """
+    originals: dict[bytes, Path] = {}
+    copies: dict[Path, Path] = {}
+    for picture in pictures:
+        try:
+            content = picture.read_bytes()
+        except OSError as error:
+            raise DataError(
+                f"can't read {picture}: {error}. Make it readable, or take it out of the folder."
+            ) from error
+        original = originals.setdefault(hashlib.sha256(content).digest(), picture)
+        if original != picture:
+            copies[picture] = original
+    return copies
