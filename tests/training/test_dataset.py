@@ -11,6 +11,7 @@ from PIL import Image
 
 from facerec.inference.cropping import Crop, crop_centre, crop_face
 from facerec.inference.detector import FaceDetector
+from facerec.training import crop_pictures
 from facerec.training import dataset as dataset_module
 from facerec.training.dataset import load_dataset, load_detector
 from facerec.training.errors import DataError
@@ -47,7 +48,7 @@ def test_pictures_are_decoded_again_only_after_a_change(tmp_path: Path, monkeypa
         decoded.append(1)
         return crop_centre(picture)
 
-    monkeypatch.setattr(dataset_module, "crop_centre", counting_crop_centre)
+    monkeypatch.setattr(crop_pictures, "crop_centre", counting_crop_centre)
     folder = draw_people(tmp_path / "people", [2, 2])
     for _ in range(2):
         load_dataset(folder, data_dir=tmp_path / "data")
