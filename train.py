@@ -44,6 +44,7 @@ def main(options: Options) -> None:
 
 def train_recognizer(options: RecognizerOptions) -> None:
     """From pictures to a model that the service can use."""
+    from facerec.training.distributed import rank
     from facerec.training.exploration import describe_data, draw_data
     from facerec.training.origin import Origin
     from facerec.training.plots import save_plots
@@ -53,20 +54,21 @@ def train_recognizer(options: RecognizerOptions) -> None:
     from facerec.training.session import load_crops, load_pictures, training_session
     from facerec.training.split import split_dataset
 
-    with training_session() as session:
-        origin = Origin.of_this_run(session.device)
+    with training_session() as device:
+        is_main = rank() == 0  # of several processes, only the first evaluates, prints and writes
+        origin = Origin.of_this_run(device)
         pictures = load_pictures(options.data)
         splits = [
             split_dataset(pictures, min_images=options.data.min_images, seed=options.data.seed, fold=fold)
             for fold in range(options.training.folds)
         ]
         data = describe_data(pictures, splits[0])
-        if session.is_main:
+        if is_main:
             print_table("Data", data)
             save_plots(draw_data(pictures, splits[0]), options.publishing.images)
         dataset = load_crops(pictures, options.data)
-        models = [fit(dataset, split, options, fold=fold, device=session.device) for fold, split in enumerate(splits)]
-    if session.is_main:
+        models = [fit(dataset, split, options, fold=fold, device=device) for fold, split in enumerate(splits)]
+    if is_main:
         evaluations = [
             evaluate(model.network, dataset, pictures, split, options)
             for model, split in zip(models, splits, strict=True)
@@ -81,10 +83,10 @@ def tune_recognizer(options: TuneOptions) -> None:
     from facerec.training.session import load_crops, load_pictures, training_session
     from facerec.training.split import split_dataset
 
-    with training_session() as session:
+    with training_session() as device:
         pictures = load_pictures(options.data)
         split = split_dataset(pictures, min_images=options.data.min_images, seed=options.data.seed, fold=0)
-        save_trials(tune(load_crops(pictures, options.data), split, options, device=session.device), options)
+        save_trials(tune(load_crops(pictures, options.data), split, options, device=device), options)
 
 
 def train_detector(options: DetectorOptions) -> None:
@@ -95,12 +97,12 @@ def train_detector(options: DetectorOptions) -> None:
     from facerec.training.session import load_pictures, training_session
     from facerec.training.split import split_dataset
 
-    with training_session() as session:
+    with training_session() as device:
         pictures = load_pictures(options.data)
         split = split_dataset(pictures, min_images=options.data.min_images, seed=options.data.seed, fold=0)
         recognizer = load_recognizer(options, split)
-        network = fit_detector(pictures, split.background, options, device=session.device)
-        origin = Origin.of_this_run(session.device)
+        network = fit_detector(pictures, split.background, options, device=device)
+        origin = Origin.of_this_run(device)
         print_table("Face detector", publish_detector(network, recognizer, pictures, split, options, origin=origin))
 
 

@@ -7,10 +7,9 @@ import pytest
 
 from facerec.inference.detector import FaceDetector
 from facerec.training.dataset import FaceDataset, load_dataset, load_detector
-from facerec.training.options import RecognizerOptions
+from facerec.training.options import RecognizerOptions, changed
 from facerec.training.split import Split, split_dataset
 from tests.drawn_people import draw_people
-from tests.options import changed
 from tests.shipped import DETECTOR, LFW, RECOGNIZER, ROOT
 from tests.toy_backbone import use_toy_backbone
 from tests.toy_model import write_toy_detector, write_toy_model

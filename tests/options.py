@@ -1,22 +1,9 @@
-"""Changes to options in tests, by the flat names that the command line has."""
+"""The detector's options in tests."""
 
 import dataclasses
-from typing import Any, TypeVar
+from typing import Any
 
-from facerec.training.options import DetectorOptions, RecognizerOptions, TuneOptions
-
-Options = TypeVar("Options", RecognizerOptions, TuneOptions, DetectorOptions)
-
-
-def changed(options: Options, **changes: Any) -> Options:
-    """The options with some values changed."""
-    groups: dict[str, Any] = {}
-    for field in dataclasses.fields(options):
-        group = getattr(options, field.name)
-        if dataclasses.is_dataclass(group) and not isinstance(group, type):
-            own = {each.name for each in dataclasses.fields(group)} & changes.keys()
-            groups[field.name] = dataclasses.replace(group, **{name: changes.pop(name) for name in own})
-    return dataclasses.replace(options, **groups, **changes)
+from facerec.training.options import DetectorOptions, RecognizerOptions, changed
 
 
 def detector_options(options: RecognizerOptions, **changes: Any) -> DetectorOptions:

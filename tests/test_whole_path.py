@@ -15,12 +15,11 @@ import train
 from facerec.inference.model_file import checksum_path
 from facerec.training.dataset import load_dataset
 from facerec.training.errors import CheckpointError, DataError
-from facerec.training.options import RecognizerOptions
+from facerec.training.options import RecognizerOptions, changed
 from facerec.training.session import load_crops
 from tests.drawn_people import draw_people, draw_person
 from tests.harness import ROOT, free_port, process, ready, wait_until
 from tests.hostile_server import HostileServer
-from tests.options import changed
 from tests.shipped import DETECTOR
 from tests.toy_backbone import use_toy_backbone
 from tests.toy_model import write_toy_detector

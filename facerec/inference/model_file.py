@@ -104,7 +104,7 @@ class ModelMetadata(BaseModel):
             if _format_version(properties[METADATA_KEY]) == 1:
                 raise ModelFileError(
                     "its format is that of an older version of this project: upgrade it with "
-                    "`uv run python -m facerec.training.upgrade FOLDER`"
+                    "`uv run -m model.upgrade FOLDER`"
                 ) from None
             field = ".".join(map(str, first["loc"]))
             raise ModelFileError(f"its metadata is not valid at {field!r}: {first['msg']}") from None

@@ -3,7 +3,7 @@
 Options are grouped: each group is a heading in `--help`, while the names of the options stay flat (`--min-images`).
 """
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
@@ -208,6 +208,19 @@ def validated(options: Options) -> Options:
         name = str(first["loc"][-1])
         message = first["msg"].removeprefix("Input ").removeprefix("Value error, ")
         raise OptionError(f"{option_name(name)} is {first['input']}: {message}.") from None
+
+
+def changed(options: Options, **values: Any) -> Options:
+    """The same options with other values, by their flat names.
+
+    Raises:
+        TypeError: an option does not exist.
+    """
+    groups: dict[str, Any] = {name: group for name, group in vars(options).items() if is_dataclass(group)}
+    for name, group in groups.items():
+        own = {each.name for each in fields(group)} & values.keys()
+        groups[name] = replace(group, **{each: values.pop(each) for each in own})
+    return replace(options, **groups, **values)
 
 
 def recipe(*groups: Any) -> dict[str, JsonValue]:

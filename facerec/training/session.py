@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import torch
 
@@ -13,29 +12,16 @@ from facerec.training.errors import DataError
 from facerec.training.options import DataOptions, RecognizerDataOptions
 
 
-@dataclass(frozen=True)
-class Session:
-    """One process of a training command.
-
-    Attributes:
-        device: that trains.
-        is_main: whether this process evaluates, prints and writes. The other processes of `torchrun` only train.
-    """
-
-    device: torch.device
-    is_main: bool
-
-
 @contextmanager
-def training_session() -> Iterator[Session]:
-    """Prepare memory and device, and join the processes that `torchrun` started, if it did.
+def training_session() -> Iterator[torch.device]:
+    """Prepare the memory, join the processes that `torchrun` started, if it did, and give the block its device.
 
     Raises:
         OptionError: there are more processes than GPUs.
     """
     keep_freed_memory()
     with process_group():
-        yield Session(pick_device(), is_main=rank() == 0)
+        yield pick_device()
 
 
 def load_pictures(options: DataOptions) -> FaceDataset:

@@ -12,11 +12,10 @@ from facerec.training import distributed
 from facerec.training.dataset import load_dataset
 from facerec.training.distributed import own_shard, process_group
 from facerec.training.errors import OptionError
-from facerec.training.options import RecognizerOptions
+from facerec.training.options import RecognizerOptions, changed
 from facerec.training.recognition import fit as fit_module
 from facerec.training.recognition.sampling import epoch_batches
 from facerec.training.split import split_dataset
-from tests.options import changed
 
 ROOT = Path(__file__).parents[2]
 ON_CPU = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
@@ -75,7 +74,7 @@ import time
 import pytest
 import torch
 from pathlib import Path
-from tests.options import changed
+from facerec.training.options import changed
 from tests.toy_backbone import use_toy_backbone
 from facerec.training.recognition import fit as module
 from facerec.training.dataset import load_dataset

@@ -6,8 +6,7 @@ import pytest
 
 from facerec.training.backbone import BLOCKS
 from facerec.training.errors import OptionError
-from facerec.training.options import DetectorOptions, RecognizerOptions, TuneOptions, validated
-from tests.options import changed
+from facerec.training.options import DetectorOptions, RecognizerOptions, TuneOptions, changed, validated
 
 OUT_OF_BOUNDS = {
     "min_images": (4,),

@@ -3,7 +3,6 @@
 import json
 import math
 import tempfile
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from tqdm import tqdm
 from facerec.training.dataset import FaceDataset
 from facerec.training.distributed import world_size
 from facerec.training.errors import FitError, OptionError
-from facerec.training.options import RecognizerModelOptions, RecognizerOptions, TuneOptions
+from facerec.training.options import RecognizerModelOptions, TuneOptions, changed
 from facerec.training.plots import save_plots
 from facerec.training.recognition.fit import fit, fit_recipe
 from facerec.training.split import Split
@@ -67,7 +66,8 @@ def tune(dataset: FaceDataset, split: Split, options: TuneOptions, *, device: to
         choice = {name: trial.suggest_categorical(name, values) for name, values in GRID.items()}
         with tempfile.TemporaryDirectory(prefix="trial-", dir=checkpoints) as folder:
             try:
-                model = fit(dataset, split, _with_choice(options, choice, Path(folder)), fold=0, device=device)
+                chosen = changed(options, **choice, checkpoints=Path(folder), resume=False)
+                model = fit(dataset, split, chosen, fold=0, device=device)
             except FitError as error:  # with this combination the loss is no number, or the memory is too small
                 tqdm.write(f"{choice}: {error}")
                 return 0.0
@@ -103,19 +103,6 @@ def plot_trials(trials: pd.DataFrame) -> Figure:
         axes.set(title=f"{unfrozen} unfrozen blocks", xlabel="learning rate", ylabel="embedding size")
     figure.suptitle(f"Validation accuracy in %, {len(trials)} trials")
     return figure
-
-
-def _with_choice(options: TuneOptions, choice: dict[str, Any], checkpoints: Path) -> RecognizerOptions:
-    """The options with a combination of the grid, for a run of its own."""
-    return replace(
-        options,
-        model=replace(
-            options.model, embedding_size=choice["embedding_size"], unfrozen_blocks=choice["unfrozen_blocks"]
-        ),
-        training=replace(
-            options.training, learning_rate=choice["learning_rate"], checkpoints=checkpoints, resume=False
-        ),
-    )
 
 
 def _study_name(dataset: FaceDataset, options: TuneOptions) -> str:

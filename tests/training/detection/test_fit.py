@@ -8,9 +8,9 @@ from facerec.training.dataset import FaceDataset
 from facerec.training.detection import fit
 from facerec.training.detection.network import DetectorNetwork
 from facerec.training.errors import CheckpointError, DataError
-from facerec.training.options import DetectorOptions, RecognizerOptions
+from facerec.training.options import DetectorOptions, RecognizerOptions, changed
 from facerec.training.split import Split
-from tests.options import changed, detector_options
+from tests.options import detector_options
 
 CPU = torch.device("cpu")
 

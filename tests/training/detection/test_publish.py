@@ -15,10 +15,10 @@ from facerec.training.dataset import FaceDataset
 from facerec.training.detection import evaluate, fit, matching, network, publish
 from facerec.training.detection.network import DetectorNetwork
 from facerec.training.errors import DataError, ExportError, FitError
-from facerec.training.options import DetectorOptions, RecognizerOptions
+from facerec.training.options import DetectorOptions, RecognizerOptions, changed
 from facerec.training.origin import Origin
 from facerec.training.split import Split
-from tests.options import changed, detector_options
+from tests.options import detector_options
 from tests.toy_backbone import use_toy_backbone
 
 

@@ -6,13 +6,12 @@ import torch
 
 from facerec.training.dataset import FaceDataset
 from facerec.training.metrics import expected_calibration_error
-from facerec.training.options import RecognizerOptions
+from facerec.training.options import RecognizerOptions, changed
 from facerec.training.recognition import evaluate as module
 from facerec.training.recognition.calibrate import fit_temperature
 from facerec.training.recognition.evaluate import evaluate
 from facerec.training.recognition.network import FaceNetwork
 from facerec.training.split import Indices, Split
-from tests.options import changed
 
 # Six images: two of Ann, two of Bob, two unknown. Their similarities to Ann and Bob:
 SIMILARITIES = torch.tensor([[0.8, 0.1], [0.7, 0.2], [0.3, 0.9], [0.4, 0.3], [0.1, 0.5], [0.45, 0.0]])

@@ -10,13 +10,12 @@ import torch
 from facerec.training.checkpoint import load_checkpoint, save_checkpoint
 from facerec.training.dataset import FaceDataset
 from facerec.training.errors import CheckpointError, FitError
-from facerec.training.options import RecognizerOptions
+from facerec.training.options import RecognizerOptions, changed
 from facerec.training.recognition import fit as module
 from facerec.training.recognition.fit import EpochStats, TrainedModel, fit
 from facerec.training.recognition.network import INPUT_RECIPE, similarities_to_people
 from facerec.training.split import Split
 from facerec.training.state import TrainState
-from tests.options import changed
 from tests.training.small_disk import no_file_larger_than
 
 CPU = torch.device("cpu")

@@ -4,10 +4,9 @@ import math
 import numpy as np
 import pytest
 
-from facerec.training.options import RecognizerOptions
+from facerec.training.options import RecognizerOptions, changed
 from facerec.training.recognition.sampling import epoch_batches
 from facerec.training.split import Split
-from tests.options import changed
 
 
 def test_batches_are_half_known_and_half_background(split: Split, small_options: RecognizerOptions) -> None:

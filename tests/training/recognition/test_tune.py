@@ -8,12 +8,11 @@ import torch
 
 from facerec.training.dataset import FaceDataset, load_dataset
 from facerec.training.errors import OptionError
-from facerec.training.options import RecognizerOptions, TuneOptions
+from facerec.training.options import RecognizerOptions, TuneOptions, changed
 from facerec.training.recognition import tune as module
 from facerec.training.recognition.fit import fit
 from facerec.training.recognition.tune import save_trials, tune
 from facerec.training.split import Split, split_dataset
-from tests.options import changed
 
 pytestmark = pytest.mark.usefixtures("toy_backbone")
 

@@ -1,6 +1,6 @@
 """Upgrade model files of format 1, which versions before 2026-11-26 wrote.
 
-    uv run python -m facerec.training.upgrade model/
+    uv run -m model.upgrade model/
 
 It rewrites the metadata of face_recognition.onnx and of face_locator.onnx, which becomes face_detector.onnx, and writes
 their reports and cards with today's names. Graphs, weights and all numbers stay as they are.
@@ -158,6 +158,6 @@ def _detection_report(old: dict[str, Any], commit: str | None, *, file_bytes: in
 
 if __name__ == "__main__":
     if len(sys.argv) not in {2, 3}:
-        sys.exit("usage: python -m facerec.training.upgrade FOLDER [COMMIT that trained the models]")
+        sys.exit("usage: uv run -m model.upgrade FOLDER [COMMIT that trained the models]")
     for path in upgrade(Path(sys.argv[1]), commit=sys.argv[2] if len(sys.argv) == 3 else None):
         print(f"upgraded {path}")

@@ -12,7 +12,7 @@ from facerec.inference.detector import FaceDetector
 from facerec.inference.errors import ModelFileError
 from facerec.inference.model_file import METADATA_KEY, checksum_path, write_checksum
 from facerec.inference.recognizer import Recognizer
-from facerec.training.upgrade import NEW_NAMES, upgrade
+from model.upgrade import NEW_NAMES, upgrade
 from tests.shipped import DETECTOR, RECOGNIZER, ROOT
 
 OLD_NAMES = {new: old for old, new in NEW_NAMES.items()}
@@ -77,7 +77,7 @@ def old_models(tmp_path: Path) -> Path:
 
 def test_an_old_file_is_refused_with_the_name_of_the_script(old_models: Path) -> None:
     for model, file in ((Recognizer, "face_recognition.onnx"), (FaceDetector, "face_locator.onnx")):
-        with pytest.raises(ModelFileError, match=r"older version .* python -m facerec\.training\.upgrade"):
+        with pytest.raises(ModelFileError, match=r"older version .* uv run -m model\.upgrade"):
             model.load(old_models / file, threads=1)
 
 
@@ -119,7 +119,7 @@ def test_files_of_todays_format_are_left_as_they_are(tmp_path: Path) -> None:
 
 
 def test_the_script_says_what_it_did(old_models: Path) -> None:
-    command = [sys.executable, "-m", "facerec.training.upgrade", str(old_models)]
+    command = [sys.executable, "-m", "model.upgrade", str(old_models)]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stdout.splitlines() == [
         f"upgraded {old_models / name}" for name in ("face_recognition.onnx", "face_detector.onnx")
