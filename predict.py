@@ -1,15 +1,15 @@
-"""The service: a picture's URL, file or data: URL in, the names of the people in it out.
+"""Serve face recognition over HTTP: pictures by URL, upload or data: URL; names as JSON.
 
     uv run --no-default-groups predict.py
 
-serves on port 8000 with the models in model/, without installing what only training needs. Try it at
+This command serves on port 8000 with the models in model/, and installs only what serving needs. Try it at
 http://127.0.0.1:8000/, or send it a picture:
 
     curl -F file=@photo.jpg http://127.0.0.1:8000/predict/upload
 
-It needs model/face_detector.onnx and model/face_recognition.onnx with their checksums, and writes no files. Settings
-are environment variables, see facerec/serving/settings.py. `fastapi run predict.py` serves the same application, but
-limits neither the time for request headers nor the time to shut down.
+The service needs model/face_detector.onnx and model/face_recognition.onnx with their checksums, and writes no files.
+Settings are environment variables, see facerec/serving/settings.py. `fastapi run predict.py` serves the same
+application, but without limits on slow or large request headers, stalled clients and the time to shut down.
 """
 
 from facerec.serving.app import create_app

@@ -1,13 +1,14 @@
 """Send a picture to the running service and check that the answer is well-formed.
 
-    python test.py                                   a drawn face, which should be a stranger's
+    uv run --no-default-groups test.py               a drawn face, whom the model should not know
+
     python test.py --file portrait.jpg               a picture of yours
     python test.py --url https://example.org/a.jpg   a picture that the service fetches
     python test.py --file a.jpg --framing centre     a picture that is already cropped to a face
     python test.py --service http://host:8000        a service elsewhere
 
-Prints every face. The exit status is 0 if it is well-formed and 1 if not. A service that asks for an API key gets the
-one in the environment variable API_KEY.
+It prints every face, and writes no files. The exit status is 0 if the answer is well-formed and 1 if not. If the
+service requires an API key, set the environment variable API_KEY.
 """
 
 import base64
@@ -24,7 +25,7 @@ import tyro
 from PIL import Image, ImageDraw, ImageFilter
 
 FIELDS = {"identity", "similarity", "threshold", "top_class", "top_score", "predictions"}
-"""Of the answer to a picture, and of each of its faces."""
+"""Fields that the answer and each of its faces must have."""
 
 
 @dataclass(frozen=True)
@@ -32,21 +33,21 @@ class Options:
     """Send a picture to the running service and check that the answer is well-formed."""
 
     url: str | None = None
-    """Address of a picture, http(s) or data:, for the service to fetch."""
+    """Address of a picture that the service fetches: http(s) or data:."""
     file: Path | None = None
-    """A local picture; it is sent as a data: URL."""
+    """A local picture, which is sent as a data: URL."""
     framing: Literal["auto", "centre"] | None = None
-    """Look for faces, or take the centre; by default as the service is set up, but of the drawn face the centre."""
+    """auto finds faces, centre takes the middle. Default: the service's setting; centre for the drawn face."""
     service: str = "http://127.0.0.1:8000"
     """Address of the service."""
 
 
 class CheckError(Exception):
-    """The service can't be asked, or its answer is not what it promises."""
+    """The service can't be reached, or its answer is not what it promises."""
 
 
 def main(options: Options) -> None:
-    """Ask, check, print."""
+    """Send a picture, check the answer and print it."""
     drawn = not (options.url or options.file)
     answer = ask(options.service, picture_url(options), options.framing or ("centre" if drawn else None))
     check(answer)
@@ -56,14 +57,14 @@ def main(options: Options) -> None:
         check(face)
         check_place(face)
     if faces and any(answer[field] != faces[0][field] for field in FIELDS):
-        raise CheckError("the answer is not well-formed: it is not that of its first face")
+        raise CheckError("the answer is not well-formed: its top-level fields differ from those of faces[0]")
     for face in faces or [answer]:
         show(face)
 
 
 def show(face: dict[str, Any]) -> None:
     """Print whose face it is, and where."""
-    print(f"identity:   {face['identity'] or 'not someone I know'}")
+    print(f"identity:   {face['identity'] or 'unknown'}")
     print(f"similarity: {face['similarity']:.3f} (threshold {face['threshold']:.3f})")
     if "box" in face:
         left, top, width, height = face["box"]
@@ -86,7 +87,7 @@ def picture_url(options: Options) -> str:
 
 
 def draw_face() -> bytes:
-    """A PNG of nobody's face: 250 x 250 pixels, cropped like the pictures that the model was trained on."""
+    """A PNG of a drawn face: 250 x 250 pixels, with the face as large as in the pictures that trained the model."""
     picture = Image.new("RGB", (250, 250), "#7f8fa6")
     draw = ImageDraw.Draw(picture)
     draw.ellipse((72, 50, 178, 190), fill="#e0ac8a")
@@ -102,7 +103,11 @@ def draw_face() -> bytes:
 
 
 def ask(service: str, url: str, framing: str | None) -> dict[str, Any]:
-    """The service's answer to one picture."""
+    """The service's answer to one picture.
+
+    Raises:
+        CheckError: there is no answer, or one that is not a success.
+    """
     body = {"url": url, "framing": framing}
     key = os.environ.get("API_KEY")
     headers = {"Authorization": f"Bearer {key}"} if key else {}
@@ -127,7 +132,11 @@ def ask(service: str, url: str, framing: str | None) -> dict[str, Any]:
 
 
 def check(answer: dict[str, Any]) -> None:
-    """Raise CheckError unless the answer, or one of its faces, keeps what the service promises."""
+    """Check the fields that an answer and each of its faces have.
+
+    Raises:
+        CheckError: a field is missing, or contradicts another.
+    """
     if not isinstance(answer, dict) or not isinstance(predictions := answer.get("predictions"), dict):
         raise CheckError("the answer is not well-formed: predictions are missing")
     probabilities = list(predictions.values())
@@ -148,7 +157,11 @@ def check(answer: dict[str, Any]) -> None:
 
 
 def check_place(face: dict[str, Any]) -> None:
-    """Raise CheckError unless it is said where a face is."""
+    """Check the place of a face.
+
+    Raises:
+        CheckError: box, angle or score are missing or make no sense.
+    """
     box, angle, score = (face.get(name) for name in ("box", "angle", "score"))
     require(
         (
@@ -166,7 +179,7 @@ def is_number(value: object) -> TypeGuard[float]:
 
 
 def require(*promises: tuple[bool, str]) -> None:
-    """Raise CheckError with what is wrong for the first promise that isn't kept."""
+    """Raise CheckError for the first promise that is not kept: each is whether it is kept, and what is wrong if not."""
     for kept, wrong in promises:
         if not kept:
             raise CheckError(f"the answer is not well-formed: {wrong}")

@@ -1,7 +1,7 @@
 """Train, evaluate, calibrate and export a network that recognizes known people.
 
     uv run train.py                          Labeled Faces in the Wild, downloaded once (243 MB)
-    uv run train.py --data my_people/        a folder of people of your own, NAME/*.jpg|png|webp
+    uv run train.py --data my_people/        your own folder of people, NAME/*.jpg|png|webp
     uv run train.py --resume                 go on with a run that was stopped
     uv run train.py --folds 5                train five networks, so that every image is tested once
     uv run train.py explore                  describe the data and draw its plots, without training
@@ -9,8 +9,8 @@
     uv run train.py detector                 train the network that finds the faces in a photo
     uv run torchrun --nproc-per-node=2 train.py        train in two processes, one per GPU
 
-It writes model/face_recognition.onnx with its checksum, model/report.json, the model card model/README.md and the plots
-in images/. `detector` writes model/face_detector.onnx with its checksum, report and card, and images/photo.png; `tune`
+Training writes model/face_recognition.onnx with its checksum, model/report.json, the model card model/README.md and the
+plots in images/. `detector` writes model/face_detector.onnx with its checksum, report and card, and images/photo.png; `tune`
 writes model/tuning.csv and images/tuning.png. `train.py SUBCOMMAND --help` lists a subcommand's options.
 """
 
@@ -43,7 +43,7 @@ def main(options: Options) -> None:
 
 
 def train_recognizer(options: RecognizerOptions) -> None:
-    """From pictures to a model that the service can use."""
+    """Train the recognizer, evaluate it, and write its files."""
     from facerec.training.distributed import rank
     from facerec.training.exploration import describe_data, draw_data
     from facerec.training.origin import Origin
@@ -78,7 +78,7 @@ def train_recognizer(options: RecognizerOptions) -> None:
 
 
 def tune_recognizer(options: TuneOptions) -> None:
-    """From pictures to a table of hyper-parameters and their validation accuracies."""
+    """Search hyper-parameters, and write the table of their validation accuracies."""
     from facerec.training.recognition.tune import save_trials, tune
     from facerec.training.session import load_crops, load_pictures, training_session
     from facerec.training.split import split_dataset
@@ -90,7 +90,7 @@ def tune_recognizer(options: TuneOptions) -> None:
 
 
 def train_detector(options: DetectorOptions) -> None:
-    """From pictures with a face in their middle to a model that finds the faces in any photo."""
+    """Train the face detector, evaluate it, and write its files."""
     from facerec.training.detection.fit import fit_detector
     from facerec.training.detection.publish import load_recognizer, publish_detector
     from facerec.training.origin import Origin
@@ -107,7 +107,7 @@ def train_detector(options: DetectorOptions) -> None:
 
 
 def explore(options: ExploreOptions) -> None:
-    """From pictures to a description and plots of the data."""
+    """Describe the data and draw its plots."""
     from facerec.training.exploration import describe_data, draw_data
     from facerec.training.plots import save_plots
     from facerec.training.session import load_pictures, training_session
@@ -155,4 +155,4 @@ if __name__ == "__main__":
     except TrainingError as error:
         sys.exit(f"train.py: {error}")
     except KeyboardInterrupt:
-        sys.exit("\ntrain.py: stopped. The same command with --resume goes on from its checkpoint; tune needs none.")
+        sys.exit("\ntrain.py: stopped. The same command with --resume goes on; tune and explore go on without it.")

@@ -77,7 +77,7 @@ def old_models(tmp_path: Path) -> Path:
 
 def test_an_old_file_is_refused_with_the_name_of_the_script(old_models: Path) -> None:
     for model, file in ((Recognizer, "face_recognition.onnx"), (FaceDetector, "face_locator.onnx")):
-        with pytest.raises(ModelFileError, match=r"older version .* uv run -m model\.upgrade"):
+        with pytest.raises(ModelFileError, match=r"older version .*uv run -m model\.upgrade"):
             model.load(old_models / file, threads=1)
 
 

@@ -190,7 +190,7 @@ FACE = {
         (FACE | {"faces": [FACE | {"box": ["1", 2, 3, 4]}]}, "['1', 2, 3, 4] is no box of a face"),
         (FACE | {"faces": [FACE | {"angle": 9999}]}, "9999 is no angle"),
         (FACE | {"faces": [FACE | {"score": 9}]}, "9 is no score"),
-        (FACE | {"faces": [FACE | {"similarity": 0.2}]}, "it is not that of its first face"),
+        (FACE | {"faces": [FACE | {"similarity": 0.2}]}, "its top-level fields differ from those of faces[0]"),
         (FACE | {"faces": [], "identity": "Ada"}, "identity contradicts the threshold"),
         (FACE | {"faces": [], "predictions": {"Ada": 0.6, "Bea": 0.5}}, "probabilities sum to 1.1"),
         (FACE | {"faces": [], "predictions": {"Ada": 0.6, "Bea": "0.4"}}, "a probability is no number"),
@@ -223,7 +223,10 @@ def test_predict_py_never_imports_torch() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--data", "missing"], "train.py: missing doesn't exist: --data names an archive or a folder of people."),
+        (
+            ["--data", "missing"],
+            "train.py: missing doesn't exist: --data names a folder of people or an archive of one.",
+        ),
         (["--data", "docs"], "no pictures in docs"),
         (["--min-images", "4"], "train.py: --min-images is 4: should be greater than or equal to 5."),
     ],

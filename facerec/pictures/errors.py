@@ -1,14 +1,21 @@
 """Why a picture can't be fetched or decoded.
 
 PictureError
-├── UrlError          the URL, or the server that it names
-│   ├── UrlNotAllowed       ├── FetchTimeout       ├── UpstreamEncoding
-│   ├── InvalidDataUrl      ├── TooManyRedirects   └── UpstreamTruncated
-│   └── Unreachable         └── UpstreamStatus
-└── ContentError      the bytes of the picture
-    └── PictureTooLarge     └── TooManyPixels      └── UnsupportedPicture
+├── UrlError                the picture can't be fetched from its URL
+│   ├── UrlNotAllowed
+│   ├── InvalidDataUrl
+│   ├── Unreachable
+│   ├── FetchTimeout
+│   ├── TooManyRedirects
+│   ├── UpstreamStatus
+│   ├── UpstreamEncoding
+│   └── UpstreamTruncated
+└── ContentError            the bytes are not a picture that can be used
+    ├── PictureTooLarge
+    ├── TooManyPixels
+    └── UnsupportedPicture
 
-PoolFull              no capacity to work on another picture
+PoolFull                    no capacity to work on another picture
 """
 
 from typing import Self

@@ -1,13 +1,19 @@
 """All errors that the service answers with, and their HTTP statuses.
 
 ServiceError
-├── RequestError          the request itself
-│   ├── InvalidRequest    422   ├── NotFound         404   ├── RequestTimeout  408
-│   └── Unauthorized      401   └── MethodNotAllowed 405   └── RequestTooLarge 413
-├── NoFace                422   no face in the picture
-├── PictureRefused              an error of `facerec.pictures`, with the status of `PICTURE_STATUSES`
-└── ServerError           the service
-    └── Overloaded        503   └── InvalidModelOutput 500 └── InternalError   500
+├── RequestError            the request can't be answered as it is
+│   ├── InvalidRequest      422
+│   ├── Unauthorized        401
+│   ├── NotFound            404
+│   ├── MethodNotAllowed    405
+│   ├── RequestTimeout      408
+│   └── RequestTooLarge     413
+├── NoFace                  422
+├── PictureFailed           an error of `facerec.pictures`, with the status of `PICTURE_STATUSES`
+└── ServerError             the client did nothing wrong
+    ├── Overloaded          503
+    ├── InvalidModelOutput  500
+    └── InternalError       500
 """
 
 from collections.abc import Mapping
@@ -17,29 +23,29 @@ from typing import Self
 
 from facerec.errors import CodedError
 from facerec.inference.errors import InvalidOutput
-from facerec.pictures import errors as pictures
+from facerec.pictures import errors as picture_errors
 from facerec.pictures.errors import PictureError, PoolFull
 
 PICTURE_STATUSES: Mapping[type[PictureError], HTTPStatus] = MappingProxyType(
     {
-        pictures.UrlNotAllowed: HTTPStatus.BAD_REQUEST,
-        pictures.InvalidDataUrl: HTTPStatus.BAD_REQUEST,
-        pictures.Unreachable: HTTPStatus.BAD_GATEWAY,
-        pictures.FetchTimeout: HTTPStatus.GATEWAY_TIMEOUT,
-        pictures.TooManyRedirects: HTTPStatus.BAD_GATEWAY,
-        pictures.UpstreamStatus: HTTPStatus.BAD_GATEWAY,
-        pictures.UpstreamEncoding: HTTPStatus.BAD_GATEWAY,
-        pictures.UpstreamTruncated: HTTPStatus.BAD_GATEWAY,
-        pictures.PictureTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        pictures.TooManyPixels: HTTPStatus.UNPROCESSABLE_ENTITY,
-        pictures.UnsupportedPicture: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        picture_errors.UrlNotAllowed: HTTPStatus.BAD_REQUEST,
+        picture_errors.InvalidDataUrl: HTTPStatus.BAD_REQUEST,
+        picture_errors.Unreachable: HTTPStatus.BAD_GATEWAY,
+        picture_errors.FetchTimeout: HTTPStatus.GATEWAY_TIMEOUT,
+        picture_errors.TooManyRedirects: HTTPStatus.BAD_GATEWAY,
+        picture_errors.UpstreamStatus: HTTPStatus.BAD_GATEWAY,
+        picture_errors.UpstreamEncoding: HTTPStatus.BAD_GATEWAY,
+        picture_errors.UpstreamTruncated: HTTPStatus.BAD_GATEWAY,
+        picture_errors.PictureTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        picture_errors.TooManyPixels: HTTPStatus.UNPROCESSABLE_ENTITY,
+        picture_errors.UnsupportedPicture: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     }
 )
 """The HTTP status of each error of `facerec.pictures`."""
 
 
 class ServiceError(CodedError):
-    """An answer that is not a result."""
+    """An error that becomes an HTTP response."""
 
     status: HTTPStatus
     headers: Mapping[str, str] = MappingProxyType({})
@@ -50,12 +56,12 @@ class ServiceError(CodedError):
 
     @classmethod
     def wrapping(cls, error: Exception) -> "ServiceError":
-        """The service's answer for any exception. What nobody expected is an InternalError."""
+        """The service's answer for any exception. Unexpected exceptions become an InternalError."""
         match error:
             case ServiceError():
                 return error
             case PictureError():
-                return PictureRefused(error)
+                return PictureFailed(error)
             case PoolFull():
                 return Overloaded()
             case InvalidOutput():
@@ -128,12 +134,12 @@ class NoFace(ServiceError):
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     code = "no_face"
     message = (
-        "No face was found: send a picture with an upright face that measures at least about a twenty-fifth of the "
-        "longer side, or framing=centre with a picture that is already cropped to a face."
+        "No face was found: send a picture with an upright face that measures at least 4 % of its longer side, or "
+        " framing=centre with a picture that is already cropped to a face."
     )
 
 
-class PictureRefused(ServiceError):
+class PictureFailed(ServiceError):
     """An error of `facerec.pictures`, with its HTTP status."""
 
     def __init__(self, error: PictureError) -> None:

@@ -36,7 +36,7 @@ FramingChoice = Annotated[
     Framing | None,
     Field(
         description="`auto` recognizes each face that is found; `centre` looks for none and takes the central square, "
-        "for a picture that is already cropped to a face. By default as the operator has set it, else `auto`.",
+        "for a picture that is already cropped to a face. Default: the service's FACEREC_FRAMING.",
         examples=["centre"],
     ),
 ]
@@ -76,7 +76,8 @@ class Identification(BaseModel):
     )
     top_class: str = Field(description="The most probable of the known people.", examples=["Serena_Williams"])
     top_score: float = Field(
-        description="The probability of `top_class` if it is one of the known people.", examples=[0.97]
+        description="The probability of `top_class`, assuming that the face is one of the known people's.",
+        examples=[0.97],
     )
     predictions: dict[str, float] = Field(
         description="The probability of each of the known people, largest first.",
@@ -123,15 +124,13 @@ class DetectedFace(Identification):
         examples=[[84, 52, 113, 113]],
     )
     angle: float = Field(description="Degrees by which the face is turned clockwise.", examples=[-4.2])
-    score: float = Field(description="How sure it is that this is a face, 0 to 1.", examples=[0.93])
+    score: float = Field(description="The detector's confidence that this is a face, 0 to 1.", examples=[0.93])
 
 
 class Prediction(Identification):
-    """Who is in the picture: the fields of the most prominent face, and those of all faces."""
+    """Who is in the picture: the most prominent face, or the central square, and all detected faces."""
 
-    faces: list[DetectedFace] = Field(
-        description="The faces that were found, the most prominent first; none with `centre`."
-    )
+    faces: list[DetectedFace] = Field(description="The detected faces, the most prominent first; empty with `centre`.")
 
     @classmethod
     def from_result(cls, result: PictureResult, names: list[str], *, threshold: float, top_k: int | None) -> Self:
@@ -177,15 +176,15 @@ class DetectorInfo(BaseModel):
     """The model that finds the faces."""
 
     version: str = Field(description="Version of the project that made the file.", examples=["0.1.0"])
-    created: AwareDatetime
+    created: AwareDatetime = Field(description="When the file was made.")
     sha256: str = Field(description="Checksum of the file.")
-    threshold: Fraction = Field(description="The score below which something is no face.")
+    threshold: Fraction = Field(description="The score below which a detection is dropped.")
     figures: dict[str, float] = Field(
-        description="Test metrics, on a scale of 0 to 1; `angle_error` is in degrees, `size_error` a natural "
-        "logarithm, `time_ratio` a multiple of a recognition's time.",
+        description="Test metrics, on a scale of 0 to 1; `angle_error` is in degrees, `size_error` the absolute "
+        "logarithm of the ratio to the true size, `time_ratio` a multiple of a recognition's time.",
         examples=[{"recall": 0.98}],
     )
-    licence: str
+    licence: str = Field(description="What the weights were trained from, and the licence that they carry.")
 
     @classmethod
     def from_metadata(cls, metadata: DetectorMetadata, *, checksum: str) -> Self:
@@ -200,18 +199,18 @@ class ModelInfo(BaseModel):
     """The models that are loaded: the one that knows people, and the one that finds their faces."""
 
     version: str = Field(description="Version of the project that made the file.", examples=["0.1.0"])
-    created: AwareDatetime
+    created: AwareDatetime = Field(description="When the file was made.")
     sha256: str = Field(description="Checksum of the file.")
     people: int = Field(description="How many people it knows.", examples=[62])
-    embedding_size: int = Field(examples=[256])
+    embedding_size: int = Field(description="Length of the embeddings.", examples=[256])
     threshold: float = Field(
         description="The similarity in force below which a face belongs to nobody whom the model knows."
     )
     calibrated_threshold: float = Field(description="The threshold that training found.")
     false_accept_rate: Fraction = Field(description="Fraction of unknown people whom `calibrated_threshold` lets pass.")
-    temperature: float
+    temperature: float = Field(description="Of the softmax that turns similarities into probabilities.")
     figures: dict[str, float] = Field(description="Test metrics, on a scale of 0 to 1.", examples=[{"top_1": 0.98}])
-    licence: str
+    licence: str = Field(description="What the weights were trained from, and the licence that they carry.")
     locator: DetectorInfo
 
     @classmethod

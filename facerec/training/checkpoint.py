@@ -75,14 +75,14 @@ def refuse_to_overwrite(path: Path, *, finished: Callable[[Checkpoint], bool]) -
     try:
         is_finished = finished(read_checkpoint(path))
     except KeyError as error:
-        raise wrong_version(path, error) from error
+        raise wrong_version_error(path, error) from error
     if not is_finished:
         raise CheckpointError(
             f"{path.parent} holds an unfinished run: go on with it (--resume), or delete or rename that folder."
         )
 
 
-def wrong_version(path: Path, error: Exception) -> CheckpointError:
+def wrong_version_error(path: Path, error: Exception) -> CheckpointError:
     """The error for a checkpoint that lacks what this version expects."""
     return CheckpointError(
         f"{path} is of another version of this project ({error!r}): delete or rename that folder and start anew."

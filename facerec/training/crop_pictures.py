@@ -57,7 +57,7 @@ def relative_path(picture: Path, root: Path) -> str:
 
 
 def _copies(pictures: list[Path]) -> dict[Path, Path]:
-    """The earlier picture with the same bytes, by the later one.
+    """The original of each picture that has the same bytes as an earlier one.
 
     Copies are left out because they could be in both the training and the test images.
 

@@ -13,6 +13,7 @@ from facerec.inference.cropping import CROP_SIZE
 from facerec.inference.detector import FaceDetector
 from facerec.inference.errors import ModelFileError
 from facerec.training.archive import LFW_PEOPLE, LFW_PICTURES, LFW_SHA256, LFW_URL, download, extract
+from facerec.training.atomic_write import atomic_write
 from facerec.training.crop_pictures import crop_pictures, relative_path
 from facerec.training.errors import DataError
 
@@ -35,7 +36,7 @@ class FaceDataset:
         identities: int64 `[M]`, the index into `names` of each picture.
         skipped: why a picture is left out, by path: it can't be read, or is a copy of another one.
         without_face: paths of the pictures in which the detector found no face. Their crops are their centres.
-        fingerprint: SHA-256 of paths and crops in hexadecimal. It is equal for equal crops from different files.
+        fingerprint: SHA-256 of paths and crops in hexadecimal. It is equal if paths and crops are equal.
     """
 
     crops: NDArray[np.uint8]
@@ -152,7 +153,8 @@ def _write_cache(cache: Path, root: Path, pictures: list[Path], detector: FaceDe
                 file.seek(0)
                 np.lib.format.write_array_header_1_0(file, header | {"shape": (len(paths), CROP_SIZE, CROP_SIZE, 3)})
         fields = {"paths": paths, "skipped": skipped, "without_face": without_face, "fingerprint": digest.hexdigest()}
-        cache.with_suffix(".json").write_text(json.dumps(fields))
+        with atomic_write(cache.with_suffix(".json")) as unfinished_fields:
+            unfinished_fields.write_text(json.dumps(fields))
         unfinished.replace(cache)
     except OSError as error:
         needed = len(pictures) * CROP_SIZE * CROP_SIZE * 3 / 1e9

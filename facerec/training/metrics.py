@@ -18,7 +18,7 @@ CALIBRATION_BINS = 15
 
 @dataclass(frozen=True)
 class Proportion:
-    """A proportion `count / total` with Wilson's 95 % interval from `low` to `high`, all on a scale of 0 to 1."""
+    """A proportion `count / total` with Wilson's 95 % interval. Value, low and high are on a scale of 0 to 1."""
 
     value: float
     count: int
@@ -40,7 +40,7 @@ class Proportion:
     def from_counts(cls, count: int, total: int) -> Self:
         """The proportion `count / total`. For `total == 0` the value is 0 and the interval [0, 1]."""
         if not total:
-            return cls(0, 0, 0, 0, 1)
+            return cls(0.0, 0, 0, 0.0, 1.0)
         interval = binomtest(count, total).proportion_ci(method="wilson")
         return cls(count / total, count, total, float(interval.low), float(interval.high))
 
@@ -49,7 +49,7 @@ class Proportion:
 
 
 def single_numbers(metrics: object) -> dict[str, float]:
-    """The fields of a dataclass of metrics that are single numbers. A Proportion counts with its value."""
+    """The fields of a dataclass of metrics that are single numbers. Proportions are reduced to their value."""
     numbers = {name: value.value if isinstance(value, Proportion) else value for name, value in vars(metrics).items()}
     return {name: value for name, value in numbers.items() if isinstance(value, float)}
 
@@ -103,13 +103,13 @@ def detection_and_identification(
 ) -> Proportion:
     """DIR at FAR: the proportion of known people's images that are named correctly and accepted.
 
-    An image is accepted above the threshold that the given fraction of unknown people's images exceeds.
+    The threshold of this metric is set so that at most the given fraction of unknown people's images is above it.
 
     Args:
         known: similarities `[N, P]` of known people's images.
         labels: int64 `[N]`, the correct columns.
-        unknown: similarities `[M, P]` of unknown people's images. They set this metric's threshold.
-        false_accept_rate: fraction of the unknown people's images, 0 to 1.
+        unknown: similarities `[M, P]` of unknown people's images.
+        false_accept_rate: fraction of the unknown people's images, at least 0 and less than 1.
 
     Source: Phillips, Grother, Micheals, "Evaluation Methods in Face Recognition", 2011.
     """
@@ -119,7 +119,7 @@ def detection_and_identification(
 
 
 def known_unknown_auroc(known: Floats, unknown: Floats) -> float:
-    """Area under the ROC curve of the highest similarity as a test for known people.
+    """The area under the ROC curve of telling known from unknown people by the highest similarity.
 
     Args:
         known: similarities `[N, P]` of known people's images.

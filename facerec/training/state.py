@@ -1,4 +1,4 @@
-"""The state of a training run, which checkpoints keep."""
+"""The state of a training run, as saved in a checkpoint."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +9,7 @@ from torch import nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
-from facerec.training.checkpoint import load_checkpoint, save_checkpoint, wrong_version
+from facerec.training.checkpoint import load_checkpoint, save_checkpoint, wrong_version_error
 from facerec.training.optimizer import adamw, warmup_and_cosine
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -22,8 +22,8 @@ class TrainState(Generic[Network]):
     Attributes:
         network: the network.
         optimizer: updates its weights.
-        schedule: of the learning rate. `schedule.last_epoch` is the number of steps taken.
-        history: what each finished part of the run gave, as plain values.
+        schedule: the schedule of the learning rate. Its `last_epoch` is the number of steps taken.
+        history: statistics of each finished epoch, as plain values. The detector has none.
     """
 
     network: Network
@@ -44,13 +44,13 @@ class TrainState(Generic[Network]):
         """The number of steps taken."""
         return self.schedule.last_epoch
 
-    def save(self, path: Path, *, recipe: dict[str, JsonValue], **further: JsonValue) -> None:
+    def save(self, path: Path, *, recipe: dict[str, JsonValue], **extra: JsonValue) -> None:
         """Write a checkpoint.
 
         Args:
             path: of the checkpoint.
             recipe: the options that decide the weights.
-            further: what else the checkpoint should hold.
+            extra: further entries of the checkpoint.
 
         Raises:
             CheckpointError: it can't be written, for example because the disk is full.
@@ -60,7 +60,7 @@ class TrainState(Generic[Network]):
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
         }
-        save_checkpoint({"recipe": recipe, "history": self.history, **states, **further}, path)
+        save_checkpoint({"recipe": recipe, "history": self.history, **states, **extra}, path)
 
     def restore(self, path: Path, *, recipe: dict[str, JsonValue]) -> None:
         """Continue from the checkpoint at `path`.
@@ -75,4 +75,4 @@ class TrainState(Generic[Network]):
             self.schedule.load_state_dict(checkpoint["schedule"])
             self.history = checkpoint["history"]
         except (KeyError, ValueError, RuntimeError) as error:
-            raise wrong_version(path, error) from error
+            raise wrong_version_error(path, error) from error

@@ -12,7 +12,7 @@ from facerec.serving.errors import Overloaded, RequestTimeout, RequestTooLarge, 
 from facerec.serving.problems import problem_response
 
 _MIN_CHARGED_BYTES = 64 * 1024
-"""Bytes charged for a request with a smaller body, because each request takes memory besides its body."""
+"""Least number of bytes that a request counts with, because each takes memory besides its body."""
 _MAX_VALUES = 100_000
 """Values in a JSON body or a form. 14 MB of empty lists, parsed, would take 400 MB and block the event loop meanwhile.
 A picture is a single value. Starlette itself limits the parts of multipart forms."""
@@ -74,7 +74,10 @@ class BodyLimitMiddleware:
             raise Overloaded
 
     async def _read(self, receive: Receive, headers: Headers) -> Receive:
-        """Read the whole body; the result replays it in one message. The body has no other reference."""
+        """Read the whole body. The result replays it in one message.
+
+        No other reference to the body is kept, so that its memory is freed once the application drops it.
+        """
         body = bytearray()
         try:
             async with asyncio.timeout(self._seconds):
@@ -111,7 +114,7 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 
 
 async def _refuse(error: ServiceError, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with `error`, read what the client still sends for a moment, then close the connection."""
+    """Answer with `error`, keep reading from the client for `_LINGER_SECONDS`, then close the connection."""
     record = scope["state"]["record"]
     record.outcome = error.code
     response = problem_response(error, record.id)

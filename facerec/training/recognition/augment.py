@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from facerec.inference.cropping import CROP_SIZE
 from facerec.training.backbone import normalize
-from facerec.training.recognition.network import CENTRE_SIZE, INPUT_SIZE
+from facerec.training.recognition.network import INPUT_SIZE, VIEW_SIZE
 
 MAX_ROTATION_RADIANS = math.radians(6)
 """Largest angle in radians that a crop is rotated by in either direction."""
@@ -37,6 +37,18 @@ ERASE_PROBABILITY = 0.3
 BORDER_PIXELS = 25
 """Pixels at each side of a crop that no warp reaches. Leaving them out saves a third of the conversion to float."""
 
+SATURATION_RANGE = (0.6, 1.4)
+"""Factors of the saturation."""
+CONTRAST_RANGE = (0.7, 1.3)
+"""Factors of the contrast."""
+MAX_LOG_CHANNEL_GAIN = 0.06
+"""Natural logarithm of the largest gain of a colour channel."""
+MAX_BRIGHTNESS_SHIFT = 0.15
+"""Largest shift of the brightness, as a fraction of the range of pixel values."""
+ERASED_SIDE_RANGE = (0.15, 0.5)
+"""Sides of the covered rectangle, as fractions of the image's side."""
+ERASED_COLOUR_STD = 0.7
+"""Standard deviation of the covering colour, in normalized pixel values."""
 LUMA_WEIGHTS = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in an image's grey version (ITU-R BT.601)."""
 
@@ -74,7 +86,7 @@ def _warp(crops: Tensor, *, generator: torch.Generator) -> Tensor:
         return _uniform(-limit, limit, (len(crops),), generator, pixels)
 
     angle = uniform(MAX_ROTATION_RADIANS)
-    zoom = uniform(MAX_LOG_ZOOM).exp() * CENTRE_SIZE / (CROP_SIZE - 2 * BORDER_PIXELS)
+    zoom = uniform(MAX_LOG_ZOOM).exp() * VIEW_SIZE / (CROP_SIZE - 2 * BORDER_PIXELS)
     horizontal = zoom * uniform(MAX_LOG_STRETCH).exp() * uniform(1).sign()
     shift_x, shift_y = (uniform(MAX_SHIFT_FRACTION) * zoom for _ in range(2))
     rows = (
@@ -106,11 +118,11 @@ def _recolour(images: Tensor, *, generator: torch.Generator) -> Tensor:
     def uniform(low: float, high: float, *shape: int) -> Tensor:
         return _uniform(low, high, (count, *shape), generator, images)
 
-    saturation = uniform(0.6, 1.4, 1, 1) * (uniform(0, 1, 1, 1) > GREY_PROBABILITY)
+    saturation = uniform(*SATURATION_RANGE, 1, 1) * (uniform(0, 1, 1, 1) > GREY_PROBABILITY)
     luma = torch.tensor(LUMA_WEIGHTS, device=images.device)
     matrix = saturation * torch.eye(3, device=images.device) + (1 - saturation) * luma
-    matrix = matrix * uniform(0.7, 1.3, 1, 1) * uniform(-0.06, 0.06, 3, 1).exp()
-    offset = uniform(-0.15, 0.15, 1, 1) * 255
+    matrix = matrix * uniform(*CONTRAST_RANGE, 1, 1) * uniform(-MAX_LOG_CHANNEL_GAIN, MAX_LOG_CHANNEL_GAIN, 3, 1).exp()
+    offset = uniform(-MAX_BRIGHTNESS_SHIFT, MAX_BRIGHTNESS_SHIFT, 1, 1) * 255
     flat = torch.baddbmm(offset + 128, matrix, images.flatten(2) - 128)
     return flat.view_as(images).clamp(0, 255)
 
@@ -123,10 +135,10 @@ def _erase(images: Tensor, *, generator: torch.Generator) -> Tensor:
     def random_interval(shape: tuple[int, ...]) -> Tensor:
         """Whether each row or column is in a random interval of its image, as a bool tensor of `shape`."""
         centre = _uniform(0, 1, (count, 1), generator, images)
-        length = _uniform(0.15, 0.5, (count, 1), generator, images)
+        length = _uniform(*ERASED_SIDE_RANGE, (count, 1), generator, images)
         return ((positions - centre).abs() < length / 2).view(shape)
 
     chosen = (torch.rand(count, generator=generator) < ERASE_PROBABILITY).to(images.device)
     mask = random_interval((count, 1, size, 1)) & random_interval((count, 1, 1, size)) & chosen.view(-1, 1, 1, 1)
-    colour = 0.7 * torch.randn(count, 3, 1, 1, generator=generator).to(images.device)
+    colour = ERASED_COLOUR_STD * torch.randn(count, 3, 1, 1, generator=generator).to(images.device)
     return torch.where(mask, colour, images)

@@ -28,12 +28,12 @@ class CosineClassifier(nn.Module):
 
 
 def cosine_margin_loss(similarities: Tensor, labels: Tensor, *, margin: float, scale: float) -> Tensor:
-    """Cross-entropy after the similarity to the correct class is lowered by `margin`, mean over the batch.
+    """The mean cross-entropy with `margin` subtracted from the similarity to the correct class.
 
     Args:
         similarities: cosines `[N, C]`.
         labels: int64 `[N]`, the correct classes.
-        margin: how much closer than necessary an embedding has to be, in cosine. With 0 this is softmax on cosines.
+        margin: in cosine. With 0 this is a plain softmax on cosines.
         scale: inverse temperature of the softmax.
     """
     penalty = margin * functional.one_hot(labels, similarities.shape[1])

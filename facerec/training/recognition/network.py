@@ -14,23 +14,23 @@ from facerec.training.dataset import FaceDataset
 from facerec.training.recognition.loss import CosineClassifier
 from facerec.training.split import Indices
 
-CENTRE_SIZE = 128
-"""Side in pixels of the centre of a crop that the network sees. It holds the face, which in LFW is about 110 pixels
-large, and little hair and background, from which a network learns to tell pictures apart instead of people."""
+VIEW_SIZE = 128
+"""Side in pixels of the view: the central part of a crop that the network sees. It holds the face, which in LFW is
+about 110 pixels large. Hair and background around it let a network recognize the picture instead of the person."""
 
 INPUT_SIZE = 224
-"""Side in pixels of the network's input. The centre is enlarged to it, so that the last blocks have 7 x 7 positions."""
+"""Side in pixels of the network's input. The view is enlarged to it, so that the last blocks have 7 x 7 positions."""
 
-INPUT_RECIPE = {"centre_size": CENTRE_SIZE, "input_size": INPUT_SIZE}
-"""What the network sees of a crop, as a part of the training recipe: other sizes make another network."""
+INPUT_RECIPE = {"view_size": VIEW_SIZE, "input_size": INPUT_SIZE}
+"""The sizes of view and input. They are part of the training recipe, because they decide the weights."""
 
 
 def preprocess(crops: Tensor) -> Tensor:
-    """Crops uint8 `[N, 250, 250, 3]` to network inputs float32 `[N, 3, 224, 224]`: centre, enlarged and normalized."""
-    start, stop = (CROP_SIZE - CENTRE_SIZE) // 2, (CROP_SIZE + CENTRE_SIZE) // 2
-    centre = crops[:, start:stop, start:stop].permute(0, 3, 1, 2).float()
+    """Convert crops uint8 `[N, 250, 250, 3]` to network inputs float32 `[N, 3, 224, 224]`: the normalized view."""
+    start, stop = (CROP_SIZE - VIEW_SIZE) // 2, (CROP_SIZE + VIEW_SIZE) // 2
+    view = crops[:, start:stop, start:stop].permute(0, 3, 1, 2).float()
     size = (INPUT_SIZE, INPUT_SIZE)
-    return normalize(functional.interpolate(centre, size=size, mode="bilinear", align_corners=False))
+    return normalize(functional.interpolate(view, size=size, mode="bilinear", align_corners=False))
 
 
 class FaceNetwork(nn.Module):
@@ -51,16 +51,16 @@ class FaceNetwork(nn.Module):
         self.classifier = CosineClassifier(embedding_size=embedding_size, classes=classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Normalized images `[N, 3, H, W]` to cosine similarities `[N, C]`."""
+        """Convert normalized images `[N, 3, H, W]` to cosine similarities `[N, C]`."""
         similarities: Tensor = self.classifier(self.embed(images))
         return similarities
 
     def embed(self, images: Tensor) -> Tensor:
-        """Normalized images `[N, 3, H, W]` to L2-normalized embeddings `[N, D]`."""
+        """Convert normalized images `[N, 3, H, W]` to L2-normalized embeddings `[N, D]`."""
         return functional.normalize(self.head(self.features(images).mean(dim=(2, 3))))
 
     def embed_crops(self, crops: Tensor) -> Tensor:
-        """Crops uint8 `[N, 250, 250, 3]` to L2-normalized embeddings `[N, D]`."""
+        """Convert crops uint8 `[N, 250, 250, 3]` to L2-normalized embeddings `[N, D]`."""
         return self.embed(preprocess(crops))
 
     def freeze(self, *, unfrozen_blocks: int) -> None:
@@ -69,7 +69,7 @@ class FaceNetwork(nn.Module):
             block.requires_grad_(False)
 
     def train(self, mode: bool = True) -> "FaceNetwork":
-        """Set the mode of all but the frozen blocks, whose BatchNorm statistics stay as they were pretrained."""
+        """Set the mode of all but the frozen blocks, whose BatchNorm statistics keep their pretrained values."""
         super().train(mode)
         for block in self.features:
             if not any(parameter.requires_grad for parameter in block.parameters()):
@@ -82,34 +82,34 @@ class RecognizerGraph(nn.Module):
 
     Args:
         network: the trained network.
-        people: number of known people. Their classes come first; the graph leaves the background people's out.
+        people_count: number of known people. Their classes come first; the graph omits those of background people.
         temperature: of the calibrated softmax.
     """
 
     directions: Tensor
 
-    def __init__(self, network: FaceNetwork, *, people: int, temperature: float) -> None:
+    def __init__(self, network: FaceNetwork, *, people_count: int, temperature: float) -> None:
         super().__init__()
         self.network = network
-        self.register_buffer("directions", network.classifier.directions()[:people].detach())
+        self.register_buffer("directions", network.classifier.directions()[:people_count].detach())
         self.temperature = temperature
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Crops uint8 `[N, 250, 250, 3]` to the three outputs of `facerec.inference.model_file.RECOGNIZER_OUTPUTS`."""
+        """Convert crops uint8 `[N, 250, 250, 3]` to the outputs that `RECOGNIZER_OUTPUTS` of `model_file` describes."""
         embeddings = self.network.embed_crops(images)
         similarities = functional.linear(embeddings, self.directions)
         return torch.softmax(similarities / self.temperature, dim=1), similarities, embeddings
 
 
 @torch.inference_mode()
-def similarities_to_people(people: int, network: FaceNetwork, dataset: FaceDataset, indices: Indices) -> Tensor:
-    """Similarities float32 `[N, people]` of N crops to the first `people` classes, on the CPU.
+def similarities_to_people(people_count: int, network: FaceNetwork, dataset: FaceDataset, indices: Indices) -> Tensor:
+    """Similarities float32 `[N, people_count]` of N crops to the first `people_count` classes, on the CPU.
 
     Sets the network to evaluation mode.
     """
     network.eval()
     device = next(network.parameters()).device
-    directions = network.classifier.directions()[:people]
+    directions = network.classifier.directions()[:people_count]
     parts = [
         functional.linear(network.embed_crops(torch.from_numpy(dataset.crops[chunk]).to(device)), directions)
         for chunk in np.array_split(indices, math.ceil(len(indices) / 64))

@@ -101,7 +101,7 @@ def publish(
         folds=[each.metrics for each in evaluations],
         mistakes=evaluation.mistakes,
         parity=parity,
-        exported_weights=f"the weights after the last of {len(exported.history)} epochs",
+        exported_weights=f"those after the last of {len(exported.history)} epochs",
         history=exported.history,
     )
     report.write(options.publishing.output)
@@ -136,7 +136,7 @@ def export(
     with tempfile.TemporaryDirectory(prefix=".exporting-", dir=output) as folder:
         path = Path(folder) / RECOGNIZER_FILE
         write_onnx(
-            RecognizerGraph(network.cpu(), people=len(metadata.people), temperature=metadata.temperature).eval(),
+            RecognizerGraph(network.cpu(), people_count=len(metadata.people), temperature=metadata.temperature).eval(),
             torch.zeros(2, CROP_SIZE, CROP_SIZE, 3, dtype=torch.uint8),
             path,
             input_name=RECOGNIZER_INPUTS[0].name,

@@ -5,8 +5,8 @@ from torch.nn import functional
 from facerec.training.backbone import BLOCKS
 from facerec.training.recognition.loss import cosine_margin_loss
 from facerec.training.recognition.network import (
-    CENTRE_SIZE,
     INPUT_SIZE,
+    VIEW_SIZE,
     FaceNetwork,
     preprocess,
 )
@@ -20,7 +20,7 @@ def network() -> FaceNetwork:
 
 def test_preprocess_cuts_the_centre_enlarges_and_normalizes_it() -> None:
     crops = torch.zeros(1, 250, 250, 3, dtype=torch.uint8)
-    start, stop = (250 - CENTRE_SIZE) // 2, (250 + CENTRE_SIZE) // 2
+    start, stop = (250 - VIEW_SIZE) // 2, (250 + VIEW_SIZE) // 2
     crops[0, start:stop, start:stop] = torch.tensor([255, 128, 0], dtype=torch.uint8)
     images = preprocess(crops)
     assert images.shape == (1, 3, INPUT_SIZE, INPUT_SIZE)

@@ -50,7 +50,7 @@ def network() -> FaceNetwork:
 
 @torch.inference_mode()
 def probabilities(network: FaceNetwork, dataset: FaceDataset) -> Tensor:
-    answer: tuple[Tensor, Tensor, Tensor] = RecognizerGraph(network, people=3, temperature=0.05)(
+    answer: tuple[Tensor, Tensor, Tensor] = RecognizerGraph(network, people_count=3, temperature=0.05)(
         torch.from_numpy(dataset.crops)
     )
     return answer[0]
