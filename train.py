@@ -10,8 +10,8 @@
     uv run torchrun --nproc-per-node=2 train.py        train in two processes, one per GPU
 
 Training writes model/face_recognition.onnx with its checksum, model/report.json, the model card model/README.md and the
-plots in images/. `detector` writes model/face_detector.onnx with its checksum, report and card, and images/photo.png; `tune`
-writes model/tuning.csv and images/tuning.png. `train.py SUBCOMMAND --help` lists a subcommand's options.
+plots in images/. `detector` writes model/face_detector.onnx with its checksum, report and card, and images/photo.png;
+`tune` writes model/tuning.csv and images/tuning.png. `train.py SUBCOMMAND --help` lists a subcommand's options.
 """
 
 import sys

@@ -1,5 +1,5 @@
 import json
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from facerec.inference.errors import ModelFileError
 from facerec.inference.model_file import METADATA_KEY, checksum_path, write_checksum
 from facerec.inference.recognizer import Recognizer
 from model.upgrade import NEW_NAMES, upgrade
-from tests.shipped import DETECTOR, RECOGNIZER, ROOT
+from tests.shipped import DETECTOR, RECOGNIZER
 
 OLD_NAMES = {new: old for old, new in NEW_NAMES.items()}
 
@@ -118,9 +118,12 @@ def test_files_of_todays_format_are_left_as_they_are(tmp_path: Path) -> None:
     assert (tmp_path / RECOGNIZER.name).read_bytes() == before
 
 
-def test_the_script_says_what_it_did(old_models: Path) -> None:
-    command = [sys.executable, "-m", "model.upgrade", str(old_models)]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert result.stdout.splitlines() == [
+def test_the_script_says_what_it_did(
+    old_models: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["upgrade.py", str(old_models)])
+    monkeypatch.delitem(sys.modules, "model.upgrade")
+    runpy.run_module("model.upgrade", run_name="__main__")
+    assert capsys.readouterr().out.splitlines() == [
         f"upgraded {old_models / name}" for name in ("face_recognition.onnx", "face_detector.onnx")
     ]

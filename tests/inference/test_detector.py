@@ -106,7 +106,7 @@ def test_the_most_prominent_face_is_the_first(finder: FaceDetector) -> None:
     assert prominence(far._replace(size=2 * far.size), picture) > prominence(near, picture)
 
 
-def test_there_are_a_hundred_faces_at_most(finder: FaceDetector) -> None:
+def test_at_most_a_hundred_faces_are_detected(finder: FaceDetector) -> None:
     assert len(finder.detect(Image.new("RGB", (320, 320), "magenta"))) == 100
 
 

@@ -33,12 +33,12 @@ def test_public_addresses_may_be_dialled(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", [address for addresses in SPECIAL.values() for address in addresses])
-def test_special_addresses_may_not(address: str) -> None:
+def test_special_addresses_are_refused(address: str) -> None:
     assert not may_dial(ip_address(address))
 
 
 @given(st.ip_addresses())
-def test_whatever_may_be_dialled_is_global_for_python_too(address: Address) -> None:
+def test_permitted_addresses_are_global_for_python_too(address: Address) -> None:
     if may_dial(address):
         judged = getattr(address, "ipv4_mapped", None) or address
         assert judged.is_global

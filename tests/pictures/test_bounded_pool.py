@@ -11,7 +11,7 @@ from facerec.pictures.errors import PoolFull
 from tests.harness import wait_until
 
 
-def test_what_does_not_fit_is_refused_at_once() -> None:
+def test_a_call_without_a_free_slot_is_refused_at_once() -> None:
     async def scenario() -> None:
         pool, door = BoundedPool("test", threads=2, queue_size=1), threading.Event()
         inside = [asyncio.create_task(pool.run(door.wait, 5)) for _ in range(3)]
@@ -29,7 +29,7 @@ def test_what_does_not_fit_is_refused_at_once() -> None:
     asyncio.run(scenario())
 
 
-def test_an_exception_gives_the_place_back() -> None:
+def test_an_exception_frees_the_slot() -> None:
     async def scenario() -> None:
         pool = BoundedPool("test", threads=1)
         for _ in range(3):
@@ -41,7 +41,7 @@ def test_an_exception_gives_the_place_back() -> None:
     asyncio.run(scenario())
 
 
-def test_who_is_cancelled_in_line_gives_the_place_back_and_is_never_called() -> None:
+def test_a_call_cancelled_while_queued_frees_its_slot_and_never_runs() -> None:
     async def scenario() -> None:
         pool, door, called = BoundedPool("test", threads=1, queue_size=1), threading.Event(), threading.Event()
         running = asyncio.create_task(pool.run(door.wait, 5))
@@ -59,7 +59,7 @@ def test_who_is_cancelled_in_line_gives_the_place_back_and_is_never_called() -> 
     asyncio.run(scenario())
 
 
-def test_what_a_cancelled_call_held_is_let_go_at_once() -> None:
+def test_the_arguments_of_a_cancelled_call_are_freed_at_once() -> None:
     class Picture:
         pass
 
@@ -98,7 +98,7 @@ def test_a_thread_that_was_left_behind_still_counts() -> None:
     asyncio.run(scenario())
 
 
-def test_a_thread_that_can_not_be_started_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thread_that_cannot_be_started_takes_no_slot(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 

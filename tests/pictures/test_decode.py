@@ -95,7 +95,7 @@ def test_other_formats_are_refused_whatever_they_are_called(data: bytes) -> None
         decoded(data)
 
 
-def test_more_bytes_than_the_cap_are_refused() -> None:
+def test_more_bytes_than_the_limit_are_refused() -> None:
     data = picture()
     assert opened(data, max_bytes=len(data))
     with pytest.raises(PictureTooLarge):
@@ -144,7 +144,7 @@ def test_a_jpeg_of_thousands_of_scans_is_refused() -> None:
         opened(data[:start] + scan * (most + 1) + data[start:])
 
 
-def test_what_follows_the_end_of_a_jpeg_is_not_looked_at() -> None:
+def test_bytes_after_the_end_of_a_jpeg_are_ignored() -> None:
     thumbnail = saved(Image.new("RGB", (8, 8)), "JPEG")
     data = saved(Image.new("RGB", (64, 64)), "JPEG", exif=b"Exif\0\0" + thumbnail)
     assert opened(data + b"\xff\xda" * 1000).size == (64, 64)
@@ -153,7 +153,7 @@ def test_what_follows_the_end_of_a_jpeg_is_not_looked_at() -> None:
 @pytest.mark.parametrize(
     "inside", [b"\xff\xfe\0\2" * 2_000, b"\xff" * 5_000_000, b"\xff\xfe\0\0" * 2_000, b"\xff" * 5_000_000 + b"\0"]
 )
-def test_a_jpeg_of_endless_segments_is_judged_at_once(inside: bytes) -> None:
+def test_a_jpeg_of_endless_segments_is_checked_within_a_second(inside: bytes) -> None:
     data = saved(Image.new("RGB", (64, 64)), "JPEG")
     start = time.monotonic()
     with contextlib.suppress(UnsupportedPicture):
@@ -161,7 +161,7 @@ def test_a_jpeg_of_endless_segments_is_judged_at_once(inside: bytes) -> None:
     assert time.monotonic() - start < 1
 
 
-def test_what_pillow_finds_odd_is_neither_printed_nor_kept() -> None:
+def test_warnings_of_pillow_are_neither_printed_nor_kept() -> None:
     # In a process of its own: pytest has its own idea of what to do with warnings.
     exif = b"II*\0\x08\0\0\0\x01\0" + struct.pack("<HHII", 0x8298, 2, 2**20, 26) + bytes(8)  # text beyond the end
     data = saved(Image.new("RGB", (9, 9)), "PNG", exif=exif)

@@ -109,7 +109,7 @@ def test_a_name_that_resolves_to_a_forbidden_address_is_not_dialled(
     assert server.connections == 0
 
 
-def test_a_name_is_looked_up_once_and_the_judged_address_dialled(serve_scripts: Callable[..., HostileServer]) -> None:
+def test_only_the_address_that_was_checked_is_dialled(serve_scripts: Callable[..., HostileServer]) -> None:
     server = serve_scripts({"/": lambda connection: connection.respond(b"picture")})
     answers = iter([["127.0.0.1"], ["127.0.0.2"]])  # what a rebinding name server would say
     assert fetch(server.url("/", host="x.test"), port=server.port, resolve=lambda *_: next(answers)) == b"picture"
@@ -131,7 +131,7 @@ def test_a_name_that_does_not_resolve_is_unreachable(name: str, resolver: Resolv
         fetch(f"http://{name}/", resolve=resolver)
 
 
-def test_a_refused_address_a_closed_port_and_an_unknown_name_are_told_apart_by_nothing() -> None:
+def test_forbidden_and_unknown_names_and_closed_ports_get_the_same_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         closed = listener.getsockname()[1]
     answers = set()
@@ -193,13 +193,13 @@ def test_redirects_that_are_not_quoted_are_followed(
         "http://[",
     ],
 )
-def test_every_hop_is_vetted(target: str, serve_scripts: Callable[..., HostileServer]) -> None:
+def test_every_redirect_is_checked(target: str, serve_scripts: Callable[..., HostileServer]) -> None:
     server = serve_scripts({"/": redirect(target)})
     assert outcome(server) is Unreachable
     assert server.connections == 1
 
 
-def test_redirects_are_counted(serve_scripts: Callable[..., HostileServer]) -> None:
+def test_too_many_redirects_are_refused(serve_scripts: Callable[..., HostileServer]) -> None:
     server = serve_scripts(
         {"/loop": redirect("/loop"), "/": redirect("/1"), "/1": redirect("/2"), "/2": redirect("/3")}
     )
@@ -221,7 +221,7 @@ def test_the_body_of_a_redirect_is_not_read(serve_scripts: Callable[..., Hostile
     assert server.bytes_sent < 20_000_000  # what the sockets' buffers hold
 
 
-def test_a_redirect_to_nowhere_is_an_error(serve_scripts: Callable[..., HostileServer]) -> None:
+def test_a_redirect_without_a_location_is_an_error(serve_scripts: Callable[..., HostileServer]) -> None:
     assert outcome(serve_scripts({"/": lambda connection: connection.respond(status="302 Found")})) is UpstreamStatus
 
 
@@ -289,7 +289,7 @@ def test_the_certificate_is_checked_against_the_name_not_the_address(
     assert asked_for == ["pictures.test"]
 
 
-def test_another_name_or_authority_is_unreachable(
+def test_a_certificate_of_another_name_or_authority_is_refused(
     serve_scripts: Callable[..., HostileServer], authority: trustme.CA, ca_file: str
 ) -> None:
     server = serve_scripts({"/": lambda c: c.respond(b"picture")}, tls=tls_context(authority, "other.test"))
@@ -407,7 +407,7 @@ def full_backlog() -> Iterator[int]:
         yield port
 
 
-def test_whoever_is_cancelled_while_it_connects_leaves_no_thread_behind() -> None:
+def test_a_fetch_cancelled_while_connecting_leaves_no_thread_behind() -> None:
     async def run(port: int) -> None:
         pool = BoundedPool("fetch", threads=1)
         limits = FetchLimits(
@@ -426,7 +426,7 @@ def test_whoever_is_cancelled_while_it_connects_leaves_no_thread_behind() -> Non
         asyncio.run(run(port))
 
 
-def test_of_many_addresses_only_a_few_are_dialled(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_four_of_many_addresses_are_dialled(monkeypatch: pytest.MonkeyPatch) -> None:
     dialled: list[object] = []
 
     class Recording(socket.socket):
@@ -444,7 +444,7 @@ def test_of_many_addresses_only_a_few_are_dialled(monkeypatch: pytest.MonkeyPatc
     assert dialled == [(f"127.0.0.{last}", 80) for last in range(1, 5)]
 
 
-def test_whoever_is_cancelled_leaves_no_thread_behind(serve_scripts: Callable[..., HostileServer]) -> None:
+def test_a_fetch_cancelled_while_reading_leaves_no_thread_behind(serve_scripts: Callable[..., HostileServer]) -> None:
     server = serve_scripts({"/": drip_body})
 
     async def run() -> None:
@@ -467,7 +467,7 @@ def test_whoever_is_cancelled_leaves_no_thread_behind(serve_scripts: Callable[..
 # Bodies
 
 
-def test_no_more_is_read_than_the_cap(serve_scripts: Callable[..., HostileServer]) -> None:
+def test_no_more_is_read_than_the_limit(serve_scripts: Callable[..., HostileServer]) -> None:
     def endless(connection: Connection) -> None:
         while True:
             connection.send(bytes(100_000))
@@ -490,13 +490,13 @@ def test_no_more_is_read_than_the_cap(serve_scripts: Callable[..., HostileServer
         assert server.bytes_sent < 20_000_000
 
 
-def test_the_cap_itself_may_be_reached(serve_scripts: Callable[..., HostileServer]) -> None:
+def test_the_limit_itself_may_be_reached(serve_scripts: Callable[..., HostileServer]) -> None:
     server = serve_scripts({"/": lambda connection: connection.respond(bytes(MAX_BYTES))})
     assert len(fetch(server.url("/"), port=server.port)) == MAX_BYTES
     assert outcome(server, max_bytes=MAX_BYTES - 1) is PictureTooLarge
 
 
-def test_a_body_longer_than_it_says_is_cut(serve_scripts: Callable[..., HostileServer]) -> None:
+def test_a_body_longer_than_its_content_length_is_cut(serve_scripts: Callable[..., HostileServer]) -> None:
     server = serve_scripts({"/": lambda c: c.send(head("200 OK", "Content-Length: 3") + b"picture")})
     assert fetch(server.url("/"), port=server.port) == b"pic"
 
@@ -514,7 +514,7 @@ def test_truncated_bodies_are_refused(answer: bytes, serve_scripts: Callable[...
     assert outcome(serve_scripts({"/": lambda connection: connection.send(answer)})) is UpstreamTruncated
 
 
-def test_a_reset_in_the_body_is_told(serve_scripts: Callable[..., HostileServer]) -> None:
+def test_a_reset_in_the_body_is_an_error(serve_scripts: Callable[..., HostileServer]) -> None:
     def reset(connection: Connection) -> None:
         connection.send(head("200 OK", "Content-Length: 9") + b"pic")
         time.sleep(0.1)
@@ -524,7 +524,7 @@ def test_a_reset_in_the_body_is_told(serve_scripts: Callable[..., HostileServer]
 
 
 @pytest.mark.parametrize("status", [103, 201, 204, 205, 206, 304, 400, 404, 418, 500, 503, 999])
-def test_only_200_is_an_answer(status: int, serve_scripts: Callable[..., HostileServer]) -> None:
+def test_only_status_200_is_accepted(status: int, serve_scripts: Callable[..., HostileServer]) -> None:
     server = serve_scripts({"/": lambda connection: connection.respond(b"secret body", status=f"{status} X")})
     with pytest.raises(UpstreamStatus) as info:
         fetch(server.url("/"), port=server.port)
@@ -548,7 +548,7 @@ def test_nonsense_is_unreachable(answer: bytes, serve_scripts: Callable[..., Hos
     assert outcome(serve_scripts({"/": lambda connection: connection.send(answer)})) is Unreachable
 
 
-def test_a_bad_url_takes_no_place() -> None:
+def test_a_bad_url_takes_no_slot() -> None:
     async def run() -> None:
         pool, door = BoundedPool("fetch", threads=1), threading.Event()
         holder = asyncio.create_task(pool.run(door.wait, 5))

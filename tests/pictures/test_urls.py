@@ -59,7 +59,7 @@ def vetted(url: str) -> str:
 
 
 @pytest.mark.parametrize("url", [url for urls in REFUSED.values() for url in urls])
-def test_what_must_not_be_fetched_is_refused(url: str) -> None:
+def test_forbidden_urls_are_refused(url: str) -> None:
     with pytest.raises(UrlNotAllowed):
         vetted(url)
 
@@ -140,7 +140,7 @@ def test_malformed_data_urls_are_refused(url: str) -> None:
         read_data_url(url, max_bytes=100)
 
 
-def test_data_urls_have_the_same_cap_as_files() -> None:
+def test_data_urls_have_the_same_limit_as_files() -> None:
     at_the_cap, over_it = (base64.b64encode(bytes(size)).decode() for size in (100, 101))
     assert len(read_data_url(f"data:;base64,{at_the_cap}", max_bytes=100)) == 100
     for url in (f"data:;base64,{over_it}", "data:," + "a" * 101, "data:," + "a" * 1000):
@@ -157,7 +157,7 @@ def test_any_data_url_is_read_or_refused(url: str) -> None:
 
 
 @pytest.mark.parametrize("escape", ["%41", "%a", "%"])
-def test_a_data_url_of_millions_of_escapes_is_not_taken_apart(escape: str) -> None:
+def test_a_data_url_of_millions_of_escapes_is_not_decoded(escape: str) -> None:
     tracemalloc.start()
     with pytest.raises(InvalidDataUrl):
         read_data_url("data:," + escape * 1_000_000, max_bytes=10**7)

@@ -108,7 +108,7 @@ def test_a_batch_has_its_limit(service: str) -> None:
     assert post(f"{service}/predict/batch", {"urls": []}).status_code == 422
 
 
-def test_a_full_batch_finds_its_places_in_a_small_service(serve: Service, model: Path) -> None:
+def test_a_full_batch_finds_slots_in_a_small_service(serve: Service, model: Path) -> None:
     png = picture("red")
 
     def slowly(connection: Connection) -> None:
@@ -129,7 +129,7 @@ def test_a_full_batch_finds_its_places_in_a_small_service(serve: Service, model:
     assert [result.get("identity", result.get("code")) for result in results] == [ROSA] * MAX_BATCH_URLS
 
 
-def test_a_full_batch_of_data_urls_finds_its_places_in_a_small_service(serve: Service, model: Path) -> None:
+def test_a_full_batch_of_data_urls_finds_slots_in_a_small_service(serve: Service, model: Path) -> None:
     settings = Settings(model=model, framing="centre", max_recognitions=1, max_waiting=1)
     urls = [data_url(picture("red"))] * MAX_BATCH_URLS
     results = post(f"{serve(settings)}/predict/batch", {"urls": urls}).json()["results"]
@@ -198,7 +198,7 @@ HOSTILE_BODIES = [
 
 
 @pytest.mark.parametrize("path", ["/predict", "/predict/batch", "/predict/upload"])
-def test_no_json_is_too_odd_and_nothing_is_echoed(service: str, path: str) -> None:
+def test_odd_json_is_refused_and_not_echoed(service: str, path: str) -> None:
     for body in HOSTILE_BODIES:
         for content_type in ("application/json", "multipart/form-data; boundary=b", "text/plain", "nonsense"):
             answer = requests.post(service + path, data=body, headers={"Content-Type": content_type}, timeout=9)
@@ -308,7 +308,7 @@ def test_json_that_is_not_announced_is_told_apart_from_a_wrong_body(service: str
     )
 
 
-def test_without_the_key_nobody_takes_the_room_of_bodies(serve: Service, model: Path) -> None:
+def test_clients_without_the_key_reserve_no_memory_for_bodies(serve: Service, model: Path) -> None:
     service = serve(Settings.model_validate({"model": model, "api_key": "right", "max_fetches": 1, "max_waiting": 1}))
     host, port = service.removeprefix("http://").split(":")
     with contextlib.ExitStack() as stack:

@@ -112,7 +112,7 @@ def test_detecting_is_a_stage_between_decoding_and_recognizing(service: str) -> 
     assert 'stage="locate"' in requests.get(f"{service}/metrics", timeout=9).text
 
 
-def test_of_a_hundred_faces_the_most_prominent_are_recognized(
+def test_only_the_most_prominent_of_a_hundred_faces_are_recognized(
     serve: Service, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = serve(Settings(model=model, framing="auto", max_faces=7))
@@ -156,7 +156,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.mark.parametrize("orientation", [1, 6])
 @pytest.mark.parametrize(("scale", "shrinks"), [(1, [1]), (2, [2, 1]), (4, [4, 2]), (9, [8, 4])])
-def test_a_large_jpeg_answers_like_the_whole_picture(
+def test_a_large_jpeg_gets_the_same_answer_as_a_png(
     service: str, decoded: list[int], scale: int, shrinks: list[int], orientation: int
 ) -> None:
     image = photo(*TWO, scale=scale)

@@ -215,7 +215,7 @@ def test_a_body_in_many_chunks_is_not_taken_for_trailers(serve: Service, model: 
     assert response.json()["code"] == "unsupported_picture"
 
 
-def test_a_request_that_goes_on_after_its_answer_is_not_waited_for(hurried: str) -> None:
+def test_a_request_that_goes_on_after_its_answer_is_cut_off(hurried: str) -> None:
     with connect(hurried) as connection:
         connection.settimeout(4)  # uvicorn closes idle connections after 5 s, but not those that were sent a byte
         connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
@@ -224,7 +224,7 @@ def test_a_request_that_goes_on_after_its_answer_is_not_waited_for(hurried: str)
         assert closed(connection)
 
 
-def test_who_does_not_take_an_answer_loses_the_connection(
+def test_a_client_that_does_not_take_its_answers_loses_the_connection(
     serve: Service, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server_module, "_STALL_SECONDS", 1)

@@ -64,6 +64,7 @@ def test_two_processes_train_one_model(small_options: RecognizerOptions, tmp_pat
     assert report["parity"]["equal"] == report["parity"]["compared"]
 
 
+@pytest.mark.slow
 def test_processes_share_the_images_and_come_to_the_same_weights(
     small_options: RecognizerOptions, tmp_path: Path
 ) -> None:

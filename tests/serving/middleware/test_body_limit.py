@@ -27,14 +27,14 @@ def answer(connection: socket.socket) -> tuple[int, str]:
     return int(head.split()[1]), json.loads(body)["code"]
 
 
-def test_a_body_over_the_cap_is_refused_before_it_is_read(serve: Service, model: Path) -> None:
+def test_a_body_over_the_limit_is_refused_before_it_is_read(serve: Service, model: Path) -> None:
     service = serve(Settings(model=model, max_bytes=1024))
     with connect(service) as connection:
         connection.sendall(post_head("/predict", "Content-Length: 100000000000"))
         assert answer(connection) == (413, "request_too_large")
 
 
-def test_a_body_over_the_cap_is_refused_while_it_is_read(serve: Service, model: Path) -> None:
+def test_a_body_over_the_limit_is_refused_while_it_is_read(serve: Service, model: Path) -> None:
     service = serve(Settings(model=model, max_bytes=1024))
     with connect(service) as connection:
         connection.sendall(post_head("/predict", "Transfer-Encoding: chunked"))
@@ -44,7 +44,7 @@ def test_a_body_over_the_cap_is_refused_while_it_is_read(serve: Service, model: 
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_an_ordinary_client_gets_to_see_the_refusal(serve: Service, model: Path, chunked: bool) -> None:
+def test_an_ordinary_client_receives_the_refusal(serve: Service, model: Path, chunked: bool) -> None:
     service = serve(Settings(model=model, max_bytes=1024))
     body = io.BytesIO(bytes(5_000_000))
     response = requests.post(
@@ -64,7 +64,7 @@ def test_a_slow_body_is_given_up(serve: Service, model: Path) -> None:
         assert time.monotonic() - start < 5
 
 
-def test_bodies_in_memory_are_limited_and_their_room_comes_back(serve: Service, model: Path) -> None:
+def test_bodies_in_memory_are_limited_and_freed(serve: Service, model: Path) -> None:
     settings = Settings(model=model, max_bodies=2, body_seconds=30)
     service = serve(settings)
     slow = [connect(service) for _ in range(2)]
@@ -90,7 +90,7 @@ def silent() -> Iterator[HostileServer]:
 
 
 @pytest.mark.parametrize("path", ["/predict", "/predict/batch"])
-def test_a_client_that_goes_away_gives_its_places_back(
+def test_a_client_that_goes_away_frees_its_slots(
     path: str, serve: Service, model: Path, silent: HostileServer, log: list[str]
 ) -> None:
     settings = Settings(

@@ -40,7 +40,7 @@ def test_a_failed_request_does_not_tell_its_stages(serve: Service, model: Path) 
     assert "Server-Timing" not in response.headers
 
 
-def test_of_a_url_only_the_host_is_logged(serve: Service, model: Path, log: list[str]) -> None:
+def test_only_the_host_of_a_url_is_logged(serve: Service, model: Path, log: list[str]) -> None:
     service = serve(Settings(model=model))
     for url in ("http://pictures.test:22/secret?secret=secret", "http://user:secret@pictures.test/secret"):
         response = requests.post(
@@ -99,7 +99,7 @@ def test_an_unexpected_exception_fails_one_picture_of_a_batch(
     assert sorted(each["outcome"] for each in line["pictures"]) == ["internal_error", "ok"]
 
 
-def test_who_does_not_receive_is_given_up(
+def test_a_client_that_does_not_receive_is_given_up(
     serve: Service, model: Path, log: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(request_log, "_SEND_SECONDS", 0.3)

@@ -22,13 +22,13 @@ from tests.options import detector_options
 from tests.toy_backbone import use_toy_backbone
 
 
-@pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
+def make_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let training and measuring take seconds: what they find does not matter."""
     use_toy_backbone(monkeypatch)
     monkeypatch.setattr(fit, "SCENE_PIXELS", 64)
     monkeypatch.setattr(fit, "BATCH_SIZE", 2)
-    monkeypatch.setattr(evaluate, "SCENE_COUNT", 24)
-    monkeypatch.setattr(evaluate, "SINGLE_FACE_SCENE_COUNT", 4)
+    monkeypatch.setattr(evaluate, "SCENE_COUNT", 9)
+    monkeypatch.setattr(evaluate, "SINGLE_FACE_SCENE_COUNT", 1)
     monkeypatch.setattr(
         network, "SCORE_BIAS_INIT", 0.0
     )  # two steps teach nothing: it then finds faces everywhere, all alike,
@@ -38,6 +38,11 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     )  # takes minutes
     monkeypatch.setattr(evaluate, "THRESHOLD_RECALL", 0.2)
     monkeypatch.setattr(publish, "MAX_UNPAIRED_FRACTION", 1.0)  # which of two that overlap stays is up to rounding
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_small(monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -59,12 +64,15 @@ def recognizer_options(small_options: RecognizerOptions, tmp_path_factory: pytes
 
 @pytest.fixture(scope="module")
 def options(recognizer_options: RecognizerOptions) -> DetectorOptions:
-    """The options of the detector that goes with the recognizer."""
-    return detector_options(recognizer_options, steps=2)
+    """The options of the detector that goes with the recognizer, once it is trained."""
+    options = detector_options(recognizer_options, steps=2)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        make_small(monkeypatch)
+        train.main(options)
+    return options
 
 
 def test_networks_with_other_weights_do_not_find_the_same(options: DetectorOptions, tmp_path: Path) -> None:
-    train.main(options)
     detector = FaceDetector.load(options.publishing.output / "face_detector.onnx", threads=1)
     last = torch.load(options.training.checkpoints / "detector" / "last.pt", weights_only=True)
     same, other = DetectorNetwork(), DetectorNetwork()
@@ -78,7 +86,6 @@ def test_networks_with_other_weights_do_not_find_the_same(options: DetectorOptio
 
 
 def test_train_py_leaves_a_detector_with_report_card_and_plot(options: DetectorOptions) -> None:
-    train.main(options)
     file = options.publishing.output / "face_detector.onnx"
     detector = FaceDetector.load(file, threads=1)
     report = json.loads(file.with_suffix(".json").read_text())
