@@ -17,7 +17,7 @@ from tests.toy_model import write_toy_detector, write_toy_model
 
 @pytest.fixture(scope="session")
 def drawn_people(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of drawn people: 4 known with 6 to 8 pictures, 2 others, 20 strangers."""
+    """A folder of drawn people: 4 known with 6 to 8 pictures, 2 background, 20 unknown."""
     return draw_people(tmp_path_factory.mktemp("drawn") / "people", [8, 6, 6, 7, 3, 2] + [1] * 20)
 
 

@@ -29,7 +29,7 @@ class PictureResult(NamedTuple):
 
 @dataclass
 class Trace:
-    """What became known about a picture on its way through the pipeline, also if an error ended it."""
+    """Facts about a picture that the pipeline records on the way, so that they are known after an error too."""
 
     bytes: int | None = None
     width: int | None = None

@@ -217,7 +217,7 @@ class ModelInfo(BaseModel):
     def from_metadata(
         cls, metadata: RecognizerMetadata, *, checksum: str, threshold: float, detector: DetectorInfo
     ) -> Self:
-        """What `GET /model` answers; `threshold` is the one in force."""
+        """The answer of `GET /model`. `threshold` is the one in force."""
         return cls(
             sha256=checksum,
             people=len(metadata.people),

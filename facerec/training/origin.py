@@ -1,4 +1,4 @@
-"""What ran, and where: the origin of a model, for its report."""
+"""The origin of a model for its report: command, machine and version of the code."""
 
 import shlex
 import subprocess

@@ -189,7 +189,7 @@ def test_text_and_profile_bombs_are_refused() -> None:
 
 
 def test_an_exif_bomb_takes_little_memory() -> None:
-    """Of 2,000 tags each points at the same megabyte. Measured in a process of its own."""
+    """All 2,000 tags point at the same megabyte. The memory is measured in a process of its own."""
     tags, room = 2000, 10**6
     start = 8 + 2 + 12 * tags + 4
     entries = b"".join(struct.pack("<HHII", 0x9000 + tag, 7, room, start) for tag in range(tags))

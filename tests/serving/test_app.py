@@ -66,7 +66,7 @@ def test_a_large_upload_is_no_different(service: str) -> None:
     assert_well_formed(answer.json(), top=GUSTAV)
 
 
-def test_a_stranger_has_no_identity(service: str) -> None:
+def test_an_unknown_person_has_no_identity(service: str) -> None:
     answer = post(f"{service}/predict", {"url": data_url(picture("grey"))}).json()
     assert answer["identity"] is None
     assert answer["top_class"] in TOY_PEOPLE

@@ -51,7 +51,7 @@ def test_angle_and_score_are_told(service: str) -> None:
     assert (face["angle"], face["score"]) == pytest.approx((np.degrees(0.2), 0.75), abs=0.06)
 
 
-def test_a_stranger_among_them_has_no_identity(service: str) -> None:
+def test_an_unknown_person_among_them_has_no_identity(service: str) -> None:
     assert [face["identity"] for face in faces(service, saved(photo(TWO[0], (48, 80, "grey"))))] == [ROSA, None]
 
 

@@ -19,7 +19,7 @@ from tests.hostile_server import HostileServer
 from tests.serving.conftest import Service
 
 CHROMIUM = shutil.which("chromium")
-STRANGER = "Not someone I know"
+UNKNOWN = "Not someone I know"
 
 
 class Visit:
@@ -135,22 +135,22 @@ def test_a_data_url_needs_no_other_host_and_is_shown(visit: Visit) -> None:
     expect(visit.cards("Bella Blue").get_by_role("img")).to_be_visible()
 
 
-def test_a_stranger_is_not_named(visit: Visit) -> None:
+def test_an_unknown_person_is_not_named(visit: Visit) -> None:
     visit.choose(file("grey"))
-    card = visit.cards(STRANGER)
-    expect(card).to_have_class("stranger")
-    expect(card.get_by_role("figure")).to_have_text(STRANGER)
+    card = visit.cards(UNKNOWN)
+    expect(card).to_have_class("unknown")
+    expect(card.get_by_role("figure")).to_have_text(UNKNOWN)
     expect(card).to_contain_text("Similarity 0.58; a match needs 0.80. The nearest of those I know:")
     expect(card.get_by_role("listitem")).to_have_count(3)
 
 
 def test_two_pictures_are_asked_about_one_after_the_other(visit: Visit) -> None:
     visit.choose(file("red"), file("grey"))
-    visit.cards("Rosa Red", STRANGER)
+    visit.cards("Rosa Red", UNKNOWN)
     calls = [entry.partition("/predict")[2] for entry in visit.traffic if "/predict" in entry]
     assert calls == ["/upload", "/upload answered"] * 2
     visit.choose(file("blue"))
-    visit.cards("Bella Blue", "Rosa Red", STRANGER)
+    visit.cards("Bella Blue", "Rosa Red", UNKNOWN)
 
 
 def test_a_picture_can_be_dropped_anywhere(visit: Visit) -> None:
@@ -213,12 +213,12 @@ def test_every_face_has_its_box_with_a_name_and_is_listed(open_page: Open, model
     visit.choose({"name": "two.png", "mimeType": "image/png", "buffer": two})
     card = visit.cards("Rosa Red")
     expect(card.get_by_role("list", name="Further faces").get_by_role("listitem")).to_have_text(
-        [re.compile(rf"{STRANGER}similarity 0\.\d\d")]
+        [re.compile(rf"{UNKNOWN}similarity 0\.\d\d")]
     )
     expect(card).to_contain_text(re.compile(r"answered in \d+ ms · decode \d+ ms · locate \d+ ms · infer \d+ ms"))
     image = card.get_by_role("img").bounding_box()
     assert image
-    for name, left in (("Rosa Red", 144), (STRANGER, 16)):
+    for name, left in (("Rosa Red", 144), (UNKNOWN, 16)):
         box = card.get_by_role("figure").get_by_text(name).bounding_box()
         assert box
         assert box["x"] - image["x"] == pytest.approx(image["width"] * left / 320, abs=1)

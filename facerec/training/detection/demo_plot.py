@@ -57,7 +57,7 @@ def draw_demo_scene(
                 face.x, face.y + 0.72 * face.size, f"{name}\nsimilarity {similarities.max():.2f}",
                 ha="center", va="top", fontsize=8, color="white", bbox={"fc": "black", "ec": colour, "alpha": 0.7},
             )  # fmt: skip
-    axes.set_title("A synthetic scene of known people's test images and strangers, detected and named", fontsize=10)
+    axes.set_title("A synthetic scene of known and unknown people, detected and named", fontsize=10)
     return figure
 
 

@@ -30,7 +30,7 @@ from facerec.training.state import TrainState
 
 @dataclass(frozen=True)
 class EpochStats:
-    """What one epoch gave. Losses are mean cross-entropies, accuracies are on a scale of 0 to 1."""
+    """Statistics of one epoch. Losses are mean cross-entropies, accuracies are on a scale of 0 to 1."""
 
     seconds: float
     """Duration of training and validation."""

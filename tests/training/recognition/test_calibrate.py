@@ -20,7 +20,7 @@ def test_a_few_right_answers_make_nothing_surer_than_training_did() -> None:
 
 
 @pytest.mark.parametrize(("rate", "passing"), [(0.0, 0), (0.01, 1), (0.1, 10), (0.019, 1), (1.0, 99)])
-def test_the_threshold_lets_as_many_strangers_pass_as_it_may(rate: float, passing: int) -> None:
+def test_the_threshold_accepts_as_many_unknown_people_as_it_may(rate: float, passing: int) -> None:
     unknown = torch.tensor(np.random.default_rng(0).permutation(100) / 100, dtype=torch.float32)[:, None]
     threshold = choose_threshold(unknown, false_accept_rate=rate)
     assert (unknown.numpy().max(axis=1) >= threshold).sum() == passing

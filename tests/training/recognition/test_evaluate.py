@@ -74,9 +74,9 @@ def test_probabilities_are_calibrated_on_the_validation_images(dataset: FaceData
         assert ece == pytest.approx(expected_calibration_error(probabilities, np.array([0, 1])), abs=1e-5)
 
 
-def test_known_people_who_play_strangers_are_not_compared_with_themselves(dataset: FaceDataset) -> None:
+def test_known_people_in_place_of_unknown_ones_are_not_compared_with_themselves(dataset: FaceDataset) -> None:
     network = FaceNetwork(embedding_size=128, classes=2)
     evaluation = evaluate(network, dataset, dataset, split(chosen=[0, 2], test=[1, 3]), RecognizerOptions())
-    assert evaluation.threshold == pytest.approx(0.3), "Bob's first image is Ann's nearest stranger"
+    assert evaluation.threshold == pytest.approx(0.3), "Bob's first image is the nearest unknown one to Ann"
     assert evaluation.unknown.max(axis=1).tolist() == pytest.approx([0.2, 0.4])
     assert evaluation.metrics.accepted_unknown.count == 1
