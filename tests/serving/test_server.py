@@ -62,6 +62,20 @@ def test_sigterm_lets_requests_finish_and_then_ends(command: list[str], model: P
             assert "Traceback" not in output
 
 
+@pytest.mark.parametrize("command", [PYTHON, FASTAPI], ids=["python", "fastapi"])
+def test_both_ways_to_start_write_one_log_line_a_request_without_its_query(command: list[str], model: Path) -> None:
+    port = free_port()
+    service = f"http://127.0.0.1:{port}"
+    with process(command, {"PORT": str(port), "FACEREC_MODEL": str(model)}) as running:
+        wait_until(lambda: ready(service), seconds=30)
+        assert requests.get(f"{service}/healthz?token=sesame", timeout=9).status_code == 200
+        running.send_signal(signal.SIGTERM)
+        output, _ = running.communicate(timeout=15)
+    assert output.count("/healthz") == 1
+    assert '"route": "/healthz"' in output
+    assert "sesame" not in output
+
+
 def test_requests_that_do_not_finish_are_cut_off(model: Path) -> None:
     port = free_port()
     service = f"http://127.0.0.1:{port}"
