@@ -5,7 +5,7 @@
     uv run train.py --resume                 go on with a run that was stopped
     uv run train.py --folds 5                train five networks, so that every image is tested once
     uv run train.py explore                  describe the data and draw its plots, without training
-    uv run train.py tune --epochs 3          search embedding size, trained blocks and learning rate
+    uv run train.py tune --epochs 3          search embedding size, unfrozen blocks and learning rate
     uv run train.py detector                 train the network that finds the faces in a photo
     uv run torchrun --nproc-per-node=2 train.py        train in two processes, one per GPU
 

@@ -42,9 +42,6 @@ class DataOptions:
     folder. Without it, LFW is downloaded once."""
     data_dir: Folder = Path("data")
     """Folder for downloads, extracted archives and cached crops."""
-    crop_mode: CropMode = "detect"
-    """What is cut out of a picture: `detect` takes the face that the detector finds, as the service does; `centre`
-    takes the centre, where the face should fill about 45 % of the shorter side, as in LFW."""
     min_images: Annotated[int, Field(ge=5)] = 20
     """People with this many pictures or more are known people. Fewer than 5 can't be split."""
     seed: Annotated[int, Field(ge=0, le=2**31)] = 0
@@ -55,8 +52,19 @@ class DataOptions:
 class RecognizerDataOptions(DataOptions):
     """The data set and its split."""
 
+    crop_mode: CropMode = "detect"
+    """What is cut out of a picture: `detect` takes the face that the detector finds, as the service does; `centre`
+    takes the centre, where the face should fill about 45 % of the shorter side, as in LFW."""
     detector: Path = Path("model/face_detector.onnx")
     """The face detector's file, for the crop mode `detect`."""
+
+
+@dataclass(frozen=True)
+class DetectorDataOptions(DataOptions):
+    """The data set and its split."""
+
+    crop_mode: CropMode = "detect"
+    """Set this to `centre` for data other than LFW, to say that each picture has an upright face in its middle."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +171,11 @@ class RecognizerOptions:
 
 @dataclass(frozen=True)
 class TuneOptions(RecognizerOptions):
-    """Search the embedding size, the number of trained blocks and the learning rate by validation accuracy."""
+    """Search the embedding size, the number of unfrozen blocks and the learning rate by validation accuracy.
+
+    The search decides these three options itself, and does not use --resume, --folds, --false-accept-rate and
+    --weights-licence: the same command goes on with a search that was stopped.
+    """
 
     tuning_storage: str | None = None
     """Database of the search: an SQLAlchemy URL that several machines may share, by default CHECKPOINTS/tuning.db."""
@@ -173,7 +185,7 @@ class TuneOptions(RecognizerOptions):
 class DetectorOptions:
     """Train, evaluate and export the network that finds the faces in a photo."""
 
-    data: DataOptions = field(default_factory=DataOptions)
+    data: DetectorDataOptions = field(default_factory=DetectorDataOptions)
     model: ModelOptions = field(default_factory=ModelOptions)
     training: DetectorTrainingOptions = field(default_factory=DetectorTrainingOptions)
     publishing: PublishingOptions = field(default_factory=PublishingOptions)
