@@ -113,6 +113,7 @@ def test_pictures_that_go_while_they_are_read(small_options: RecognizerOptions, 
         load_crops(dataset, changed(options, crop_mode="detect", detector=DETECTOR).data)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("toy_backbone")
 def test_two_people_with_five_pictures_each_are_enough(small_options: RecognizerOptions, tmp_path: Path) -> None:
     options = keeping_all_in(
