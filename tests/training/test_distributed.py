@@ -54,7 +54,7 @@ def test_two_processes_train_one_model(small_options: RecognizerOptions, tmp_pat
         list(map(str, command)), cwd=ROOT, capture_output=True, text=True, timeout=600, check=False, env=ON_CPU
     )
     assert result.returncode == 0, result.stderr
-    assert result.stdout.count("known people:") == 1, "one process writes"
+    assert result.stdout.count("\n  known people:") == 1, "one process writes"
     report = json.loads((tmp_path / "model" / "report.json").read_text())
     split = split_dataset(
         load_dataset(small_options.data.data, data_dir=small_options.data.data_dir), min_images=5, seed=0, fold=0
