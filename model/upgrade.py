@@ -23,6 +23,7 @@ from facerec.inference.model_file import (
     checksum_path,
     file_sha256,
     verify_checksum,
+    write_checksum,
 )
 from facerec.training.detection.publish import SECOND_PASS
 from facerec.training.detection.report import DetectionReport
@@ -95,7 +96,7 @@ def _rewrite(old: Path, new: Path, metadata: RecognizerMetadata | DetectorMetada
     save_with_metadata(onnx.load(old), unfinished, metadata)
     checksum_path(unfinished).unlink()
     unfinished.replace(new)
-    checksum_path(new).write_text(f"{file_sha256(new)}  {new.name}\n")
+    write_checksum(new)
 
 
 def _renamed(value: Any) -> Any:

@@ -10,7 +10,7 @@ from facerec.inference.pipeline import PictureResult, Pipeline
 from facerec.pictures.bounded_pool import BoundedPool
 from facerec.pictures.fetch import Fetcher
 from facerec.pictures.urls import host_of, is_data_url, read_data_url
-from facerec.serving.errors import NoFace, ServiceError
+from facerec.serving.errors import InternalError, NoFace, ServiceError
 from facerec.serving.settings import Framing, Settings
 from facerec.serving.telemetry import PictureRecord
 
@@ -85,6 +85,6 @@ def _errors_recorded(record: PictureRecord) -> Iterator[None]:
     except Exception as error:
         answer = ServiceError.wrapping(error)
         record.outcome = answer.code
-        if answer.code == "internal_error":
+        if isinstance(answer, InternalError):
             raise  # the request's log line names the type and the place of the original exception
         raise answer from None

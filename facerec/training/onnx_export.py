@@ -66,12 +66,12 @@ def write_onnx(
         node.doc_string = ""
     for value in (*proto.graph.input, *proto.graph.output, *proto.graph.value_info):
         del value.metadata_props[:]
+    onnx.checker.check_model(proto, full_check=True)
     save_with_metadata(proto, path, metadata)
 
 
 def save_with_metadata(proto: onnx.ModelProto, path: Path, metadata: ModelMetadata) -> None:
     """Save a graph with `metadata` in place of its own, and its checksum beside it."""
     onnx.helper.set_model_props(proto, metadata.to_properties())
-    onnx.checker.check_model(proto, full_check=True)
     onnx.save(proto, path)
     write_checksum(path)

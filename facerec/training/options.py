@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 from pydantic import AfterValidator, Field, JsonValue, TypeAdapter, ValidationError
 
 from facerec.inference.cropping import CropMode
+from facerec.inference.model_file import Fraction
 from facerec.training.errors import OptionError
 
 OUTSIDE_RECIPE = "outside the recipe"
@@ -30,7 +31,6 @@ Weights = Literal["imagenet", "none"] | Path
 PositiveInt = Annotated[int, Field(ge=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 NonNegativeFloat = Annotated[float, Field(ge=0)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 @dataclass(frozen=True)
