@@ -1,9 +1,10 @@
-"""A thread pool with a bounded queue: calls that do not fit are refused at once."""
+"""Bounded concurrency: work that finds no free slot is refused at once."""
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from typing import ParamSpec, TypeVar
 
@@ -11,6 +12,50 @@ from facerec.pictures.errors import PoolFull
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+class Slots:
+    """A limited number of slots for one kind of work. Safe to use from several threads.
+
+    Attributes:
+        name: names the kind of work in metrics.
+        in_use: number of slots that are taken.
+    """
+
+    def __init__(self, name: str, capacity: int) -> None:
+        self.name = name
+        self.in_use = 0
+        self._capacity = capacity
+        self._lock = threading.Lock()
+
+    def take(self) -> None:
+        """Take a slot until `free` is called.
+
+        Raises:
+            PoolFull: all slots are in use.
+        """
+        with self._lock:
+            if self.in_use >= self._capacity:
+                raise PoolFull
+            self.in_use += 1
+
+    def free(self) -> None:
+        """Give a slot back."""
+        with self._lock:
+            self.in_use -= 1
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Hold a slot during the block.
+
+        Raises:
+            PoolFull: all slots are in use.
+        """
+        self.take()
+        try:
+            yield
+        finally:
+            self.free()
 
 
 class BoundedPool:
@@ -21,11 +66,8 @@ class BoundedPool:
     """
 
     def __init__(self, name: str, *, threads: int, queue_size: int = 0) -> None:
-        self.name = name
-        self.slots_in_use = 0
-        """Number of calls that are running or queued."""
-        self._capacity = threads + queue_size
-        self._lock = threading.Lock()
+        self.slots = Slots(name, threads + queue_size)
+        """One for each call that is running or queued."""
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -34,10 +76,7 @@ class BoundedPool:
         Raises:
             PoolFull: all slots are in use.
         """
-        with self._lock:
-            if self.slots_in_use >= self._capacity:
-                raise PoolFull
-            self.slots_in_use += 1
+        self.slots.take()
         call = [partial(function, *args, **kwargs)]
 
         def start() -> T:
@@ -45,8 +84,7 @@ class BoundedPool:
 
         def end(_: Future[T] | None = None) -> None:
             call.clear()  # the executor's queue keeps a cancelled call; the picture in its arguments must be freed
-            with self._lock:
-                self.slots_in_use -= 1
+            self.slots.free()
 
         try:
             future = self._executor.submit(start)

@@ -60,8 +60,8 @@ def create_app(
         logging.getLogger("uvicorn.access").disabled = True
         fetch_pool = BoundedPool("fetch", threads=settings.max_fetches)
         compute_pool = BoundedPool("compute", threads=settings.max_recognitions, queue_size=settings.max_waiting)
-        metrics.watch(fetch_pool)
-        metrics.watch(compute_pool)
+        metrics.watch(fetch_pool.slots)
+        metrics.watch(compute_pool.slots)
         try:
             pipeline = Pipeline(
                 Recognizer.load(settings.model, threads=settings.threads),

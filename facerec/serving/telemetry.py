@@ -7,7 +7,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from facerec.inference.pipeline import Trace
-from facerec.pictures.bounded_pool import BoundedPool
+from facerec.pictures.bounded_pool import Slots
 from facerec.serving.errors import Overloaded
 
 
@@ -61,9 +61,9 @@ class PrometheusMetrics:
         )
         self._rejected = Counter("facerec_rejected", "Requests and pictures refused: overload", registry=self._registry)
 
-    def watch(self, pool: BoundedPool) -> None:
-        """Report how many slots of `pool` are in use."""
-        self._in_flight.labels(pool.name).set_function(lambda: pool.slots_in_use)
+    def watch(self, slots: Slots) -> None:
+        """Report how many of `slots` are in use."""
+        self._in_flight.labels(slots.name).set_function(lambda: slots.in_use)
 
     def count(self, route: str, record: RequestRecord) -> None:
         """Count an answered request and observe the stages of its pictures."""

@@ -16,14 +16,14 @@ def test_a_call_without_a_free_slot_is_refused_at_once() -> None:
         pool, door = BoundedPool("test", threads=2, queue_size=1), threading.Event()
         inside = [asyncio.create_task(pool.run(door.wait, 5)) for _ in range(3)]
         await asyncio.sleep(0)
-        assert pool.slots_in_use == 3
+        assert pool.slots.in_use == 3
         start = time.monotonic()
         with pytest.raises(PoolFull):
             await pool.run(door.wait, 5)
         assert time.monotonic() - start < 1
         door.set()
         assert await asyncio.gather(*inside) == [True] * 3
-        assert pool.slots_in_use == 0
+        assert pool.slots.in_use == 0
         pool.close()
 
     asyncio.run(scenario())
@@ -35,7 +35,7 @@ def test_an_exception_frees_the_slot() -> None:
         for _ in range(3):
             with pytest.raises(ZeroDivisionError):
                 await pool.run(divmod, 1, 0)
-        assert pool.slots_in_use == 0
+        assert pool.slots.in_use == 0
         pool.close()
 
     asyncio.run(scenario())
@@ -50,7 +50,7 @@ def test_a_call_cancelled_while_queued_frees_its_slot_and_never_runs() -> None:
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        assert pool.slots_in_use == 1
+        assert pool.slots.in_use == 1
         door.set()
         await running
         pool.close()
@@ -92,7 +92,7 @@ def test_a_thread_that_was_left_behind_still_counts() -> None:
         with pytest.raises(PoolFull):
             await pool.run(door.wait, 5)
         door.set()
-        wait_until(lambda: pool.slots_in_use == 0)
+        wait_until(lambda: pool.slots.in_use == 0)
         pool.close()
 
     asyncio.run(scenario())
@@ -108,7 +108,7 @@ def test_a_thread_that_cannot_be_started_takes_no_slot(monkeypatch: pytest.Monke
             patch.setattr(threading.Thread, "start", refuse)
             with pytest.raises(RuntimeError):
                 await pool.run(called.set)
-        assert pool.slots_in_use == 0
+        assert pool.slots.in_use == 0
         await pool.run(int)  # the executor has kept the call before it in line
         assert not called.is_set()
         pool.close()

@@ -76,7 +76,7 @@ def fetch(url: str, *, port: int = 80, **options: Any) -> bytes:
         try:
             return await Fetcher(limits, pool, **seams).fetch(url)
         finally:
-            wait_until(lambda: pool.slots_in_use == 0, seconds=3)
+            wait_until(lambda: pool.slots.in_use == 0, seconds=3)
             pool.close()
 
     return asyncio.run(run())
@@ -382,7 +382,7 @@ def test_the_deadline_covers_the_look_up() -> None:
         with pytest.raises(PoolFull):  # the thread that still looks up counts
             await fetcher.fetch("http://slow.test/")
         answer.set()
-        wait_until(lambda: pool.slots_in_use == 0)
+        wait_until(lambda: pool.slots.in_use == 0)
         pool.close()
 
     asyncio.run(run())
@@ -415,11 +415,11 @@ def test_a_fetch_cancelled_while_connecting_leaves_no_thread_behind() -> None:
         )
         task = asyncio.create_task(Fetcher(limits, pool).fetch(f"http://127.0.0.1:{port}/"))
         await asyncio.sleep(0.2)
-        assert pool.slots_in_use == 1
+        assert pool.slots.in_use == 1
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        wait_until(lambda: pool.slots_in_use == 0)
+        wait_until(lambda: pool.slots.in_use == 0)
         pool.close()
 
     with full_backlog() as port:
@@ -458,7 +458,7 @@ def test_a_fetch_cancelled_while_reading_leaves_no_thread_behind(serve_scripts: 
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        wait_until(lambda: pool.slots_in_use == 0)
+        wait_until(lambda: pool.slots.in_use == 0)
         pool.close()
 
     asyncio.run(run())

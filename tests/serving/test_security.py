@@ -4,11 +4,7 @@ import re
 
 from tests.harness import ROOT
 
-ROWS = [line for line in (ROOT / "docs/security.md").read_text().splitlines() if re.match(r"\| \d+ \|", line)]
-
-
-def test_rows_are_numbered_without_gaps() -> None:
-    assert [int(row.split("|")[1]) for row in ROWS] == list(range(1, len(ROWS) + 1))
+ROWS = [line for line in (ROOT / "docs/security.md").read_text().splitlines() if "::test_" in line]
 
 
 def test_every_threat_names_one_test_that_exists() -> None:
