@@ -1,6 +1,8 @@
-"""The base of every error that is reported to whoever sent a picture."""
+"""The base of every error that is reported to whoever sent a picture, and what the log says about any other."""
 
+import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Self
 
 
@@ -25,3 +27,9 @@ class CodedError(Exception):
             yield cls
         for child in cls.__subclasses__():
             yield from child.leaves()
+
+
+def describe(exception: BaseException) -> str:
+    """Type and place of an unexpected exception, for the log. Its message is left out: it could quote the client."""
+    frame = traceback.extract_tb(exception.__traceback__)[-1]
+    return f"{type(exception).__name__} at {Path(frame.filename).name}:{frame.lineno}"

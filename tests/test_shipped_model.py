@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 import train
 from facerec.inference.model_file import RecognizerMetadata
-from facerec.inference.recognizer import ModelOutput, Recognizer
+from facerec.inference.recognizer import Recognizer
+from facerec.inference.results import ModelOutput
 from facerec.serving.settings import Settings
 from facerec.training.archive import extract
 from facerec.training.dataset import FaceDataset

@@ -1,51 +1,15 @@
 """The steps from a picture file to the people in it: decode, detect, crop, recognize."""
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facerec.inference.cropping import CROP_SIZE, FACE_SIZE, CropMode, Face, crop_centre, crop_face
 from facerec.inference.detector import FaceDetector
-from facerec.inference.recognizer import ModelOutput, Recognizer
+from facerec.inference.recognizer import Recognizer
+from facerec.inference.results import PictureResult, Trace
 from facerec.pictures.decode import Picture, PictureFile
-
-
-class PictureResult(NamedTuple):
-    """The people in a picture."""
-
-    output: ModelOutput | None
-    """One row for each face, or one for the picture's centre. `None` where no face was found."""
-    faces: list[Face]
-    """In pixels of the whole upright picture, the most prominent first. Empty in the crop mode `centre`."""
-    width: int
-    """Pixels of the whole upright picture."""
-    height: int
-
-
-@dataclass
-class Trace:
-    """Facts about a picture that the pipeline records on the way, so that they are known after an error too."""
-
-    bytes: int | None = None
-    width: int | None = None
-    """Pixels as stored in the file, before the EXIF orientation is applied."""
-    height: int | None = None
-    milliseconds: dict[str, float] = field(default_factory=dict)
-    """Duration of each stage."""
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time the block as the stage `name`."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.milliseconds[name] = round(1000 * (time.perf_counter() - start), 2)
 
 
 class Pipeline:

@@ -13,7 +13,8 @@ PictureError
 └── ContentError            the bytes are not a picture that can be used
     ├── PictureTooLarge
     ├── TooManyPixels
-    └── UnsupportedPicture
+    ├── UnsupportedPicture
+    └── PictureTooCostly
 
 PoolFull                    no capacity to work on another picture
 """
@@ -127,6 +128,16 @@ class UnsupportedPicture(ContentError):
 
     code = "unsupported_picture"
     message = "The bytes are not a whole JPEG, PNG, WebP, GIF or BMP picture."
+
+
+class PictureTooCostly(ContentError):
+    """The picture takes more memory or CPU time than the limits of one picture."""
+
+    code = "picture_too_costly"
+    message = (
+        "The picture takes more memory or computing time than this service spends on one: send a smaller one, or the "
+        "same picture as a usual JPEG."
+    )
 
 
 class PoolFull(Exception):

@@ -12,15 +12,13 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartParser
 
 from facerec import __version__
-from facerec.inference.detector import FaceDetector
-from facerec.inference.pipeline import Pipeline
-from facerec.inference.recognizer import Recognizer
+from facerec.inference.memory import keep_little_freed_memory
+from facerec.inference.worker_pool import WorkerPool
 from facerec.pictures.bounded_pool import BoundedPool
 from facerec.pictures.fetch import Fetcher, FetchLimits, Resolve, resolve_host
 from facerec.serving.auth import BearerAuth
 from facerec.serving.endpoints import health, model, operation, recognition
 from facerec.serving.errors import Unauthorized
-from facerec.serving.memory import release_freed_memory
 from facerec.serving.middleware.body_limit import BodyLimitMiddleware
 from facerec.serving.middleware.request_log import RequestLogMiddleware
 from facerec.serving.page import page
@@ -58,18 +56,13 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         # RequestLogMiddleware writes the log. uvicorn's own would repeat the requests' queries, which may hold secrets.
         logging.getLogger("uvicorn.access").disabled = True
+        keep_little_freed_memory()
         fetch_pool = BoundedPool("fetch", threads=settings.max_fetches)
-        compute_pool = BoundedPool("compute", threads=settings.max_recognitions, queue_size=settings.max_waiting)
+        workers = WorkerPool(settings.worker_options, workers=settings.workers, queue_size=settings.max_waiting)
         metrics.watch(fetch_pool.slots)
-        metrics.watch(compute_pool.slots)
+        metrics.watch(workers.slots)
+        metrics.watch_replaced(lambda: workers.replaced)
         try:
-            pipeline = Pipeline(
-                Recognizer.load(settings.model, threads=settings.threads),
-                FaceDetector.load(settings.detector, threads=settings.threads),
-                max_bytes=settings.max_bytes,
-                max_pixels=settings.max_pixels,
-                max_faces=settings.max_faces,
-            )
             limits = FetchLimits(
                 deadline=settings.deadline,
                 max_bytes=settings.max_bytes,
@@ -79,15 +72,14 @@ def create_app(
             )
             service = RecognitionService(
                 settings,
-                pipeline=pipeline,
+                models=await workers.start(),
+                workers=workers,
                 fetcher=Fetcher(limits, fetch_pool, resolve=resolve, ca_file=ca_file),
-                compute_pool=compute_pool,
             )
-            release_freed_memory()
             yield {"service": service, "metrics": metrics}
         finally:
             fetch_pool.close()
-            compute_pool.close()
+            workers.close()
 
     app = FastAPI(
         title="Face recognition",

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
-from facerec.inference.pipeline import PictureResult
+from facerec.inference.results import PictureResult
 from facerec.pictures.errors import ContentError, UrlError
 from facerec.serving.disconnect import cancelled_on_disconnect
 from facerec.serving.errors import (
@@ -118,18 +118,18 @@ def _prediction(result: PictureResult, service: RecognitionService, top_k: int |
 @model.get("/people")
 async def people(service: Service) -> People:
     """The people whom the model knows, with the number of images it learned each from and its recall on test images."""
-    return People(people=list(service.pipeline.recognizer.metadata.people))
+    return People(people=list(service.models.recognizer.people))
 
 
 @model.get("/model")
 async def model_info(service: Service) -> ModelInfo:
     """The model files that are loaded."""
-    recognizer, detector = service.pipeline.recognizer, service.pipeline.detector
+    models = service.models
     return ModelInfo.from_metadata(
-        recognizer.metadata,
-        checksum=recognizer.checksum,
+        models.recognizer,
+        checksum=models.recognizer_checksum,
         threshold=service.threshold,
-        detector=DetectorInfo.from_metadata(detector.metadata, checksum=detector.checksum),
+        detector=DetectorInfo.from_metadata(models.detector, checksum=models.detector_checksum),
     )
 
 
@@ -152,6 +152,6 @@ async def readyz(service: Service) -> Readiness:
     """The models are verified and warmed up."""
     return Readiness(
         status="ready",
-        sha256=service.pipeline.recognizer.checksum,
-        locator_sha256=service.pipeline.detector.checksum,
+        sha256=service.models.recognizer_checksum,
+        locator_sha256=service.models.detector_checksum,
     )

@@ -22,7 +22,7 @@ from types import MappingProxyType
 from typing import Self
 
 from facerec.errors import CodedError
-from facerec.inference.errors import InvalidOutput
+from facerec.inference.errors import InvalidOutput, WorkerLost
 from facerec.pictures import errors as picture_errors
 from facerec.pictures.errors import PictureError, PoolFull
 
@@ -39,6 +39,7 @@ PICTURE_STATUSES: Mapping[type[PictureError], HTTPStatus] = MappingProxyType(
         picture_errors.PictureTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         picture_errors.TooManyPixels: HTTPStatus.UNPROCESSABLE_ENTITY,
         picture_errors.UnsupportedPicture: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        picture_errors.PictureTooCostly: HTTPStatus.UNPROCESSABLE_ENTITY,
     }
 )
 """The HTTP status of each error of `facerec.pictures`."""
@@ -62,7 +63,7 @@ class ServiceError(CodedError):
                 return error
             case PictureError():
                 return PictureFailed(error)
-            case PoolFull():
+            case PoolFull() | WorkerLost():
                 return Overloaded()
             case InvalidOutput():
                 return InvalidModelOutput()

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from facerec.inference.cropping import Face
 from facerec.inference.model_file import DetectorMetadata, Fraction, Person, RecognizerMetadata
-from facerec.inference.pipeline import PictureResult
+from facerec.inference.results import PictureResult
 from facerec.serving.problems import Problem
 from facerec.serving.settings import Framing
 

@@ -1,15 +1,14 @@
-"""The recognition service: fetches pictures and runs the pipeline on them, within limits."""
+"""The recognition service: fetches pictures and has worker processes recognize the people in them, within limits."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 
-from facerec.inference.cropping import CropMode
-from facerec.inference.pipeline import PictureResult, Pipeline
-from facerec.pictures.bounded_pool import BoundedPool
+from facerec.inference.jobs import LoadedModels
+from facerec.inference.results import PictureResult
+from facerec.inference.worker_pool import WorkerPool
 from facerec.pictures.fetch import Fetcher
-from facerec.pictures.urls import host_of, is_data_url, read_data_url
+from facerec.pictures.urls import host_of, is_data_url
 from facerec.serving.errors import InternalError, NoFace, ServiceError
 from facerec.serving.settings import Framing, Settings
 from facerec.serving.telemetry import PictureRecord
@@ -18,28 +17,25 @@ from facerec.serving.telemetry import PictureRecord
 class RecognitionService:
     """Answers requests about pictures.
 
-    Fetching and computing have separate pools: pictures that wait for the network do not take the slots of pictures
+    Fetching and recognizing have separate limits: pictures that wait for the network do not take the slots of pictures
     that are being recognized.
 
     Attributes:
-        pipeline: recognizes the people in a picture.
+        models: what the workers have loaded.
         names: names of the people whom the model knows, in the order of the model's columns.
         threshold: cosine similarity below which a face belongs to nobody whom the model knows.
         batch_concurrency: pictures of one batch that are worked on at the same time. They find free slots on an idle
             service, and leave slots to other clients.
     """
 
-    def __init__(self, settings: Settings, *, pipeline: Pipeline, fetcher: Fetcher, compute_pool: BoundedPool) -> None:
-        metadata = pipeline.recognizer.metadata
-        self.pipeline = pipeline
-        self.names = [person.name for person in metadata.people]
-        self.threshold = metadata.threshold if settings.threshold is None else settings.threshold
-        self.batch_concurrency = max(
-            1, min(settings.max_fetches, settings.max_recognitions + settings.max_waiting) // 2
-        )
-        self._settings = settings
+    def __init__(self, settings: Settings, *, models: LoadedModels, workers: WorkerPool, fetcher: Fetcher) -> None:
+        self.models = models
+        self.names = [person.name for person in models.recognizer.people]
+        self.threshold = models.recognizer.threshold if settings.threshold is None else settings.threshold
+        self.batch_concurrency = max(1, min(settings.max_fetches, settings.workers + settings.max_waiting) // 2)
+        self._framing = settings.framing
+        self._workers = workers
         self._fetcher = fetcher
-        self._compute_pool = compute_pool
 
     async def recognize_url(self, url: str, framing: Framing | None, record: PictureRecord) -> PictureResult:
         """Recognize the people in the picture at `url`. `record` is filled in on the way.
@@ -48,12 +44,11 @@ class RecognitionService:
             ServiceError: any of the tree but a RequestError.
         """
         if is_data_url(url):
-            read = partial(read_data_url, url, max_bytes=self._settings.max_bytes)
-            return await self._recognize(read, framing, record)
+            return await self._recognize(url, framing, record)
         record.host = host_of(url)
         with _errors_recorded(record), record.stage("fetch"):
             data = await self._fetcher.fetch(url)
-        return await self.recognize_bytes(data, framing, record)
+        return await self._recognize(data, framing, record)
 
     async def recognize_bytes(self, data: bytes, framing: Framing | None, record: PictureRecord) -> PictureResult:
         """Recognize the people in the picture file `data`. `record` is filled in on the way.
@@ -61,17 +56,20 @@ class RecognitionService:
         Raises:
             ServiceError: any of the tree but a RequestError.
         """
-        return await self._recognize(lambda: data, framing, record)
+        return await self._recognize(data, framing, record)
 
-    async def _recognize(
-        self, read: Callable[[], bytes], framing: Framing | None, record: PictureRecord
-    ) -> PictureResult:
-        crop_mode: CropMode = "detect" if (framing or self._settings.framing) == "auto" else "centre"
+    async def _recognize(self, source: bytes | str, framing: Framing | None, record: PictureRecord) -> PictureResult:
         with _errors_recorded(record):
-            result = await self._compute_pool.run(self.pipeline.recognize, read, crop_mode, record)
-            if result.output is None:
+            answer = await self._workers.recognize(
+                source, "detect" if (framing or self._framing) == "auto" else "centre"
+            )
+            record.add(answer.trace)
+            if answer.error:
+                raise answer.error
+            assert answer.result
+            if answer.result.output is None:
                 raise NoFace
-            return result
+            return answer.result
 
 
 @contextmanager

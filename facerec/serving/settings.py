@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, Secr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from facerec.inference.cpus import available_cpus
+from facerec.inference.jobs import WorkerOptions
 from facerec.inference.model_file import DETECTOR_FILE, RECOGNIZER_FILE
 
 Framing = Literal["auto", "centre"]
@@ -27,6 +28,11 @@ def _check_key(key: SecretStr | None) -> SecretStr | None:
     if not (text and text.isascii() and text.isprintable() and " " not in text):
         raise ValueError("must be visible ASCII characters without spaces, or unset for a service without a key")
     return key
+
+
+def _default_workers() -> int:
+    given = os.environ.get("WEB_CONCURRENCY", "")
+    return int(given) if given.isdecimal() and int(given) else available_cpus()
 
 
 class Settings(BaseSettings):
@@ -64,6 +70,8 @@ class Settings(BaseSettings):
     """Bytes of one picture, whether fetched, uploaded or in a `data:` URL."""
     max_pixels: Annotated[int, Field(ge=250 * 250, le=89_478_485)] = 25_000_000
     """Pixels of one picture: 25 million for a 24-megapixel camera. The upper bound is Pillow's own limit."""
+    picture_seconds: Annotated[float, Field(gt=0, le=300)] = 5
+    """Seconds of CPU time that one picture may take."""
     body_seconds: Annotated[float, Field(gt=0, le=300)] = 10
     """Seconds in which a request body must arrive."""
 
@@ -72,11 +80,13 @@ class Settings(BaseSettings):
     """Request bodies of the largest size in memory at the same time. Smaller ones count in proportion to their size."""
     max_fetches: Annotated[int, Field(ge=1)] = 32
     """Fetches at the same time."""
-    max_recognitions: Annotated[int, Field(ge=1)] = Field(default_factory=lambda: available_cpus() + 1)
-    """Pictures that are decoded and recognized at the same time. The default is one more than the CPUs of the affinity
-    and the cgroup quota: while one picture waits for the interpreter's lock, the others compute."""
+    workers: Annotated[int, Field(ge=1)] = Field(default_factory=_default_workers)
+    """Worker processes, each of which decodes and recognizes one picture at a time. The default is WEB_CONCURRENCY,
+    which hosting platforms set, or else the CPUs of the affinity and the cgroup quota."""
     max_waiting: Annotated[int, Field(ge=0)] = 64
     """Pictures that may be queued for decoding and recognition."""
+    worker_memory: Annotated[int, Field(ge=192 * 2**20)] = 2**30
+    """Bytes of memory that one worker process may take, of which about 100 MB are the models and libraries."""
     threads: Annotated[int, Field(ge=1)] = 1
     """Threads that compute one picture. Several pictures at a time use the CPUs better than several threads for one."""
 
@@ -92,6 +102,20 @@ class Settings(BaseSettings):
     def max_body_bytes(self) -> int:
         """Bytes of a request body: a picture in base64 (4 bytes for 3) and 64 KiB for the fields around it."""
         return self.max_bytes * 4 // 3 + 64 * 1024
+
+    @property
+    def worker_options(self) -> WorkerOptions:
+        """What a worker process loads, and what it may take."""
+        return WorkerOptions(
+            recognizer=self.model.absolute(),
+            detector=self.detector.absolute(),
+            threads=self.threads,
+            max_bytes=self.max_bytes,
+            max_pixels=self.max_pixels,
+            max_faces=self.max_faces,
+            memory_bytes=self.worker_memory,
+            cpu_seconds=self.picture_seconds,
+        )
 
     @classmethod
     def from_environment(cls) -> Self:

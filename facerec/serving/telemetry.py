@@ -1,12 +1,13 @@
 """What the service tells its operator: the records behind the log lines, and the metrics for Prometheus."""
 
-import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from facerec.inference.pipeline import Trace
+from facerec.errors import describe
+from facerec.inference.errors import WorkerFault
+from facerec.inference.results import Trace
 from facerec.pictures.bounded_pool import Slots
 from facerec.serving.errors import Overloaded
 
@@ -35,9 +36,8 @@ class RequestRecord:
     pictures: list[PictureRecord] = field(default_factory=list)
 
     def keep_exception(self, exception: Exception) -> None:
-        """Keep the type and the place of an unexpected exception."""
-        frame = traceback.extract_tb(exception.__traceback__)[-1]
-        self.raised = f"{type(exception).__name__} at {Path(frame.filename).name}:{frame.lineno}"
+        """Keep the type and the place of an unexpected exception, which a worker's fault has as its message."""
+        self.raised = str(exception) if isinstance(exception, WorkerFault) else describe(exception)
 
     def add_picture(self) -> PictureRecord:
         """Add the record of a further picture."""
@@ -60,10 +60,19 @@ class PrometheusMetrics:
             "facerec_in_flight", "Work that runs or waits, by limit", ["limit"], registry=self._registry
         )
         self._rejected = Counter("facerec_rejected", "Requests and pictures refused: overload", registry=self._registry)
+        self._replaced = Gauge(
+            "facerec_workers_replaced",
+            "Worker processes that ended, most at a picture's limit of memory or CPU time, and were replaced",
+            registry=self._registry,
+        )
 
     def watch(self, slots: Slots) -> None:
         """Report how many of `slots` are in use."""
         self._in_flight.labels(slots.name).set_function(lambda: slots.in_use)
+
+    def watch_replaced(self, replaced: Callable[[], int]) -> None:
+        """Report how many worker processes were replaced."""
+        self._replaced.set_function(replaced)
 
     def count(self, route: str, record: RequestRecord) -> None:
         """Count an answered request and observe the stages of its pictures."""

@@ -130,7 +130,7 @@ def test_a_full_batch_finds_slots_in_a_small_service(serve: Service, model: Path
 
 
 def test_a_full_batch_of_data_urls_finds_slots_in_a_small_service(serve: Service, model: Path) -> None:
-    settings = Settings(model=model, framing="centre", max_recognitions=1, max_waiting=1)
+    settings = Settings(model=model, framing="centre", workers=1, max_waiting=1)
     urls = [data_url(picture("red"))] * MAX_BATCH_URLS
     results = post(f"{serve(settings)}/predict/batch", {"urls": urls}).json()["results"]
     assert [result.get("identity", result.get("code")) for result in results] == [ROSA] * MAX_BATCH_URLS
@@ -214,7 +214,7 @@ def test_urls_that_must_not_be_fetched_are_400(service: str) -> None:
 
 
 def test_health_answers_throughout_an_overload(serve: Service, model: Path) -> None:
-    service = serve(Settings(model=model, max_recognitions=1, max_waiting=2))
+    service = serve(Settings(model=model, workers=1, max_waiting=2))
     large = picture(size=(5000, 5000))
     over, statuses = threading.Event(), set()
 

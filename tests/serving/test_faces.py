@@ -6,10 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import requests
-from PIL import Image
 
-from facerec.inference.recognizer import ModelOutput, Recognizer
-from facerec.pictures.decode import PictureFile
 from facerec.serving.settings import Framing, Settings
 from tests.harness import data_url, photo, picture, saved
 from tests.serving.conftest import Service
@@ -112,21 +109,12 @@ def test_detecting_is_a_stage_between_decoding_and_recognizing(service: str) -> 
     assert 'stage="locate"' in requests.get(f"{service}/metrics", timeout=9).text
 
 
-def test_only_the_most_prominent_of_a_hundred_faces_are_recognized(
-    serve: Service, model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    service = serve(Settings(model=model, framing="auto", max_faces=7))
-    recognized = []
-    recognize = Recognizer.recognize
-
-    def counting(recognizer: Recognizer, crops: np.ndarray) -> ModelOutput:
-        recognized.append(len(crops))
-        return recognize(recognizer, crops)
-
-    monkeypatch.setattr(Recognizer, "recognize", counting)
-    found = faces(service, picture("magenta", size=(320, 320)))
-    assert recognized == [len(found)] == [7]
-    assert found[0]["box"] == [112, 112, 64, 64]  # of the four in the middle
+def test_only_the_most_prominent_of_a_hundred_faces_are_recognized(serve: Service, model: Path) -> None:
+    answer = upload(
+        serve(Settings(model=model, framing="auto", max_faces=7)), picture("magenta", size=(320, 320))
+    ).json()
+    assert (len(answer["faces"]), answer["faces_found"]) == (7, 100)
+    assert answer["faces"][0]["box"] == [112, 112, 64, 64]  # of the four in the middle
 
 
 def test_nan_out_of_the_detector_is_a_typed_error(serve: Service, model: Path, tmp_path: Path) -> None:
@@ -134,52 +122,3 @@ def test_nan_out_of_the_detector_is_a_typed_error(serve: Service, model: Path, t
     service = serve(Settings(model=model, detector=tmp_path / "nan.onnx", framing="auto"))
     response = upload(service, picture("white"))
     assert (response.status_code, response.json()["code"]) == (500, "invalid_output")
-
-
-# Large JPEGs
-
-
-@pytest.fixture
-def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many times smaller than it is each decoded picture was decoded."""
-    shrinks = []
-    decode = PictureFile.decode
-
-    def recording(file: PictureFile, *, shrink: int = 1) -> Any:
-        decoded = decode(file, shrink=shrink)
-        shrinks.append(decoded.shrink)
-        return decoded
-
-    monkeypatch.setattr(PictureFile, "decode", recording)
-    return shrinks
-
-
-@pytest.mark.parametrize("orientation", [1, 6])
-@pytest.mark.parametrize(("scale", "shrinks"), [(1, [1]), (2, [2, 1]), (4, [4, 2]), (9, [8, 4])])
-def test_a_large_jpeg_gets_the_same_answer_as_a_png(
-    service: str, decoded: list[int], scale: int, shrinks: list[int], orientation: int
-) -> None:
-    image = photo(*TWO, scale=scale)
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    as_jpeg = faces(service, saved(image, "JPEG", quality=95, exif=exif))
-    assert decoded == shrinks
-    as_png = faces(service, saved(image, exif=exif))
-    assert decoded == [*shrinks, 1]
-    assert [face["identity"] for face in as_jpeg] == [face["identity"] for face in as_png] == [ROSA, GUSTAV]
-    for one, other in zip(as_jpeg, as_png, strict=True):
-        assert one["box"] == pytest.approx(other["box"], abs=1)
-        for field in ("similarity", "score", "top_score"):
-            assert one[field] == pytest.approx(other[field], abs=0.01)
-
-
-def test_a_jpeg_whose_faces_are_large_enough_is_decoded_once(service: str, decoded: list[int]) -> None:
-    data = saved(photo(*TWO, scale=4).resize((1216, 608)), "JPEG")  # at a half its faces have 122 pixels
-    assert [face["identity"] for face in faces(service, data)] == [ROSA, GUSTAV]
-    assert decoded == [2]
-
-
-def test_the_centre_of_a_large_jpeg_is_decoded_once(service: str, decoded: list[int]) -> None:
-    data = picture(size=(4000, 2100), file_format="JPEG")
-    assert upload(service, data, framing="centre").json()["identity"] == ROSA
-    assert decoded == [8]

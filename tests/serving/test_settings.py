@@ -13,8 +13,19 @@ def test_the_defaults_open_nothing() -> None:
     assert settings.allowed_networks == ()
     assert settings.allowed_ports == frozenset()
     assert settings.api_key is None
-    assert settings.max_recognitions == available_cpus() + 1
+    assert settings.workers == available_cpus()
     assert settings.threads == 1
+
+
+def test_a_platform_s_number_of_workers_is_taken_where_none_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEB_CONCURRENCY", "7")
+    assert Settings.from_environment().workers == 7
+    monkeypatch.setenv("FACEREC_WORKERS", "3")
+    assert Settings.from_environment().workers == 3
+    monkeypatch.delenv("FACEREC_WORKERS")
+    for unusable in ("", "auto", "0", "-1"):
+        monkeypatch.setenv("WEB_CONCURRENCY", unusable)
+        assert Settings.from_environment().workers == available_cpus()
 
 
 def test_by_default_faces_are_looked_for_by_the_shipped_detector(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,12 @@
 import asyncio
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from facerec.inference.recognizer import ModelOutput, Recognizer
+from facerec.inference.worker_pool import WorkerPool
 from facerec.serving.errors import NotFound
 from facerec.serving.middleware import request_log
 from facerec.serving.middleware.request_log import RequestLogMiddleware
@@ -63,12 +62,12 @@ def test_a_plain_request_id_is_kept(serve: Service, model: Path, given: str, kep
 def test_an_unexpected_exception_is_a_plain_500_and_a_line(
     serve: Service, model: Path, log: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    service = serve(Settings(model=model, max_recognitions=1, max_waiting=0))
+    service = serve(Settings(model=model, workers=1, max_waiting=0))
 
-    def fail(*_: object) -> None:
+    async def fail(*_: object) -> None:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(Recognizer, "recognize", fail)
+    monkeypatch.setattr(WorkerPool, "recognize", fail)
     for _ in range(3):  # and its place comes back
         response = requests.post(f"{service}/predict/upload", files={"file": picture()}, timeout=9)
         assert (response.status_code, response.json()["code"]) == (500, "internal_error")
@@ -82,14 +81,14 @@ def test_an_unexpected_exception_is_a_plain_500_and_a_line(
 def test_an_unexpected_exception_fails_one_picture_of_a_batch(
     serve: Service, model: Path, log: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recognize = Recognizer.recognize
+    recognize = WorkerPool.recognize
 
-    def fail_once(*arguments: Any) -> ModelOutput:
-        monkeypatch.setattr(Recognizer, "recognize", recognize)
+    async def fail_once(*_: object) -> None:
+        monkeypatch.setattr(WorkerPool, "recognize", recognize)
         raise RuntimeError("secret")
 
-    service = serve(Settings(model=model, framing="centre", max_recognitions=1))
-    monkeypatch.setattr(Recognizer, "recognize", fail_once)
+    service = serve(Settings(model=model, framing="centre", workers=1))
+    monkeypatch.setattr(WorkerPool, "recognize", fail_once)
     urls = [data_url(picture("red"))] * 2
     results = requests.post(f"{service}/predict/batch", json={"urls": urls}, timeout=9).json()["results"]
     assert sorted(result.get("code", "none") for result in results) == ["internal_error", "none"]

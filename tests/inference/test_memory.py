@@ -5,7 +5,7 @@ import sys
 import psutil
 import pytest
 
-from facerec.serving.memory import release_freed_memory
+from facerec.inference.memory import release_freed_memory
 from tests.harness import ROOT
 
 

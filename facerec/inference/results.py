@@ -1,0 +1,61 @@
+"""What recognition gives for a picture."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facerec.inference.cropping import Face
+
+
+class ModelOutput(NamedTuple):
+    """The recognizer's output for N crops, float32. Columns are in the order of `RecognizerMetadata.people`."""
+
+    probabilities: NDArray[np.float32]
+    """`[N, P]`, calibrated; rows sum to 1."""
+    similarities: NDArray[np.float32]
+    """`[N, P]`, cosine, -1 to 1."""
+    embeddings: NDArray[np.float32]
+    """`[N, D]`, L2-normalized."""
+
+
+class PictureResult(NamedTuple):
+    """The people in a picture."""
+
+    output: ModelOutput | None
+    """One row for each face, or one for the picture's centre. `None` where no face was found."""
+    faces: list[Face]
+    """In pixels of the whole upright picture, the most prominent first. Empty in the crop mode `centre`."""
+    width: int
+    """Pixels of the whole upright picture."""
+    height: int
+
+
+@dataclass
+class Trace:
+    """Facts about a picture that the pipeline records on the way, so that they are known after an error too."""
+
+    bytes: int | None = None
+    width: int | None = None
+    """Pixels as stored in the file, before the EXIF orientation is applied."""
+    height: int | None = None
+    milliseconds: dict[str, float] = field(default_factory=dict)
+    """Duration of each stage."""
+
+    def add(self, other: "Trace") -> None:
+        """Take over the facts of another trace of the same picture."""
+        self.bytes, self.width, self.height = other.bytes, other.width, other.height
+        self.milliseconds |= other.milliseconds
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time the block as the stage `name`."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.milliseconds[name] = round(1000 * (time.perf_counter() - start), 2)

@@ -1,0 +1,214 @@
+"""A pool of worker processes that recognize pictures, for callers that must outlive every picture.
+
+Each process has its own models, a memory limit and a limit of CPU time for a picture. A process that ends is replaced
+at once; the other processes don't notice. No library of process pools is used: with ProcessPoolExecutor of the standard
+library and with pebble's ProcessPool, the system can end the whole pool by killing one process.
+"""
+
+import asyncio
+import contextlib
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+
+from facerec.inference.cropping import CropMode
+from facerec.inference.errors import ModelFileError, WorkerLost
+from facerec.inference.jobs import Answer, Job, LoadedModels, WorkerOptions
+from facerec.pictures.bounded_pool import BoundedPool, Slots
+from facerec.pictures.errors import PictureTooCostly
+
+_START_SECONDS = 60
+"""Seconds in which a process must have loaded its models."""
+_ELAPSED_PER_CPU_SECOND = 10
+"""Seconds that a picture may take for each second of CPU time that it may take, because processes wait for CPUs. A
+process that does not answer even then has stopped and is killed."""
+
+
+class WorkerPool:
+    """Recognizes pictures in worker processes, with a bounded queue.
+
+    The processes start with the pool and live until `close`.
+
+    Args:
+        options: what a worker loads, and what it may take.
+        workers: number of processes.
+        queue_size: pictures that may wait for a process.
+    """
+
+    def __init__(self, options: WorkerOptions, *, workers: int, queue_size: int) -> None:
+        self._workers = [_Worker(options) for _ in range(workers)]
+        self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+        for worker in self._workers:
+            self._idle.put(worker)
+        self._pool = BoundedPool("compute", threads=workers, queue_size=queue_size)
+
+    @property
+    def slots(self) -> Slots:
+        """One for each picture that is being recognized or queued."""
+        return self._pool.slots
+
+    @property
+    def replaced(self) -> int:
+        """Number of processes that have ended and were replaced."""
+        return sum(worker.replaced for worker in self._workers)
+
+    async def start(self) -> LoadedModels:
+        """Wait until all processes have loaded the models.
+
+        Raises:
+            ModelFileError: a model file can't be used.
+            WorkerLost: a process ended or gave no answer while it started.
+        """
+        loaded = await asyncio.gather(*(asyncio.to_thread(worker.wait_until_loaded) for worker in self._workers))
+        return loaded[0]
+
+    async def recognize(self, source: bytes | str, crop_mode: CropMode) -> Answer:
+        """Recognize the people in a picture.
+
+        A caller that is cancelled while its picture is queued frees its slot. A picture that is being recognized is
+        finished in any case.
+
+        Args:
+            source: the picture file, or a `data:` URL that holds it.
+            crop_mode: whether to detect faces or to take the picture's centre.
+
+        Raises:
+            PoolFull: all processes are busy and the queue is full.
+            PictureTooCostly: the process was killed at the limit of CPU time, or broke down over the picture.
+            WorkerLost: the process ended or gave no answer, and the picture isn't known to be the reason.
+        """
+        return await self._pool.run(self._recognize, Job(source, crop_mode))
+
+    def _recognize(self, job: Job) -> Answer:
+        worker = self._idle.get()  # there is one: the pool has as many threads as workers
+        try:
+            return worker.ask(job)
+        finally:
+            self._idle.put(worker)
+
+    def close(self) -> None:
+        """Accept no more pictures and end the processes."""
+        self._pool.close()
+        for worker in self._workers:
+            worker.close()
+
+
+def _environment() -> dict[str, str]:
+    """The environment variables of a worker: what it takes to import the same packages as this process.
+
+    The others may hold secrets, which a decoder that a picture has taken over must not find.
+    """
+    inherited = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "PYTHONHOME") if name in os.environ}
+    return inherited | {"PYTHONPATH": os.pathsep.join(path or "." for path in sys.path)}
+
+
+class _Worker:
+    """One worker process and its replacements. Used by one thread at a time."""
+
+    def __init__(self, options: WorkerOptions) -> None:
+        self.replaced = 0
+        self._options = options
+        self._closed = False
+        self._loaded: LoadedModels | None = None
+        self._start()
+
+    def wait_until_loaded(self) -> LoadedModels:
+        """The models that the process has loaded.
+
+        Raises:
+            ModelFileError: a model file can't be used.
+            WorkerLost: the process ended or gave no answer.
+        """
+        if self._loaded is None:
+            with self._killed_after(_START_SECONDS):
+                try:
+                    answer: LoadedModels | ModelFileError = self._connection.recv()
+                except (EOFError, OSError):
+                    raise WorkerLost("A worker process ended while it started.") from None
+            if isinstance(answer, ModelFileError):
+                raise answer
+            self._loaded = answer
+        return self._loaded
+
+    def ask(self, job: Job) -> Answer:
+        """The process's answer. A process that has died or fails to answer is replaced.
+
+        Raises:
+            PictureTooCostly: the process was killed at the limit of CPU time, or broke down over the picture.
+            WorkerLost: the process ended or gave no answer, and the picture isn't known to be the reason.
+        """
+        if self._process.poll() is not None:
+            self._replace()
+        try:
+            self.wait_until_loaded()
+        except (ModelFileError, WorkerLost) as error:
+            self._replace()
+            raise WorkerLost(str(error)) from None
+        try:
+            with self._killed_after(self._options.cpu_seconds * _ELAPSED_PER_CPU_SECOND):
+                self._connection.send(job)
+                answer: Answer = self._connection.recv()
+        except (EOFError, OSError):
+            status = self._replace()
+        else:
+            return answer
+        # Only the system and `_killed_after` send SIGKILL. All other signals are the picture's doing.
+        raise WorkerLost if status in {-signal.SIGKILL, -signal.SIGTERM} else PictureTooCostly
+
+    def close(self) -> None:
+        """End the process. It is not replaced any more."""
+        self._closed = True
+        self._end()
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603 - nothing in the command comes from outside
+                [sys.executable, "-m", "facerec.inference.worker", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,  # decoders in C print warnings about pictures there
+                process_group=0,  # Ctrl-C is for the caller, which then ends its workers
+            )
+        self._connection = Connection(ours.detach())
+        self._loaded = None
+        self._connection.send(self._options)
+
+    def _end(self) -> int:
+        """End the process. The result is its exit status, negative for a signal."""
+        self._connection.close()
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        return self._process.wait()
+
+    def _replace(self) -> int:
+        """Start another process in place of one that has ended or is to end. The result is the exit status.
+
+        Where the system can't start one now, the next picture tries again.
+        """
+        status = self._end()
+        if not self._closed:
+            self.replaced += 1
+            with contextlib.suppress(OSError):
+                self._start()
+        return status
+
+    @contextmanager
+    def _killed_after(self, seconds: float) -> Iterator[None]:
+        """Kill the process unless the block ends within `seconds`: sending and receiving then fail."""
+        timer = threading.Timer(seconds, self._process.kill)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
