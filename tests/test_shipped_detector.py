@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facerec.inference.cropping import Face
+from facerec.inference.cropping import Face, Turn
 from facerec.inference.detector import FaceDetector
 from facerec.inference.model_file import DetectorMetadata
 from facerec.inference.recognizer import Recognizer
@@ -58,6 +58,17 @@ def test_it_finds_the_face_of_a_photograph_at_any_scale(detector: FaceDetector, 
     picture = picture.resize((round(picture.width * scale), round(picture.height * scale)))
     (face,) = detector.detect(picture)
     assert face.iou(HOPPER.scaled(scale)) > 0.5
+
+
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+def test_it_finds_the_face_of_a_turned_photograph(detector: FaceDetector, turn: Turn) -> None:
+    upright = photograph()
+    picture = upright.rotate(-turn, expand=True)
+    found, (face,) = detector.detect_turned(picture)
+    (expected,) = (each.turned(turn, picture.size) for each in detector.detect(upright))
+    assert found == turn
+    assert face.iou(expected) > 0.8
+    assert abs(np.degrees(face.angle - expected.angle)) < 5
 
 
 def test_it_finds_none_in_noise_and_plain_colours(detector: FaceDetector) -> None:

@@ -22,6 +22,9 @@ times (Huang et al., "Labeled Faces in the Wild", 2007)."""
 CropMode = Literal["detect", "centre"]
 """What is cut out of a picture: `detect` the faces that the detector finds, `centre` the central square."""
 
+Turn = Literal[0, 90, 180, 270]
+"""Degrees by which a picture is turned clockwise, so that the people in it lie on their side or stand upside down."""
+
 Crop = NDArray[np.uint8]
 """uint8 `[250, 250, 3]`, RGB, 0 to 255, upright."""
 
@@ -42,6 +45,22 @@ class Face(NamedTuple):
     def scaled(self, factor: float) -> Self:
         """The same face in a picture that is `factor` times as large."""
         return self._replace(x=self.x * factor, y=self.y * factor, size=self.size * factor)
+
+    def turned(self, turn: Turn, size: tuple[int, int]) -> Self:
+        """The same face in a picture that is turned by `turn`, where this face was found after it was turned back.
+
+        Args:
+            turn: how the picture is turned.
+            size: width and height of the turned picture.
+        """
+        width, height = size
+        x, y = {
+            0: (self.x, self.y),
+            90: (width - self.y, self.x),
+            180: (width - self.x, height - self.y),
+            270: (self.y, height - self.x),
+        }[turn]
+        return self._replace(x=x, y=y, angle=math.remainder(self.angle + math.radians(turn), 2 * math.pi))
 
     def iou(self, other: Self) -> float:
         """Intersection over union with another face's square, 0 to 1. Both are taken as upright."""

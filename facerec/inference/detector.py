@@ -6,10 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facerec.inference.cropping import CROP_SIZE, FACE_SIZE, Face, crop_face
+from facerec.inference.cropping import CROP_SIZE, FACE_SIZE, Face, Turn, crop_face
 from facerec.inference.model_file import DETECTOR_INPUTS, DETECTOR_OUTPUTS, DETECTOR_STRIDE, DetectorMetadata
 from facerec.inference.session import OnnxModel
 from facerec.pictures.colour_modes import to_resizable, to_rgb
+
+_TURNING_BACK: dict[Turn, Image.Transpose] = {
+    90: Image.Transpose.ROTATE_90,
+    180: Image.Transpose.ROTATE_180,
+    270: Image.Transpose.ROTATE_270,
+}
+"""What sets a turned picture upright. Pillow turns counterclockwise."""
 
 
 class FaceDetector(OnnxModel[DetectorMetadata]):
@@ -28,6 +35,26 @@ class FaceDetector(OnnxModel[DetectorMetadata]):
         """
         faces = [face for face in self.candidates(picture) if face.score >= self.metadata.threshold]
         return sorted(faces, key=lambda face: -prominence(face, picture))
+
+    def detect_turned(self, picture: Image.Image) -> tuple[Turn, list[Face]]:
+        """The faces of a picture that may lie on its side or stand upside down.
+
+        The other three turns are tried where the detector is not certain of any upright face. The turn with the highest
+        score wins.
+
+        Returns:
+            How the picture is turned, and the faces as `detect` gives them, in pixels of `picture`.
+
+        Raises:
+            InvalidOutput: the output holds NaN or infinity.
+        """
+        best: tuple[Turn, list[Face]] = 0, self.detect(picture)
+        if _max_score(best[1]) < self.metadata.second_pass.max_score:
+            for turn, turning_back in _TURNING_BACK.items():
+                faces = self.detect(picture.transpose(turning_back))
+                if _max_score(faces) > _max_score(best[1]):
+                    best = turn, [face.turned(turn, picture.size) for face in faces]
+        return best
 
     def candidates(self, picture: Image.Image) -> list[Face]:
         """All faces that `detect` chooses from, by falling score, those below the threshold included.
@@ -78,6 +105,10 @@ class FaceDetector(OnnxModel[DetectorMetadata]):
 
     def warm_up(self) -> None:
         self.detect(Image.new("RGB", (self.metadata.long_side, self.metadata.long_side)))
+
+
+def _max_score(faces: list[Face]) -> float:
+    return max((face.score for face in faces), default=0.0)
 
 
 def prominence(face: Face, picture: Image.Image) -> float:

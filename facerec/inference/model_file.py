@@ -4,8 +4,10 @@
 non-maximum suppression. Beside each file, `FILE.sha256` holds its checksum.
 """
 
+import codecs
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self
 
@@ -123,7 +125,7 @@ class RecognizerMetadata(ModelMetadata):
 
     people: Annotated[tuple[Person, ...], Field(min_length=2)]
     """In the order of the outputs' columns."""
-    embedding_size: Annotated[int, Field(ge=1)]
+    embedding_size: Annotated[int, Field(ge=1, le=4096)]
     threshold: Annotated[float, Field(ge=-1, le=1)]
     """Cosine similarity below which a face belongs to nobody whom the model knows."""
     false_accept_rate: Fraction
@@ -141,7 +143,7 @@ class SecondPass(BaseModel):
     """Faces with a lower score in the first pass are dropped."""
     max_score: Fraction
     """Faces with this score or a higher one in the first pass are not checked again."""
-    side: Annotated[int, Field(ge=DETECTOR_STRIDE, multiple_of=DETECTOR_STRIDE)]
+    side: Annotated[int, Field(ge=DETECTOR_STRIDE, le=1024, multiple_of=DETECTOR_STRIDE)]
     """Side in pixels of the square picture in which a face is checked."""
     min_iou: Fraction
     """Intersection over union from which a face found in the second pass is the same face."""
@@ -155,7 +157,7 @@ class DetectorMetadata(ModelMetadata):
 
     threshold: Fraction
     """Score below which a detection is dropped."""
-    long_side: Annotated[int, Field(ge=DETECTOR_STRIDE)]
+    long_side: Annotated[int, Field(ge=DETECTOR_STRIDE, le=4096)]
     """Pixels of the long side to which larger pictures are reduced for the first pass."""
     second_pass: SecondPass
 
@@ -180,11 +182,26 @@ def verify_checksum(model: Path) -> str:
     for path in (model, beside):
         if not path.is_file():
             raise ModelFileError(f"{path} is missing: get it from the repository, or train a model with train.py")
-    expected = beside.read_text(errors="replace").split()
+    expected = _read_checksum(beside)
     actual = file_sha256(model)
-    if expected[:1] != [actual]:
+    if expected != actual:
         raise ModelFileError(f"{model} is truncated or altered: its SHA-256 is not the one in {beside.name}")
     return actual
+
+
+def _read_checksum(path: Path) -> str:
+    """The checksum in a file as `sha256sum` and its likes on other systems write it: in UTF-8 or UTF-16, any case.
+
+    Raises:
+        ModelFileError: the file holds something else.
+    """
+    with path.open("rb") as file:
+        content = file.read(4096)
+    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    words = content.decode(encoding, errors="replace").split()
+    if not words or not re.fullmatch("[0-9a-f]{64}", words[0].lower()):
+        raise ModelFileError(f"{path} does not begin with a SHA-256 of 64 hexadecimal digits: write it with sha256sum")
+    return words[0].lower()
 
 
 def file_sha256(path: Path) -> str:

@@ -60,13 +60,14 @@ class Pipeline:
             file = self._open(read, trace)
             picture = file.decode(shrink=max(file.size) // self.detector.metadata.long_side)
         with trace.stage("locate"):  # the name that metrics and logs have had from the start
-            faces = self.detector.detect(picture.image)[: self._max_faces]
+            turned, found = self.detector.detect_turned(picture.image)
+            faces = [face.scaled(picture.shrink) for face in found[: self._max_faces]]
             if not faces:
                 return PictureResult(None, [], picture.width, picture.height)
-            faces = [face.scaled(picture.shrink) for face in faces]
             crops = _crop_faces(file, picture, faces)
         with trace.stage("infer"):
-            return PictureResult(self.recognizer.recognize(crops), faces, picture.width, picture.height)
+            output = self.recognizer.recognize(crops)
+            return PictureResult(output, faces, picture.width, picture.height, turned, len(found))
 
     def _open(self, read: Callable[[], bytes], trace: Trace) -> PictureFile:
         data = read()

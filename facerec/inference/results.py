@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from facerec.inference.cropping import Face
+from facerec.inference.cropping import Face, Turn
 
 
 class ModelOutput(NamedTuple):
@@ -29,10 +29,14 @@ class PictureResult(NamedTuple):
     output: ModelOutput | None
     """One row for each face, or one for the picture's centre. `None` where no face was found."""
     faces: list[Face]
-    """In pixels of the whole upright picture, the most prominent first. Empty in the crop mode `centre`."""
+    """In pixels of the whole picture, the most prominent first. Empty in the crop mode `centre`."""
     width: int
-    """Pixels of the whole upright picture."""
+    """Pixels of the whole picture, set upright by its EXIF orientation."""
     height: int
+    turned: Turn = 0
+    """How the picture is turned."""
+    faces_found: int = 0
+    """Number of faces that were detected. Only the most prominent ones are recognized."""
 
 
 @dataclass

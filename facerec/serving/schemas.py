@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from facerec.inference.cropping import Face
+from facerec.inference.cropping import Face, Turn
 from facerec.inference.model_file import DetectorMetadata, Fraction, Person, RecognizerMetadata
 from facerec.inference.results import PictureResult
 from facerec.serving.problems import Problem
@@ -120,7 +120,8 @@ class DetectedFace(Identification):
     """One of the faces in the picture."""
 
     box: tuple[int, int, int, int] = Field(
-        description="Left, top, width and height of the face in pixels of the upright picture, clipped to it.",
+        description="Left, top, width and height of the face in pixels of the picture, which its EXIF orientation sets "
+        "upright, clipped to it.",
         examples=[[84, 52, 113, 113]],
     )
     angle: float = Field(description="Degrees by which the face is turned clockwise.", examples=[-4.2])
@@ -131,6 +132,13 @@ class Prediction(Identification):
     """Who is in the picture: the most prominent face, or the central square, and all detected faces."""
 
     faces: list[DetectedFace] = Field(description="The detected faces, the most prominent first; empty with `centre`.")
+    faces_found: int = Field(
+        description="How many faces were detected. `faces` holds at most FACEREC_MAX_FACES of them.", examples=[1]
+    )
+    turned: Turn = Field(
+        description="Degrees by which the picture is turned clockwise, so that the people in it lie on their side or "
+        "stand upside down. Boxes are places in the picture as it is."
+    )
 
     @classmethod
     def from_result(cls, result: PictureResult, names: list[str], *, threshold: float, top_k: int | None) -> Self:
@@ -149,7 +157,7 @@ class Prediction(Identification):
             )
             for crop, face in zip(crops, result.faces, strict=False)
         ]
-        return cls(**vars(crops[0]), faces=faces)
+        return cls(**vars(crops[0]), faces=faces, faces_found=result.faces_found, turned=result.turned)
 
 
 def _box(face: Face, width: int, height: int) -> tuple[int, int, int, int]:

@@ -5,6 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from facerec.inference.cropping import Face, Turn
 from facerec.inference.detector import FaceDetector, prominence
 from facerec.inference.errors import InvalidOutput, ModelFileError
 from facerec.inference.model_file import checksum_path
@@ -142,3 +143,34 @@ def test_nan_out_of_the_model_is_a_typed_error(tmp_path: Path) -> None:
     assert len(detector.detect(photo((80, 48, "red")))) == 1
     with pytest.raises(InvalidOutput):
         detector.detect(Image.fromarray(np.full((64, 64, 3), 255, np.uint8)))
+
+
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+def test_a_picture_on_its_side_or_upside_down_is_set_upright(
+    finder: FaceDetector, monkeypatch: pytest.MonkeyPatch, turn: Turn
+) -> None:
+    def find_red_above_blue(picture: Image.Image) -> list[Face]:
+        red, _, blue = (np.argwhere(np.asarray(picture)[:, :, channel]) for channel in range(3))
+        (red_y, red_x), (blue_y, blue_x) = red.mean(axis=0) + 0.5, blue.mean(axis=0) + 0.5
+        upright = red_y < blue_y and abs(red_x - blue_x) < 1
+        return [Face(red_x, red_y, 20, 0.1, 0.6 if upright else 0.4)]
+
+    monkeypatch.setattr(finder, "detect", find_red_above_blue)
+    upright = Image.new("RGB", (100, 60))
+    upright.paste("red", (20, 10, 24, 14))
+    upright.paste("blue", (20, 40, 24, 44))
+    lying = upright.rotate(-turn, expand=True)
+    found, (face,) = finder.detect_turned(lying)
+    assert found == turn
+    (y, x) = np.argwhere(np.asarray(lying)[:, :, 0]).mean(axis=0) + 0.5
+    assert (face.x, face.y) == pytest.approx((x, y))
+    assert np.degrees(face.angle) == pytest.approx((turn + np.degrees(0.1) + 180) % 360 - 180)
+
+
+def test_other_turns_are_not_tried_where_an_upright_face_is_certain(
+    finder: FaceDetector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certain = [Face(48, 80, 60, 0, TOY_SECOND_PASS.max_score)]
+    looks = iter([certain])
+    monkeypatch.setattr(finder, "detect", lambda _: next(looks))
+    assert finder.detect_turned(photo((48, 80, "red"))) == (0, certain)

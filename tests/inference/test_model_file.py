@@ -8,12 +8,14 @@ import pytest
 from facerec.inference.errors import ModelFileError
 from facerec.inference.model_file import (
     METADATA_KEY,
+    DetectorMetadata,
     Person,
     RecognizerMetadata,
     checksum_path,
     verify_checksum,
     write_checksum,
 )
+from tests.toy_model import toy_detector_metadata
 
 METADATA = RecognizerMetadata(
     version="1.2.3",
@@ -43,6 +45,7 @@ def test_metadata_survives_the_file() -> None:
         ({"threshold": 1.5}, "threshold"),
         ({"temperature": 0}, "temperature"),
         ({"people": []}, "people"),
+        ({"embedding_size": 10**9}, "embedding_size"),
         ({"created": "2025-01-01T00:00:00"}, "created"),
         ({"surprise": 1}, "surprise"),
     ],
@@ -84,6 +87,29 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     model.write_bytes(b"weights")
     with pytest.raises(ModelFileError, match=r"model\.onnx\.sha256 is missing"):
         verify_checksum(model)
-    checksum_path(model).write_bytes(b"")
-    with pytest.raises(ModelFileError, match=r"truncated or altered"):
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_checksum_of_another_system_is_read(tmp_path: Path, encoding: str) -> None:
+    model = tmp_path / "model.onnx"
+    model.write_bytes(b"weights")
+    checksum = hashlib.sha256(b"weights").hexdigest()
+    checksum_path(model).write_text(f"{checksum.upper()} *model.onnx\r\n", encoding=encoding)
+    assert verify_checksum(model) == checksum
+
+
+@pytest.mark.parametrize("content", [b"", b"no checksum", b"\xff\xfe", b"ab" * 20, bytes(100)])
+def test_a_file_that_holds_no_checksum_is_named(tmp_path: Path, content: bytes) -> None:
+    model = tmp_path / "model.onnx"
+    model.write_bytes(b"weights")
+    checksum_path(model).write_bytes(content)
+    with pytest.raises(ModelFileError, match=r"model\.onnx\.sha256 does not begin with a SHA-256"):
         verify_checksum(model)
+
+
+@pytest.mark.parametrize(("field", "value"), [("long_side", 10**9), ("long_side", 8), ("second_pass.side", 32 * 10**6)])
+def test_absurd_sizes_are_refused_before_a_picture_of_that_size_is_made(field: str, value: int) -> None:
+    content = toy_detector_metadata().model_dump(mode="json")
+    (content["second_pass"] if "." in field else content)[field.rpartition(".")[2]] = value
+    with pytest.raises(ModelFileError, match=f"not valid at '{field}'"):
+        DetectorMetadata.from_properties({METADATA_KEY: json.dumps(content)})

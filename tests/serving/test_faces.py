@@ -3,13 +3,16 @@
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 import requests
+from PIL import Image
 
 from facerec.serving.settings import Framing, Settings
 from tests.harness import data_url, photo, picture, saved
 from tests.serving.conftest import Service
+from tests.shipped import DETECTOR
 from tests.toy_model import TOY_PEOPLE, toy_detector_graph, toy_detector_metadata, write_model
 
 ROSA, GUSTAV, _ = TOY_PEOPLE
@@ -36,6 +39,7 @@ def test_every_face_is_named_and_the_most_prominent_answers(service: str) -> Non
     answer = upload(service, saved(photo(*TWO))).json()
     assert [face["identity"] for face in answer["faces"]] == [ROSA, GUSTAV]
     assert [face["box"] for face in answer["faces"]] == [[144, 48, 64, 64], [16, 48, 64, 64]]
+    assert (answer.pop("faces_found"), answer.pop("turned")) == (2, 0)
     first = answer.pop("faces")[0]
     assert (first.pop("box"), first.pop("angle"), first.pop("score")) == ([144, 48, 64, 64], 0, 1)
     assert first == answer
@@ -107,6 +111,25 @@ def test_detecting_is_a_stage_between_decoding_and_recognizing(service: str) -> 
     timing = upload(service, saved(photo(*TWO))).headers["Server-Timing"]
     assert [stage.partition(";")[0] for stage in timing.split(", ")] == ["decode", "locate", "infer"]
     assert 'stage="locate"' in requests.get(f"{service}/metrics", timeout=9).text
+
+
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+def test_a_picture_that_lies_on_its_side_is_answered_in_its_own_coordinates(
+    serve: Service, model: Path, turn: int
+) -> None:
+    upright = Image.open(Path(mpl.get_data_path()) / "sample_data" / "grace_hopper.jpg").convert("RGB")
+    picture = upright.rotate(-turn, expand=True)
+    service = serve(Settings(model=model, detector=DETECTOR, framing="auto"))
+    answer = upload(service, saved(picture)).json()
+    (face,) = answer["faces"]
+    assert answer["turned"] == turn
+    assert abs((face["angle"] - turn + 180) % 360 - 180) < 15
+    left, top, width, height = face["box"]
+    x, y = 265 - upright.width / 2, 223 - upright.height / 2  # of her face, from the middle of the photograph
+    for _ in range(turn // 90):
+        x, y = -y, x
+    assert left < picture.width / 2 + x < left + width
+    assert top < picture.height / 2 + y < top + height
 
 
 def test_only_the_most_prominent_of_a_hundred_faces_are_recognized(serve: Service, model: Path) -> None:
