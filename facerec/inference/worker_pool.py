@@ -106,7 +106,10 @@ def _environment() -> dict[str, str]:
     The others may hold secrets, which a decoder that a picture has taken over must not find.
     """
     inherited = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "PYTHONHOME") if name in os.environ}
-    return inherited | {"PYTHONPATH": os.pathsep.join(path or "." for path in sys.path)}
+    return inherited | {
+        "PYTHONPATH": os.pathsep.join(path or "." for path in sys.path),
+        "OPENBLAS_NUM_THREADS": "1",  # NumPy would start a thread for each CPU, with memory that counts to the limit
+    }
 
 
 class _Worker:
