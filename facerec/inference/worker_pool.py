@@ -11,11 +11,9 @@ import os
 import queue
 import signal
 import socket
+import struct
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from multiprocessing.connection import Connection
 
 from facerec.inference.cropping import CropMode
@@ -130,14 +128,14 @@ class _Worker:
             WorkerLost: the process ended or gave no answer.
         """
         if self._loaded is None:
-            with self._killed_after(_START_SECONDS):
-                try:
-                    answer: LoadedModels | ModelFileError = self._connection.recv()
-                except (EOFError, OSError):
-                    raise WorkerLost("A worker process ended while it started.") from None
+            try:
+                answer: LoadedModels | ModelFileError = self._connection.recv()
+            except (EOFError, OSError):
+                raise WorkerLost("A worker process ended while it started.") from None
             if isinstance(answer, ModelFileError):
                 raise answer
             self._loaded = answer
+            self._set_timeout(self._options.cpu_seconds * _ELAPSED_PER_CPU_SECOND)
         return self._loaded
 
     def ask(self, job: Job) -> Answer:
@@ -155,14 +153,13 @@ class _Worker:
             self._replace()
             raise WorkerLost(str(error)) from None
         try:
-            with self._killed_after(self._options.cpu_seconds * _ELAPSED_PER_CPU_SECOND):
-                self._connection.send(job)
-                answer: Answer = self._connection.recv()
+            self._connection.send(job)
+            answer: Answer = self._connection.recv()
         except (EOFError, OSError):
             status = self._replace()
         else:
             return answer
-        # Only the system and `_killed_after` send SIGKILL. All other signals are the picture's doing.
+        # Only the system and `_end` send SIGKILL. All other signals are the picture's doing.
         raise WorkerLost if status in {-signal.SIGKILL, -signal.SIGTERM} else PictureTooCostly
 
     def close(self) -> None:
@@ -171,7 +168,8 @@ class _Worker:
         self._end()
 
     def _start(self) -> None:
-        ours, theirs = socket.socketpair()
+        self._socket, theirs = socket.socketpair()
+        self._set_timeout(_START_SECONDS)
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - nothing in the command comes from outside
                 [sys.executable, "-m", "facerec.inference.worker", str(theirs.fileno())],
@@ -182,13 +180,14 @@ class _Worker:
                 stderr=subprocess.DEVNULL,  # decoders in C print warnings about pictures there
                 process_group=0,  # Ctrl-C is for the caller, which then ends its workers
             )
-        self._connection = Connection(ours.detach())
+        self._connection = Connection(os.dup(self._socket.fileno()))
         self._loaded = None
         self._connection.send(self._options)
 
     def _end(self) -> int:
         """End the process. The result is its exit status, negative for a signal."""
         self._connection.close()
+        self._socket.close()
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
         return self._process.wait()
@@ -205,13 +204,8 @@ class _Worker:
                 self._start()
         return status
 
-    @contextmanager
-    def _killed_after(self, seconds: float) -> Iterator[None]:
-        """Kill the process unless the block ends within `seconds`: sending and receiving then fail."""
-        timer = threading.Timer(seconds, self._process.kill)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
+    def _set_timeout(self, seconds: float) -> None:
+        """Let sending and receiving fail with OSError once the process takes and gives no byte for `seconds`."""
+        timeval = struct.pack("ll", int(seconds), int(seconds % 1 * 1e6))
+        for option in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
+            self._socket.setsockopt(socket.SOL_SOCKET, option, timeval)
