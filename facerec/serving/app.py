@@ -15,7 +15,7 @@ from facerec import __version__
 from facerec.inference.detector import FaceDetector
 from facerec.inference.pipeline import Pipeline
 from facerec.inference.recognizer import Recognizer
-from facerec.pictures.bounded_pool import BoundedPool
+from facerec.pictures.bounded_pool import BoundedPool, Slots
 from facerec.pictures.fetch import Fetcher, FetchLimits, Resolve, resolve_host
 from facerec.serving.auth import BearerAuth
 from facerec.serving.endpoints import health, model, operation, recognition
@@ -38,7 +38,6 @@ def create_app(
     settings: Settings,
     *,
     resolve: Resolve = resolve_host,
-    ca_file: str | None = None,
     write_log: Callable[[str], None] = lambda line: print(line, flush=True),
 ) -> FastAPI:
     """Create the application.
@@ -46,7 +45,6 @@ def create_app(
     Args:
         settings: the operator's settings.
         resolve: finds the addresses of a host.
-        ca_file: PEM file of the certificate authorities to trust instead of certifi's.
         write_log: takes the JSON line of each request.
     """
     auth = BearerAuth(settings.api_key)
@@ -58,10 +56,20 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         # RequestLogMiddleware writes the log. uvicorn's own would repeat the requests' queries, which may hold secrets.
         logging.getLogger("uvicorn.access").disabled = True
-        fetch_pool = BoundedPool("fetch", threads=settings.max_fetches)
+        fetch_slots = Slots("fetch", settings.max_fetches)
+        limits = FetchLimits(
+            deadline=settings.deadline,
+            max_bytes=settings.max_bytes,
+            max_redirects=settings.max_redirects,
+            allowed_ports=settings.allowed_ports,
+            allowed_networks=settings.allowed_networks,
+        )
+        fetcher = Fetcher(
+            limits, slots=fetch_slots, resolve=resolve, ca_file=settings.ca_file, contact=settings.contact
+        )
         compute_pool = BoundedPool("compute", threads=settings.max_recognitions, queue_size=settings.max_waiting)
-        metrics.watch(fetch_pool.slots)
-        metrics.watch(compute_pool.slots)
+        for slots in (fetch_slots, fetcher.look_ups.slots, compute_pool.slots):
+            metrics.watch(slots)
         try:
             pipeline = Pipeline(
                 Recognizer.load(settings.model, threads=settings.threads),
@@ -70,23 +78,11 @@ def create_app(
                 max_pixels=settings.max_pixels,
                 max_faces=settings.max_faces,
             )
-            limits = FetchLimits(
-                deadline=settings.deadline,
-                max_bytes=settings.max_bytes,
-                max_redirects=settings.max_redirects,
-                allowed_ports=settings.allowed_ports,
-                allowed_networks=settings.allowed_networks,
-            )
-            service = RecognitionService(
-                settings,
-                pipeline=pipeline,
-                fetcher=Fetcher(limits, fetch_pool, resolve=resolve, ca_file=ca_file),
-                compute_pool=compute_pool,
-            )
+            service = RecognitionService(settings, pipeline=pipeline, fetcher=fetcher, compute_pool=compute_pool)
             release_freed_memory()
             yield {"service": service, "metrics": metrics}
         finally:
-            fetch_pool.close()
+            fetcher.close()
             compute_pool.close()
 
     app = FastAPI(
