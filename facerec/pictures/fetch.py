@@ -30,7 +30,8 @@ from facerec.pictures.errors import (
     UpstreamStatus,
     UrlNotAllowed,
 )
-from facerec.pictures.exchange import READ_BYTES, Exchange
+from facerec.pictures.exchange import Exchange
+from facerec.pictures.tls_stream import TlsStream
 from facerec.pictures.urls import DEFAULT_PORTS, ascii_host, literal_address, parse_url, redirect_target
 
 _MAX_DIALLED_ADDRESSES = 4
@@ -43,6 +44,10 @@ _ACCEPT = (
     b"image/jpeg, image/png, image/webp, image/gif, image/bmp, image/tiff, image/heic, image/avif, "
     b"*/*;q=0.1"  # some servers call every file application/octet-stream
 )
+
+_CIPHERS = "@SECLEVEL=2:ECDH+AESGCM:ECDH+CHACHA20:ECDH+AES:!aNULL:!eNULL:!aDSS:!SHA1:!AESCCM"
+"""Python's default ciphers of TLS 1.2, less those of DHE: there the server chooses the group, and one of 10,000 bits
+stops the event loop for seconds."""
 
 Resolve = Callable[[str, int], Iterable[str]]
 """Returns the IP addresses of a host and port as text."""
@@ -105,6 +110,7 @@ class Fetcher:
         self._slots = slots
         self._resolve = resolve
         self._tls = ssl.create_default_context(cafile=certifi.where())
+        self._tls.set_ciphers(_CIPHERS)
         if ca_file:
             self._tls.load_verify_locations(ca_file)
         user_agent = f"face-recognition/{__version__}" + (f" (+{contact})" if contact else "")
@@ -141,14 +147,16 @@ class Fetcher:
         for _ in range(self._limits.max_redirects + 1):
             reader, writer = await self._dial(url, deadline)
             try:
-                exchange = Exchange(reader, writer, max_bytes=self._limits.max_bytes)
+                stream = await self._encrypt(url, reader, writer) if url.scheme == "https" else None
+                read, write = (stream.read, stream.write) if stream else (reader.read, writer.write)
+                exchange = Exchange(read, write, max_bytes=self._limits.max_bytes)
                 response = await exchange.get(url, self._headers)
                 location = dict(response.headers).get(b"location")
                 if response.status_code not in _REDIRECT_STATUSES or location is None:
                     _check_head(response)
                     return await exchange.body(response)
             finally:
-                writer.transport.abort()  # `close` would wait for the server to end TLS
+                writer.transport.abort()
             try:
                 url = self._parse(redirect_target(url, location))
             except UrlNotAllowed:  # not the client's fault, and a refused address must look unreachable
@@ -172,20 +180,30 @@ class Fetcher:
         if not all(may_dial(address, self._limits.allowed_networks) for address in addresses):
             raise Unreachable
         dialled = addresses[:_MAX_DIALLED_ADDRESSES]
-        tls, name = (self._tls, host.rstrip(".")) if url.scheme == "https" else (None, None)
         failure: Exception = Unreachable()
         for tried, address in enumerate(dialled):
             now = asyncio.get_running_loop().time()
             try:
                 async with asyncio.timeout_at(now + (deadline - now) / (len(dialled) - tried)):
-                    return await asyncio.open_connection(
-                        str(address), port, limit=READ_BYTES, ssl=tls, server_hostname=name
-                    )
+                    return await asyncio.open_connection(str(address), port)
             except TimeoutError:
                 failure = FetchTimeout()
             except OSError:
                 failure = Unreachable()
         raise failure
+
+    async def _encrypt(self, url: httpx.URL, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> TlsStream:
+        """TLS on a connection to the host of `url`.
+
+        Raises:
+            Unreachable: the handshake failed.
+        """
+        stream = TlsStream(reader, writer, context=self._tls, host=ascii_host(url).rstrip("."))
+        try:
+            await stream.handshake()
+        except OSError:
+            raise Unreachable from None
+        return stream
 
     async def _addresses(self, host: str, port: int) -> list[Address]:
         if literal := literal_address(host):

@@ -545,43 +545,21 @@ def test_a_fetch_cancelled_while_reading_leaves_nothing_behind(serve_scripts: Ca
 # The event loop
 
 
-def many_chunks(connection: Connection) -> None:
-    connection.send(head("200 OK", "Transfer-Encoding: chunked") + b"1\r\na\r\n" * 100_000)
+CHUNKED = head("200 OK", "Transfer-Encoding: chunked")
+BUSY = {
+    "chunks": CHUNKED + b"1\r\na\r\n" * 100_000,
+    "headers": b"HTTP/1.1 200 OK\r\n" + b"a:\r\n" * 100_000,
+    "trailers": CHUNKED + b"0\r\n" + b"a:\r\n" * 100_000,
+    "spaces": b"HTTP/1.1 200 OK\r\nX:" + b" " * 60_000 + b"\0\r\n\r\n",
+    "spaces in trailers": CHUNKED + b"0\r\nX:" + b" " * 60_000 + b"\0\r\n\r\n",
+    "interim responses": (b"HTTP/1.1 103 Early Hints\r\n" + b"a:\r\n" * 99 + b"\r\n") * 1000,
+}
+"""Responses that take long to parse."""
 
 
-def many_headers(connection: Connection) -> None:
-    connection.send(b"HTTP/1.1 200 OK\r\n" + b"a:\r\n" * 1_000_000)
-
-
-def many_trailers(connection: Connection) -> None:
-    connection.send(head("200 OK", "Transfer-Encoding: chunked") + b"0\r\n" + b"a:\r\n" * 1_000_000)
-
-
-def many_spaces(connection: Connection) -> None:
-    connection.send(b"HTTP/1.1 200 OK\r\nX:" + b" " * 60_000 + b"\0\r\n\r\n")
-
-
-def many_spaces_in_trailers(connection: Connection) -> None:
-    connection.send(head("200 OK", "Transfer-Encoding: chunked") + b"0\r\nX:" + b" " * 60_000 + b"\0\r\n\r\n")
-
-
-def many_interim_responses(connection: Connection) -> None:
-    connection.send((b"HTTP/1.1 103 Early Hints\r\n" + b"a:\r\n" * 99 + b"\r\n") * 1000)
-
-
-BUSY = [
-    many_chunks,
-    many_headers,
-    many_trailers,
-    many_spaces,
-    many_spaces_in_trailers,
-    many_interim_responses,
-]
-
-
-@pytest.mark.parametrize("script", BUSY)
-def test_no_server_keeps_the_event_loop_busy(script: Script, serve_scripts: Callable[..., HostileServer]) -> None:
-    server = serve_scripts({"/": script})
+@pytest.mark.parametrize("response", BUSY.values(), ids=BUSY)
+def test_no_server_keeps_the_event_loop_busy(response: bytes, serve_scripts: Callable[..., HostileServer]) -> None:
+    server = serve_scripts({"/": lambda connection: connection.send(response)})
     delays = []
 
     async def probe() -> None:
@@ -657,10 +635,6 @@ def test_compressed_answers_are_refused(serve_scripts: Callable[..., HostileServ
     assert outcome(server) is UpstreamEncoding
 
 
-def chunked(body: bytes) -> bytes:
-    return head("200 OK", "Transfer-Encoding: chunked") + body
-
-
 @pytest.mark.parametrize(
     "body",
     [
@@ -671,7 +645,7 @@ def chunked(body: bytes) -> bytes:
     ],
 )
 def test_chunked_bodies_are_read(body: bytes, serve_scripts: Callable[..., HostileServer]) -> None:
-    server = serve_scripts({"/": lambda connection: connection.send(chunked(body))})
+    server = serve_scripts({"/": lambda connection: connection.send(CHUNKED + body)})
     if body.endswith(b"0"):
         assert outcome(server) is UpstreamTruncated
     else:
@@ -682,9 +656,9 @@ def test_chunked_bodies_are_read(body: bytes, serve_scripts: Callable[..., Hosti
     "answer",
     [
         head("200 OK", "Content-Length: 9") + b"pic",
-        *map(
-            chunked,
-            [
+        *(
+            CHUNKED + body
+            for body in (
                 b"",
                 b"9\r\npic",
                 b"3\r\npic\r\n",
@@ -697,7 +671,7 @@ def test_chunked_bodies_are_read(body: bytes, serve_scripts: Callable[..., Hosti
                 b"\r\n",
                 b"3;" + b"a" * 200_000,
                 b"3\r\npic" + b"a" * 200_000,
-            ],
+            )
         ),
     ],
 )
