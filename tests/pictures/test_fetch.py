@@ -367,6 +367,54 @@ def test_a_certificate_of_another_name_or_authority_is_refused(
     assert not server.heads
 
 
+@pytest.mark.parametrize(
+    "answer", [b"", b"nonsense", b"\x15\x03\x03\x00\x02\x02\x28", b"\x16\x03\x03\xff\xff" + bytes(70_000)]
+)
+def test_a_handshake_that_fails_is_unreachable(answer: bytes) -> None:
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        with pytest.raises(Unreachable):
+            fetch(f"https://pictures.test:{port}/", port=port, deadline=5)
+        thread.join()
+
+
+def test_key_exchange_in_a_group_of_the_server_is_refused(
+    serve_scripts: Callable[..., HostileServer], authority: trustme.CA, ca_file: Path
+) -> None:
+    context = tls_context(authority, "pictures.test")
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    for ciphers, expected in (("DHE", None), ("ECDHE", b"picture")):
+        context.set_ciphers(ciphers)
+        server = serve_scripts({"/": lambda connection: connection.respond(b"picture")}, tls=context)
+        if expected:
+            url = server.url("/", host="pictures.test")
+            assert fetch(url, port=server.port, ca_file=ca_file, deadline=5) == expected
+        else:
+            assert outcome(server, host="pictures.test", ca_file=ca_file, deadline=5) is Unreachable
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_body_over_tls_ends_with_the_connection(
+    whole: bool, serve_scripts: Callable[..., HostileServer], authority: trustme.CA, ca_file: Path
+) -> None:
+    headers = [] if whole else ["Content-Length: 9"]
+    script = {"/": lambda connection: connection.send(head("200 OK", *headers) + b"picture")}
+    server = serve_scripts(script, tls=tls_context(authority, "pictures.test"))
+    if whole:
+        url = server.url("/", host="pictures.test")
+        assert fetch(url, port=server.port, ca_file=ca_file, deadline=5) == b"picture"
+    else:
+        assert outcome(server, host="pictures.test", ca_file=ca_file, deadline=5) is UpstreamTruncated
+
+
 # The deadline
 
 
@@ -560,6 +608,38 @@ BUSY = {
 @pytest.mark.parametrize("response", BUSY.values(), ids=BUSY)
 def test_no_server_keeps_the_event_loop_busy(response: bytes, serve_scripts: Callable[..., HostileServer]) -> None:
     server = serve_scripts({"/": lambda connection: connection.send(response)})
+    assert longest_delay(server.url("/"), port=server.port, fetches=16) < 0.1
+
+
+def test_tls_records_of_one_byte_do_not_keep_the_event_loop_busy(authority: trustme.CA, ca_file: Path) -> None:
+    def serve(listener: socket.socket) -> None:
+        received, to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = tls_context(authority, "pictures.test").wrap_bio(received, to_send, server_side=True)
+        connection, _ = listener.accept()
+        with connection:
+            for step in (tls.do_handshake, tls.read):
+                while True:
+                    try:
+                        step()
+                        break
+                    except ssl.SSLWantReadError:
+                        connection.sendall(to_send.read())
+                        received.write(connection.recv(65536))
+            tls.write(head("200 OK", "Content-Length: 50000"))
+            for _ in range(50_000):
+                tls.write(b"a")
+            connection.sendall(to_send.read())  # at once: the client finds all of the records in its buffers
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        port = listener.getsockname()[1]
+        assert longest_delay(f"https://pictures.test:{port}/", port=port, fetches=1, ca_file=ca_file) < 0.1
+        thread.join()
+
+
+def longest_delay(url: str, *, port: int, fetches: int, **options: Any) -> float:
+    """Seconds for which other tasks, such as answers to health probes, wait while `url` is fetched several times."""
     delays = []
 
     async def probe() -> None:
@@ -569,15 +649,15 @@ def test_no_server_keeps_the_event_loop_busy(response: bytes, serve_scripts: Cal
             delays.append(time.monotonic() - start)
 
     async def run() -> None:
-        with fetcher_for(server.port, deadline=20) as fetcher:
+        with fetcher_for(port, deadline=20, **options) as fetcher:
             probing = asyncio.create_task(probe())
             start = time.monotonic()
-            await asyncio.gather(*(fetcher.fetch(server.url("/")) for _ in range(16)), return_exceptions=True)
+            await asyncio.gather(*(fetcher.fetch(url) for _ in range(fetches)), return_exceptions=True)
             assert time.monotonic() - start < 10
             probing.cancel()
 
     run_loop(run())
-    assert max(delays) < 0.1
+    return max(delays)
 
 
 # Bodies
