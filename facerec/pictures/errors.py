@@ -37,7 +37,7 @@ class UrlNotAllowed(UrlError):
     code = "url_not_allowed"
     message = (
         "The URL is not one that this service fetches: it must have http or https, a public host and a usual port, no "
-        "user name, no spaces, and at most 8192 characters. Those that are not ASCII count as their percent-escapes."
+        "user name, no backslash, and at most 8192 characters. Those that are not ASCII count as their percent-escapes."
     )
 
 

@@ -21,7 +21,7 @@ _MAX_PERCENT_ESCAPES = 500_000
 """Percent-escapes in a `data:` URL. Decoding one takes up to 180 bytes of memory; the base64 of a picture of the
 default largest size needs at most one escape for every thirty characters."""
 DEFAULT_PORTS = {"http": 80, "https": 443}
-_FORBIDDEN_CHARACTER = re.compile(r"[\x00-\x20\x7f\\]")
+_FORBIDDEN_CHARACTER = re.compile(r"[\x00-\x1f\x7f\\]")
 _LONG_LABEL = re.compile("[^.:@\u3002\uff0e\uff61]{64}")
 """A label of more than 63 characters (RFC 1035). IDNA (RFC 5890) knows three further dots, and encodes no label in
 fewer characters."""
@@ -34,8 +34,8 @@ _URL_SAFE_TO_STANDARD_BASE64 = bytes.maketrans(b"-_", b"+/")
 def parse_url(url: str, *, allowed_ports: frozenset[int], allowed_networks: tuple[Network, ...]) -> httpx.URL:
     """The URL of the picture, once it was found permitted. The request must be made from this same object.
 
-    Spaces and newlines around the URL are ignored. Characters of the path and the query that are not ASCII become
-    percent-escapes of their UTF-8 (RFC 3987, section 3.1); escapes stay as they are.
+    Spaces and newlines around the URL are ignored. Spaces and characters that are not ASCII become percent-escapes of
+    their UTF-8 in the path and the query (RFC 3987, section 3.1); escapes stay as they are.
 
     Args:
         url: what the client sent.
@@ -76,7 +76,7 @@ def redirect_target(url: httpx.URL, location: bytes) -> str:
     except UnicodeDecodeError:
         text = location.decode("latin-1")
     try:
-        return urljoin(str(url), text.replace(" ", "%20"))
+        return urljoin(str(url), text)
     except ValueError:
         raise UrlNotAllowed from None
 
@@ -129,7 +129,7 @@ def _parse(url: str) -> httpx.URL:
     if (
         len(url) > _MAX_URL_LENGTH
         or _FORBIDDEN_CHARACTER.search(url)
-        or "%" in authority
+        or set(authority) & set("% ")
         or len(authority) > _MAX_AUTHORITY_LENGTH
         or _LONG_LABEL.search(authority)
     ):
