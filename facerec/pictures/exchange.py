@@ -29,11 +29,21 @@ _FORBIDDEN_IN_HEAD = re.compile(rb"[\x00\v\f]|\r(?!\n)")
 """What no header may hold (RFC 9110, section 5.5). h11 refuses it too, but may take many seconds to do so."""
 _CHUNK_HEAD = re.compile(rb"([0-9a-fA-F]{1,16})[ \t]*(?:;[^\r\n]*)?\r?\n")
 
-
 Read = Callable[[int], Awaitable[bytes]]
 """Returns at most so many bytes of the server, none if it has closed the connection."""
 Write = Callable[[bytes], object]
 """Sends bytes to the server."""
+
+
+def send(writer: asyncio.StreamWriter, data: bytes) -> None:
+    """Send `data` unless the server has closed the connection, for which uvloop would raise a RuntimeError.
+
+    Raises:
+        ConnectionResetError: the connection is closed.
+    """
+    if writer.transport.is_closing():
+        raise ConnectionResetError
+    writer.write(data)
 
 
 class Exchange:

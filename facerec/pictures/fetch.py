@@ -11,6 +11,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from ipaddress import ip_address
 from pathlib import Path
@@ -30,7 +31,7 @@ from facerec.pictures.errors import (
     UpstreamStatus,
     UrlNotAllowed,
 )
-from facerec.pictures.exchange import Exchange
+from facerec.pictures.exchange import Exchange, send
 from facerec.pictures.tls_stream import TlsStream
 from facerec.pictures.urls import DEFAULT_PORTS, ascii_host, literal_address, parse_url, redirect_target
 
@@ -148,7 +149,7 @@ class Fetcher:
             reader, writer = await self._dial(url, deadline)
             try:
                 stream = await self._encrypt(url, reader, writer) if url.scheme == "https" else None
-                read, write = (stream.read, stream.write) if stream else (reader.read, writer.write)
+                read, write = (stream.read, stream.write) if stream else (reader.read, partial(send, writer))
                 exchange = Exchange(read, write, max_bytes=self._limits.max_bytes)
                 response = await exchange.get(url, self._headers)
                 location = dict(response.headers).get(b"location")

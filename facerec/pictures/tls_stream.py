@@ -7,8 +7,11 @@ stop the loop for seconds. Here each read decrypts at most one record, and hands
 import asyncio
 import ssl
 
-_RECEIVED_BYTES = 16 * 1024
-"""Encrypted bytes that are handed to OpenSSL at once."""
+from facerec.pictures.exchange import send
+
+_RECEIVED_BYTES = 4 * 1024
+"""Encrypted bytes that are handed to OpenSSL at once. They may hold a hundred messages that carry no data, such as
+session tickets, each of which takes some time."""
 
 
 class TlsStream:
@@ -66,10 +69,12 @@ class TlsStream:
     async def _receive(self) -> None:
         self._send()
         received = await self._reader.read(_RECEIVED_BYTES)
+        await asyncio.sleep(0)  # where bytes have already arrived, reading alone does not let other tasks run
         if received:
             self._received.write(received)
         else:
             self._received.write_eof()
 
     def _send(self) -> None:
-        self._writer.write(self._to_send.read())
+        if data := self._to_send.read():
+            send(self._writer, data)
