@@ -7,7 +7,8 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 # `ipaddress.is_global` changes between releases of Python, and is true for multicast and for old transition ranges.
-# Sources of the lists: IANA IPv4 and IPv6 Special-Purpose Address Registries.
+# Sources of the lists: IANA IPv4 and IPv6 Special-Purpose Address Registries, and the clouds' documentation of services
+# that answer only their own machines, under addresses that look public.
 _SPECIAL_IPV4 = tuple(
     map(
         IPv4Network,
@@ -17,9 +18,11 @@ _SPECIAL_IPV4 = tuple(
             "100.64.0.0/10",  # carrier-grade NAT, RFC 6598
             "127.0.0.0/8",  # loopback
             "169.254.0.0/16",  # link-local, cloud metadata
+            "168.63.129.16/32",  # Azure's wire server: configuration and certificates of the machine
             "172.16.0.0/12",  # private, RFC 1918
             "192.0.0.0/24",  # protocol assignments
             "192.0.2.0/24",  # documentation
+            "192.80.8.124/32",  # metadata of Equinix Metal
             "192.88.99.0/24",  # 6to4 relays, RFC 7526
             "192.168.0.0/16",  # private, RFC 1918
             "198.18.0.0/15",  # benchmarks

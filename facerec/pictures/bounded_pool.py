@@ -19,13 +19,14 @@ class Slots:
 
     Attributes:
         name: names the kind of work in metrics.
+        capacity: number of slots.
         in_use: number of slots that are taken.
     """
 
     def __init__(self, name: str, capacity: int) -> None:
         self.name = name
+        self.capacity = capacity
         self.in_use = 0
-        self._capacity = capacity
         self._lock = threading.Lock()
 
     def take(self) -> None:
@@ -35,7 +36,7 @@ class Slots:
             PoolFull: all slots are in use.
         """
         with self._lock:
-            if self.in_use >= self._capacity:
+            if self.in_use >= self.capacity:
                 raise PoolFull
             self.in_use += 1
 

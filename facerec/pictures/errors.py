@@ -38,7 +38,7 @@ class UrlNotAllowed(UrlError):
     code = "url_not_allowed"
     message = (
         "The URL is not one that this service fetches: it must have http or https, a public host and a usual port, no "
-        "user name, no spaces, and at most 8192 characters."
+        "user name, no backslash, and at most 8192 characters. Those that are not ASCII count as their percent-escapes."
     )
 
 
@@ -75,7 +75,7 @@ class TooManyRedirects(UrlError):
 
 
 class UpstreamStatus(UrlError):
-    """The server answered with a status other than 200."""
+    """The server answered with a status other than 200, or with interim responses (1xx) only."""
 
     code = "upstream_status"
     message = "The picture's server did not answer with a picture."
@@ -89,10 +89,10 @@ class UpstreamEncoding(UrlError):
 
 
 class UpstreamTruncated(UrlError):
-    """The connection ended in the middle of the answer."""
+    """The body of the answer ends too early, or is not one that HTTP allows."""
 
     code = "upstream_truncated"
-    message = "The picture's server broke off in the middle of its answer."
+    message = "The picture's server broke off in the middle of its answer, or garbled it."
 
 
 class ContentError(PictureError):

@@ -1,51 +1,54 @@
 """Fetch an image from a client-supplied URL without exposing the internal network (SSRF protection).
 
-`_Transfer.dial` opens every connection. It resolves the host once, checks all of its addresses, and connects to one
-that it checked. Neither a different reading of the URL by another parser, nor a redirect, nor a second look-up (DNS
-rebinding) can lead to another address. TLS still checks the certificate against the URL's host. One deadline covers
-the whole fetch.
+Each URL, redirects included, is parsed once: the object that was found permitted is the one that is requested. Its host
+is resolved once, all of its addresses are checked, and only an address that was checked is dialled. Neither a second
+reading of the URL nor a second look-up (DNS rebinding) can lead elsewhere. TLS still checks the certificate against the
+URL's host. One deadline covers the whole fetch.
 """
 
 import asyncio
-import contextlib
-import logging
 import socket
 import ssl
-import threading
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from ipaddress import ip_address
-from urllib.parse import urljoin
+from pathlib import Path
 
-import requests
-import urllib3
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
-from urllib3.util.ssl_ import create_urllib3_context
+import certifi
+import h11
+import httpx
 
+from facerec import __version__
 from facerec.pictures.addresses import Address, Network, may_dial
-from facerec.pictures.bounded_pool import BoundedPool
-from facerec.pictures.dial_adapter import DialAdapter
+from facerec.pictures.bounded_pool import BoundedPool, Slots
 from facerec.pictures.errors import (
     FetchTimeout,
-    PictureTooLarge,
     TooManyRedirects,
     Unreachable,
     UpstreamEncoding,
     UpstreamStatus,
-    UpstreamTruncated,
     UrlNotAllowed,
 )
-from facerec.pictures.urls import literal_address, prepare_request
+from facerec.pictures.exchange import Exchange, send
+from facerec.pictures.tls_stream import TlsStream
+from facerec.pictures.urls import DEFAULT_PORTS, ascii_host, literal_address, parse_url, redirect_target
 
-_CHUNK_BYTES = 64 * 1024
 _MAX_DIALLED_ADDRESSES = 4
 """Addresses of one host that are tried. A name may resolve to a thousand, all of them other people's hosts."""
 _REDIRECT_STATUSES = {301, 302, 303, 307, 308}
+_COMPRESSIONS = {"br", "compress", "dcb", "dcz", "deflate", "exi", "gzip", "x-compress", "x-gzip", "zstd"}
+"""Values of Content-Encoding for which the body is not the picture itself (IANA's registry of HTTP content codings).
+Servers also send names there that are no codings, such as `aws-chunked` or `utf-8`."""
+_ACCEPT = (
+    b"image/jpeg, image/png, image/webp, image/gif, image/bmp, image/tiff, image/heic, image/avif, "
+    b"*/*;q=0.1"  # some servers call every file application/octet-stream
+)
 
-# When the headers of a response are malformed, urllib3 logs the whole URL, which may hold secrets.
-logging.getLogger("urllib3").setLevel(logging.CRITICAL)
+_CIPHERS = "@SECLEVEL=2:ECDH+AESGCM:ECDH+CHACHA20:ECDH+AES:!aNULL:!eNULL:!aDSS:!SHA1:!AESCCM"
+"""Python's default ciphers of TLS 1.2, less those of DHE: there the server chooses the group, and one of 10,000 bits
+stops the event loop for seconds."""
 
 Resolve = Callable[[str, int], Iterable[str]]
 """Returns the IP addresses of a host and port as text."""
@@ -84,19 +87,44 @@ class Fetcher:
 
     Args:
         limits: what may be fetched.
-        pool: the threads that fetches run in.
-        resolve: finds the addresses of a host.
-        ca_file: PEM file of the certificate authorities that TLS trusts. `None` trusts those of certifi.
+        slots: each fetch takes one.
+        resolve: finds the addresses of a host. It is called in a thread.
+        ca_file: PEM file of certificate authorities that TLS trusts in addition to those of certifi.
+        contact: address or URL of the operator, sent to the pictures' servers as part of the User-Agent.
+
+    Attributes:
+        look_ups: the threads that `resolve` is called in.
     """
 
     def __init__(
-        self, limits: FetchLimits, pool: BoundedPool, *, resolve: Resolve = resolve_host, ca_file: str | None = None
+        self,
+        limits: FetchLimits,
+        *,
+        slots: Slots,
+        resolve: Resolve = resolve_host,
+        ca_file: Path | None = None,
+        contact: str | None = None,
     ) -> None:
+        # Twice as many threads as fetches: a look-up that hangs keeps its thread when its client has gone.
+        self.look_ups = BoundedPool("look_up", threads=2 * slots.capacity)
         self._limits = limits
-        self._pool = pool
+        self._slots = slots
         self._resolve = resolve
-        self._tls = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
-        self._tls.load_verify_locations(ca_file or DEFAULT_CA_BUNDLE_PATH)
+        self._tls = ssl.create_default_context(cafile=certifi.where())
+        self._tls.set_ciphers(_CIPHERS)
+        if ca_file:
+            self._tls.load_verify_locations(ca_file)
+        user_agent = f"face-recognition/{__version__}" + (f" (+{contact})" if contact else "")
+        self._headers = [
+            (b"User-Agent", user_agent.encode()),
+            (b"Accept", _ACCEPT),
+            (b"Accept-Encoding", b"identity"),  # a compressed answer could be a decompression bomb
+            (b"Connection", b"close"),
+        ]
+
+    def close(self) -> None:
+        """Start no more look-ups. Those that run finish."""
+        self.look_ups.close()
 
     async def fetch(self, url: str) -> bytes:
         """The content of `url`.
@@ -104,141 +132,101 @@ class Fetcher:
         Raises:
             UrlError: see the tree in `facerec.pictures.errors`.
             PictureTooLarge: the content has more than `limits.max_bytes`.
-            PoolFull: too many fetches are running.
+            PoolFull: too many fetches or look-ups are running.
         """
-        transfer = _Transfer(self._limits, self._resolve, self._tls)
-        request = transfer.prepare(url)
-        try:
-            async with asyncio.timeout(self._limits.deadline):
-                return await self._pool.run(transfer.run, request)
-        except TimeoutError:
-            raise FetchTimeout from None
-        finally:
-            transfer.cancel()  # the thread may still be running if the caller was cancelled or the deadline passed
+        parsed = self._parse(url)
+        deadline = asyncio.get_running_loop().time() + self._limits.deadline
+        with self._slots.one():
+            try:
+                async with asyncio.timeout_at(deadline):
+                    return await self._follow(parsed, deadline)
+            except TimeoutError:
+                raise FetchTimeout from None
 
+    async def _follow(self, url: httpx.URL, deadline: float) -> bytes:
+        """The content of `url` or of what it redirects to."""
+        for _ in range(self._limits.max_redirects + 1):
+            reader, writer = await self._dial(url, deadline)
+            try:
+                stream = await self._encrypt(url, reader, writer) if url.scheme == "https" else None
+                read, write = (stream.read, stream.write) if stream else (reader.read, partial(send, writer))
+                exchange = Exchange(read, write, max_bytes=self._limits.max_bytes)
+                response = await exchange.get(url, self._headers)
+                location = dict(response.headers).get(b"location")
+                if response.status_code not in _REDIRECT_STATUSES or location is None:
+                    _check_head(response)
+                    return await exchange.body(response)
+            finally:
+                writer.transport.abort()
+            try:
+                url = self._parse(redirect_target(url, location))
+            except UrlNotAllowed:  # not the client's fault, and a refused address must look unreachable
+                raise Unreachable from None
+        raise TooManyRedirects
 
-class _Transfer:
-    """One fetch. It runs in one thread and can be cancelled from another."""
+    def _parse(self, url: str) -> httpx.URL:
+        return parse_url(url, allowed_ports=self._limits.allowed_ports, allowed_networks=self._limits.allowed_networks)
 
-    def __init__(self, limits: FetchLimits, resolve: Resolve, tls: ssl.SSLContext) -> None:
-        self._limits = limits
-        self._resolve = resolve
-        self._adapter = DialAdapter(self.dial, tls)
-        self._deadline = time.monotonic() + limits.deadline
-        self._lock = threading.Lock()
-        self._cancelled = False
-        self._handle: socket.socket | None = None
+    async def _dial(self, url: httpx.URL, deadline: float) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection to the host of `url`, after all of its addresses were found permitted.
 
-    def prepare(self, url: str) -> requests.PreparedRequest:
-        """The checked request for `url`."""
-        return prepare_request(
-            url, allowed_ports=self._limits.allowed_ports, allowed_networks=self._limits.allowed_networks
-        )
-
-    def run(self, request: requests.PreparedRequest) -> bytes:
-        """Follow `request` and its redirects to the content."""
-        try:
-            for _ in range(self._limits.max_redirects + 1):
-                # A requests.Session would add .netrc, proxies and cookies, and read the bodies of redirects.
-                with self._adapter.send(request, stream=True) as response:
-                    location = response.headers.get("Location") if response.status_code in _REDIRECT_STATUSES else None
-                    if location is None:
-                        return self._read(response)
-                request = self._redirected(request, location)
-            raise TooManyRedirects
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError):
-            raise Unreachable from None
-        finally:
-            self._adapter.close()
-
-    def dial(self, host: str, port: int) -> socket.socket:
-        """A connection to `host`, after all of its addresses were found permitted.
+        Each address that is tried gets its part of the time that remains.
 
         Raises:
             Unreachable: an address is not permitted, or none of those tried accepts a connection.
-            FetchTimeout: connecting takes longer than the deadline.
+            FetchTimeout: the last address takes too long.
         """
-        addresses = [ip_address(address) for address in self._addresses(host, port)]
+        host, port = ascii_host(url), url.port or DEFAULT_PORTS[url.scheme]
+        addresses = await self._addresses(host, port)
         if not all(may_dial(address, self._limits.allowed_networks) for address in addresses):
             raise Unreachable
         dialled = addresses[:_MAX_DIALLED_ADDRESSES]
         failure: Exception = Unreachable()
         for tried, address in enumerate(dialled):
-            seconds = (self._deadline - time.monotonic()) / (len(dialled) - tried)
-            if seconds <= 0:
-                raise FetchTimeout
+            now = asyncio.get_running_loop().time()
             try:
-                return self._connect(address, port, seconds=seconds)
+                async with asyncio.timeout_at(now + (deadline - now) / (len(dialled) - tried)):
+                    return await asyncio.open_connection(str(address), port)
             except TimeoutError:
                 failure = FetchTimeout()
             except OSError:
                 failure = Unreachable()
         raise failure
 
-    def _connect(self, address: Address, port: int, *, seconds: float) -> socket.socket:
-        connection = socket.socket(socket.AF_INET if address.version == 4 else socket.AF_INET6)
-        self._keep_handle(connection)
+    async def _encrypt(self, url: httpx.URL, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> TlsStream:
+        """TLS on a connection to the host of `url`.
+
+        Raises:
+            Unreachable: the handshake failed.
+        """
+        stream = TlsStream(reader, writer, context=self._tls, host=ascii_host(url).rstrip("."))
         try:
-            connection.settimeout(seconds)
-            connection.connect((str(address), port))
+            await stream.handshake()
         except OSError:
-            connection.close()
-            raise
-        connection.settimeout(None)  # from here on `cancel` enforces the deadline
-        return connection
-
-    def cancel(self) -> None:
-        """End the fetch from another thread: its blocking calls fail, and it opens no further connection."""
-        with self._lock:
-            self._cancelled = True
-            if self._handle:
-                with contextlib.suppress(OSError):  # the connection may already be closed
-                    self._handle.shutdown(socket.SHUT_RDWR)
-                self._handle.close()
-
-    def _keep_handle(self, connection: socket.socket) -> None:
-        """Keep a duplicate of the connection for `cancel`: TLS takes over the connection's own descriptor."""
-        with self._lock:
-            if self._handle:
-                self._handle.close()
-            if self._cancelled:
-                connection.close()
-                raise FetchTimeout
-            self._handle = connection.dup()
-
-    def _redirected(self, request: requests.PreparedRequest, location: str) -> requests.PreparedRequest:
-        # http.client decodes headers as Latin-1, but servers write UTF-8 and spaces into Location.
-        location = location.encode("latin-1").decode(errors="replace").replace(" ", "%20")
-        try:
-            return self.prepare(urljoin(str(request.url), location))
-        except (UrlNotAllowed, ValueError):  # not the client's fault, and a refused address must look unreachable
             raise Unreachable from None
+        return stream
 
-    def _addresses(self, host: str, port: int) -> list[str]:
-        if literal_address(host):
-            return [host]
+    async def _addresses(self, host: str, port: int) -> list[Address]:
+        if literal := literal_address(host):
+            return [literal]
         try:
-            addresses = list(self._resolve(host, port))
-        except (OSError, UnicodeError):  # a label longer than 63 characters raises UnicodeError
+            addresses = list(await self.look_ups.run(self._resolve, host, port))
+        except (OSError, UnicodeError):  # Python's own encoding of the name raises UnicodeError
             raise Unreachable from None
         if not addresses:
             raise Unreachable
-        return addresses
+        return [ip_address(address) for address in addresses]
 
-    def _read(self, response: requests.Response) -> bytes:
-        if response.status_code != HTTPStatus.OK:
-            raise UpstreamStatus(f"The picture's server answered with status {response.status_code}.")
-        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-            raise UpstreamEncoding
-        limit = self._limits.max_bytes
-        if (response.raw.length_remaining or 0) > limit:
-            raise PictureTooLarge.over(limit)
-        content = bytearray()
-        try:
-            while chunk := response.raw.read(min(_CHUNK_BYTES, limit + 1 - len(content)), decode_content=False):
-                content += chunk
-                if len(content) > limit:
-                    raise PictureTooLarge.over(limit)
-        except (urllib3.exceptions.HTTPError, OSError):
-            raise UpstreamTruncated from None
-        return bytes(content)
+
+def _check_head(response: h11.Response) -> None:
+    """Make sure that the body of `response` is the picture.
+
+    Raises:
+        UpstreamStatus: another status than 200.
+        UpstreamEncoding: the body is compressed.
+    """
+    if response.status_code != HTTPStatus.OK:
+        raise UpstreamStatus(f"The picture's server answered with status {response.status_code}.")
+    encodings = b",".join(value for name, value in response.headers if name == b"content-encoding").decode("latin-1")
+    if _COMPRESSIONS & {encoding.strip().lower() for encoding in encodings.split(",")}:
+        raise UpstreamEncoding

@@ -4,35 +4,38 @@ import base64
 import binascii
 import re
 from ipaddress import IPv4Address, IPv6Address
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes, urljoin
 
-import requests
+import httpx
 
-from facerec import __version__
 from facerec.pictures.addresses import Address, Network, may_dial
 from facerec.pictures.errors import InvalidDataUrl, PictureTooLarge, UrlNotAllowed
 
+_WHITESPACE = " \t\r\n\f\v"
 _MAX_URL_LENGTH = 8192
+"""Characters of a URL. A character that is not ASCII counts as its percent-escapes."""
+_MAX_HOST_LENGTH = 253
+"""Characters of a host name (RFC 1035, without the final dot)."""
+_MAX_AUTHORITY_LENGTH = _MAX_HOST_LENGTH + len(".:65535")
 _MAX_PERCENT_ESCAPES = 500_000
 """Percent-escapes in a `data:` URL. Decoding one takes up to 180 bytes of memory; the base64 of a picture of the
 default largest size needs at most one escape for every thirty characters."""
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-_HEADERS = {
-    "User-Agent": f"face-recognition/{__version__}",
-    "Accept": "image/jpeg, image/png, image/webp, image/gif, image/bmp",
-    "Accept-Encoding": "identity",  # a compressed answer could be a decompression bomb
-    "Connection": "close",
-}
-_HOST_NAME = re.compile(r"(?!-)[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
+DEFAULT_PORTS = {"http": 80, "https": 443}
+_FORBIDDEN_CHARACTER = re.compile(r"[\x00-\x1f\x7f\\]")
+_LONG_LABEL = re.compile("[^.:@\u3002\uff0e\uff61]{64}")
+"""A label of more than 63 characters (RFC 1035). IDNA (RFC 5890) knows three further dots, and encodes no label in
+fewer characters."""
+_HOST_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_BARE_BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]{64}")
+_URL_SAFE_TO_STANDARD_BASE64 = bytes.maketrans(b"-_", b"+/")
 
 
-def prepare_request(
-    url: str, *, allowed_ports: frozenset[int], allowed_networks: tuple[Network, ...]
-) -> requests.PreparedRequest:
-    """The GET request for `url`. Its headers are the service's own.
+def parse_url(url: str, *, allowed_ports: frozenset[int], allowed_networks: tuple[Network, ...]) -> httpx.URL:
+    """The URL of the picture, once it was found permitted. The request must be made from this same object.
 
-    The URL is checked in the form in which requests uses it, so that no second parser can read another host into it.
+    Spaces and newlines around the URL are ignored. Spaces and characters that are not ASCII become percent-escapes of
+    their UTF-8 in the path and the query (RFC 3987, section 3.1); escapes stay as they are.
 
     Args:
         url: what the client sent.
@@ -43,23 +46,44 @@ def prepare_request(
         UrlNotAllowed: another scheme, a user or password, a malformed host, a port or an IP address that is not
             permitted.
     """
-    authority = re.split("[/?#]", url.partition("//")[2], maxsplit=1)[0]
-    if len(url) > _MAX_URL_LENGTH or not url.isprintable() or set(url) & set(" \\") or set(authority) & set("@%"):
+    if _BARE_BASE64.match(url):
+        raise UrlNotAllowed(
+            "This is no URL but looks like a picture in base64: put its scheme and media type before it, as in "
+            "data:image/jpeg;base64,..."
+        )
+    parsed = _parse(url)
+    address = literal_address(ascii_host(parsed))
+    if (
+        parsed.scheme not in DEFAULT_PORTS
+        or "@" in _authority(url.strip(_WHITESPACE))
+        or parsed.port not in {None, *DEFAULT_PORTS.values(), *allowed_ports}
+        or (address and not may_dial(address, allowed_networks))
+    ):
+        raise UrlNotAllowed
+    return parsed
+
+
+def redirect_target(url: httpx.URL, location: bytes) -> str:
+    """The URL that a `Location` header of `url` names, not yet checked (RFC 9110, section 10.2.2).
+
+    Raises:
+        UrlNotAllowed: it is too long, or its host is malformed.
+    """
+    if len(location) > _MAX_URL_LENGTH:
         raise UrlNotAllowed
     try:
-        request = requests.Request("GET", url, headers=_HEADERS).prepare()
-        parts = urlsplit(request.url or "")
-        scheme, host, port = parts.scheme, parts.hostname or "", parts.port
-    except (ValueError, requests.RequestException):
+        text = location.decode()
+    except UnicodeDecodeError:
+        text = location.decode("latin-1")
+    try:
+        return urljoin(str(url), text)
+    except ValueError:
         raise UrlNotAllowed from None
-    if scheme not in _DEFAULT_PORTS or "@" in parts.netloc:
-        raise UrlNotAllowed
-    if port not in {None, *_DEFAULT_PORTS.values(), *allowed_ports}:
-        raise UrlNotAllowed
-    address = literal_address(host)
-    if address and not may_dial(address, allowed_networks):
-        raise UrlNotAllowed
-    return request
+
+
+def ascii_host(url: httpx.URL) -> str:
+    """The host of `url` in the form in which it is resolved: IDNA's ASCII, lower case, IPv6 without brackets."""
+    return url.raw_host.decode("ascii")
 
 
 def literal_address(host: str) -> Address | None:
@@ -77,7 +101,7 @@ def literal_address(host: str) -> Address | None:
             return IPv4Address(host)
     except ValueError:
         raise UrlNotAllowed from None
-    if not _HOST_NAME.fullmatch(host):
+    if len(host.removesuffix(".")) > _MAX_HOST_LENGTH or not _HOST_NAME.fullmatch(host):
         raise UrlNotAllowed
     return None
 
@@ -85,36 +109,72 @@ def literal_address(host: str) -> Address | None:
 def host_of(url: str) -> str | None:
     """The host of `url` in the form in which it is resolved, for the log. `None` where the URL has no valid host."""
     try:
-        request = requests.PreparedRequest()
-        request.prepare_url(url[:_MAX_URL_LENGTH], None)
-        host = urlsplit(request.url or "").hostname or ""
-        literal_address(host)
-    except (ValueError, requests.RequestException, UrlNotAllowed):
+        return ascii_host(_parse(url))
+    except UrlNotAllowed:
         return None
-    return host
+
+
+def _parse(url: str) -> httpx.URL:
+    """Parse `url`, whose host is a name or an address in its usual form.
+
+    Lengths are limited before anything is parsed: the time of IDNA encoding grows with the square of a host's length.
+
+    Raises:
+        UrlNotAllowed: it is malformed or too long.
+    """
+    if len(url) > 2 * _MAX_URL_LENGTH:  # may have whitespace around it
+        raise UrlNotAllowed
+    url = url.strip(_WHITESPACE)
+    authority = _authority(url)
+    if (
+        len(url) > _MAX_URL_LENGTH
+        or _FORBIDDEN_CHARACTER.search(url)
+        or set(authority) & set("% ")
+        or len(authority) > _MAX_AUTHORITY_LENGTH
+        or _LONG_LABEL.search(authority)
+    ):
+        raise UrlNotAllowed
+    try:
+        ascii_characters = len(url.encode("ascii", "ignore"))
+        if ascii_characters + len("%XX") * (len(url.encode()) - ascii_characters) > _MAX_URL_LENGTH:
+            raise UrlNotAllowed
+        parsed = httpx.URL(url)
+    except (ValueError, httpx.InvalidURL):  # a lone surrogate raises UnicodeEncodeError
+        raise UrlNotAllowed from None
+    literal_address(ascii_host(parsed))
+    return parsed
+
+
+def _authority(url: str) -> str:
+    """The part of `url` between `//` and the path (RFC 3986, section 3.2)."""
+    return re.split("[/?#]", url.partition("//")[2], maxsplit=1)[0]
 
 
 def is_data_url(url: str) -> bool:
     """Whether `url` is a `data:` URL (RFC 2397)."""
-    return url[:5].lower() == "data:"
+    return url[:_MAX_URL_LENGTH].lstrip(_WHITESPACE)[:5].lower() == "data:"
 
 
 def read_data_url(url: str, *, max_bytes: int) -> bytes:
     """The content of a `data:` URL (RFC 2397). Its media type is ignored.
 
+    As in browsers, base64 may hold whitespace and lack its padding (https://infra.spec.whatwg.org/#forgiving-base64).
+    The URL-safe alphabet is read too (RFC 4648, section 5).
+
     Raises:
         InvalidDataUrl: no comma, invalid base64, or too many percent-escapes.
         PictureTooLarge: more than `max_bytes` of content.
     """
-    header, comma, payload = url[5:].partition(",")
+    header, comma, payload = url.strip(_WHITESPACE)[5:].partition(",")
     if not (comma and payload.isascii()):
         raise InvalidDataUrl
-    if len(payload) > 4 * max_bytes:  # %XX, three characters for a byte, is the longest encoding
+    if len(payload) > 4 * max_bytes:  # %XX, three characters for a byte, is the longest encoding without whitespace
         raise PictureTooLarge.over(max_bytes)
     if payload.count("%") > _MAX_PERCENT_ESCAPES:
         raise InvalidDataUrl
     content = unquote_to_bytes(payload)
-    if header.lower().endswith(";base64"):
+    if header.rpartition(";")[2].strip().lower() == "base64":
+        content = content.translate(_URL_SAFE_TO_STANDARD_BASE64, _WHITESPACE.encode()).rstrip(b"=")
         try:
             content = base64.b64decode(content + b"=" * (-len(content) % 4), validate=True)
         except binascii.Error:

@@ -14,7 +14,7 @@ from starlette.formparsers import MultiPartParser
 from facerec import __version__
 from facerec.inference.memory import keep_little_freed_memory
 from facerec.inference.worker_pool import WorkerPool
-from facerec.pictures.bounded_pool import BoundedPool
+from facerec.pictures.bounded_pool import Slots
 from facerec.pictures.fetch import Fetcher, FetchLimits, Resolve, resolve_host
 from facerec.serving.auth import BearerAuth
 from facerec.serving.endpoints import health, model, operation, recognition
@@ -36,7 +36,6 @@ def create_app(
     settings: Settings,
     *,
     resolve: Resolve = resolve_host,
-    ca_file: str | None = None,
     write_log: Callable[[str], None] = lambda line: print(line, flush=True),
 ) -> FastAPI:
     """Create the application.
@@ -44,7 +43,6 @@ def create_app(
     Args:
         settings: the operator's settings.
         resolve: finds the addresses of a host.
-        ca_file: PEM file of the certificate authorities to trust instead of certifi's.
         write_log: takes the JSON line of each request.
     """
     auth = BearerAuth(settings.api_key)
@@ -57,28 +55,27 @@ def create_app(
         # RequestLogMiddleware writes the log. uvicorn's own would repeat the requests' queries, which may hold secrets.
         logging.getLogger("uvicorn.access").disabled = True
         keep_little_freed_memory()
-        fetch_pool = BoundedPool("fetch", threads=settings.max_fetches)
         workers = WorkerPool(settings.worker_options, workers=settings.workers, queue_size=settings.max_waiting)
-        metrics.watch(fetch_pool.slots)
-        metrics.watch(workers.slots)
+        limits = FetchLimits(
+            deadline=settings.deadline,
+            max_bytes=settings.max_bytes,
+            max_redirects=settings.max_redirects,
+            allowed_ports=settings.allowed_ports,
+            allowed_networks=settings.allowed_networks,
+        )
+        fetch_slots = Slots("fetch", settings.max_fetches)
+        fetcher = Fetcher(
+            limits, slots=fetch_slots, resolve=resolve, ca_file=settings.ca_file, contact=settings.contact
+        )
+        for slots in (fetch_slots, fetcher.look_ups.slots, workers.slots):
+            metrics.watch(slots)
         metrics.watch_replaced(lambda: workers.replaced)
         try:
-            limits = FetchLimits(
-                deadline=settings.deadline,
-                max_bytes=settings.max_bytes,
-                max_redirects=settings.max_redirects,
-                allowed_ports=settings.allowed_ports,
-                allowed_networks=settings.allowed_networks,
-            )
-            service = RecognitionService(
-                settings,
-                models=await workers.start(),
-                workers=workers,
-                fetcher=Fetcher(limits, fetch_pool, resolve=resolve, ca_file=ca_file),
-            )
+            models = await workers.start()
+            service = RecognitionService(settings, models=models, workers=workers, fetcher=fetcher)
             yield {"service": service, "metrics": metrics}
         finally:
-            fetch_pool.close()
+            fetcher.close()
             workers.close()
 
     app = FastAPI(

@@ -1,6 +1,9 @@
 """The service's settings, read from environment variables once and validated at start."""
 
+import contextlib
 import os
+import re
+import ssl
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -35,6 +38,21 @@ def _default_workers() -> int:
     return int(given) if given.isdecimal() and int(given) else available_cpus()
 
 
+def _check_contact(contact: str) -> str:
+    if not re.fullmatch("[!-~]+", contact) or set(contact) & set("()"):
+        raise ValueError("must be an e-mail address or URL of visible ASCII characters without parentheses, or unset")
+    return contact
+
+
+def _check_ca_file(path: Path) -> Path:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    with contextlib.suppress(OSError):  # missing, unreadable, or without a certificate
+        context.load_verify_locations(path)
+    if not context.cert_store_stats()["x509"]:
+        raise ValueError("must be a readable PEM file with at least one certificate, or unset")
+    return path
+
+
 class Settings(BaseSettings):
     """The settings. Each is read from FACEREC_NAME, except API_KEY and PORT, which hosting platforms name so."""
 
@@ -64,6 +82,10 @@ class Settings(BaseSettings):
     """Ports that may be fetched from, besides 80 and 443."""
     allowed_networks: Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_split_list)] = ()
     """Networks that may be fetched from besides the public ones, such as an intranet's `10.1.0.0/16`."""
+    ca_file: Annotated[Path, AfterValidator(_check_ca_file)] | None = None
+    """PEM file of certificate authorities that are trusted in addition to the usual ones, such as an intranet's."""
+    contact: Annotated[str, AfterValidator(_check_contact)] | None = None
+    """E-mail address or URL of the operator, which the pictures' servers see in the User-Agent."""
 
     # Limits of one picture or request.
     max_bytes: Annotated[int, Field(ge=1024, le=2**30)] = 10 * 2**20

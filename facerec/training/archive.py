@@ -6,9 +6,10 @@ import tarfile
 import tempfile
 import time
 import zlib
+from http import HTTPStatus
 from pathlib import Path
 
-import requests
+import httpx
 from tqdm import tqdm
 
 from facerec.inference.model_file import file_sha256
@@ -56,7 +57,7 @@ def download(url: str, target: Path, *, sha256: str, retry_seconds: float = 2.0)
             target.parent.mkdir(parents=True, exist_ok=True)
             _download_rest(url, part)
             break
-        except requests.RequestException as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             if attempt == DOWNLOAD_ATTEMPTS - 1:
                 raise DataError(
                     f"can't download {url}: {error}. Run the command again to resume at byte {_size(part):,}, "
@@ -79,16 +80,16 @@ def _download_rest(url: str, part: Path) -> None:
     A server that ignores range requests sends the whole file, which then replaces `part`.
 
     Raises:
-        requests.RequestException: the request failed, or the connection ended early.
+        httpx.HTTPError, httpx.InvalidURL: the request failed, or the connection ended early.
         OSError: `part` can't be written.
     """
     size = _size(part)
     headers = {"Range": f"bytes={size}-", "Accept-Encoding": "identity"} if size else {"Accept-Encoding": "identity"}
-    with requests.get(url, headers=headers, stream=True, timeout=30) as response:
-        if size and response.status_code == requests.codes.requested_range_not_satisfiable:
+    with httpx.stream("GET", url, headers=headers, follow_redirects=True, timeout=30) as response:
+        if size and response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             return  # the part is complete already, or of another file, which its checksum will show
         response.raise_for_status()
-        resumed = response.status_code == requests.codes.partial_content
+        resumed = response.status_code == HTTPStatus.PARTIAL_CONTENT
         start = size if resumed else 0
         length = response.headers.get("Content-Length")
         total = start + int(length) if length else None
@@ -96,11 +97,11 @@ def _download_rest(url: str, part: Path) -> None:
             part.open("ab" if resumed else "wb") as file,
             tqdm(desc=f"Downloading {part.stem}", total=total, initial=start, unit="B", unit_scale=True) as bar,
         ):
-            for chunk in response.iter_content(CHUNK_BYTES):
+            for chunk in response.iter_raw(CHUNK_BYTES):
                 file.write(chunk)
                 bar.update(len(chunk))
     if total is not None and _size(part) < total:
-        raise requests.ConnectionError(f"the connection ended at byte {_size(part):,} of {total:,}")
+        raise httpx.ReadError(f"the connection ended at byte {_size(part):,} of {total:,}")
 
 
 def extract(archive: Path, data_dir: Path) -> Path:

@@ -13,7 +13,8 @@ SPECIAL = {
     "private": ["10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1", "fc00::1", "fd12:3456::1"],
     "carrier-grade NAT": ["100.64.0.1", "100.127.255.255"],
     "link-local": ["169.254.1.1", "fe80::1", "fec0::1"],
-    "metadata": ["169.254.169.254", "fd00:ec2::254"],
+    "metadata": ["169.254.169.254", "fd00:ec2::254", "100.100.100.200", "192.0.0.192"],
+    "metadata under addresses that look public": ["168.63.129.16", "::ffff:168.63.129.16", "192.80.8.124"],
     "multicast": ["224.0.0.1", "239.255.255.255", "ff02::1"],
     "reserved": ["240.0.0.1", "255.255.255.255", "192.0.0.9", "4000::1"],
     "benchmark": ["198.18.0.1", "198.19.255.255", "2001:2::1"],
@@ -50,3 +51,4 @@ def test_the_operator_can_allow_a_network_and_nothing_beside_it() -> None:
     assert may_dial(ip_address("10.1.2.3"), intranet)
     assert may_dial(ip_address("::ffff:10.1.2.3"), intranet)
     assert not may_dial(ip_address("10.2.0.1"), intranet)
+    assert may_dial(ip_address("168.63.129.16"), (ip_network("168.63.129.16/32"),))

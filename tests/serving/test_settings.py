@@ -2,6 +2,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+import trustme
 from pydantic import SecretStr, ValidationError
 
 from facerec.inference.cpus import available_cpus
@@ -67,6 +68,8 @@ def test_every_bad_variable_has_its_line_and_no_value_is_repeated(monkeypatch: p
         "FACEREC_DEADLIN": "typo",
         "FACEREC_FRAMING": "middle",
         "FACEREC_MAX_FACES": "-20",
+        "FACEREC_CONTACT": "(me)\r\nX: y",
+        "FACEREC_CA_FILE": "/nowhere/ca.pem",
         "API_KEY": "two words",
         "PORT": "eighty",
     }
@@ -83,6 +86,28 @@ def test_an_empty_key_is_no_key_that_one_could_have_meant(monkeypatch: pytest.Mo
     monkeypatch.setenv("API_KEY", "")
     with pytest.raises(SystemExit, match="API_KEY"):
         Settings.from_environment()
+
+
+@pytest.mark.parametrize("contact", ["", "a b", "a(b)", "ä@example.com", "a\tb"])
+def test_a_contact_that_is_no_address_is_refused(contact: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACEREC_CONTACT", contact)
+    with pytest.raises(SystemExit, match=r"^FACEREC_CONTACT: .*e-mail address or URL"):
+        Settings.from_environment()
+
+
+def test_a_file_of_authorities_must_hold_a_certificate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "ca.pem"
+    monkeypatch.setenv("FACEREC_CA_FILE", str(path))
+    authority = trustme.CA()
+    for content in (None, b"", b"nonsense", authority.private_key_pem.bytes()):
+        if content is not None:
+            path.write_bytes(content)
+        with pytest.raises(SystemExit, match=r"^FACEREC_CA_FILE: .*at least one certificate"):
+            Settings.from_environment()
+    authority.cert_pem.write_to_path(str(path))
+    monkeypatch.setenv("FACEREC_CONTACT", "https://example.com/about")
+    settings = Settings.from_environment()
+    assert (settings.ca_file, settings.contact) == (path, "https://example.com/about")
 
 
 def test_settings_do_not_change() -> None:
