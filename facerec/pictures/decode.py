@@ -38,7 +38,7 @@ _OUT_OF_MEMORY = re.compile(
 )
 """Found in the messages of Pillow's decoders where the memory did not suffice."""
 _NOISES = [
-    b"".join(bytes((*range(255), 0xFF, 0xD0 + restart)) for restart in restarts) + bytes(range(255))
+    b"".join(bytes((*range(254, -1, -1), 0xFF, 0xD0 + restart)) for restart in restarts) + bytes(range(254, -1, -1))
     for restarts in ((0, 1, 2), (4, 5, 6))
 ]
 """Stand for the data that a JPEG without an end marker may lack: any bytes between restart markers. libjpeg passes over

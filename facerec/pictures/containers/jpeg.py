@@ -73,7 +73,10 @@ def read(data: bytes) -> Container | None:
             del colours[marker]
     if not progress.scans or not (ended or progress.complete):
         raise UnsupportedPicture
-    return Container("JPEG", b"".join(kept), orientation or 1, one_pass=progress.one_pass, ended=ended)
+    essential = b"".join(kept)
+    if not ended:
+        essential = essential.rstrip(b"\xff")  # the first half of a marker
+    return Container("JPEG", essential, orientation or 1, one_pass=progress.one_pass, ended=ended)
 
 
 class _Progress:
