@@ -1,7 +1,7 @@
 """Train, evaluate, calibrate and export a network that recognizes known people.
 
     uv run train.py                          Labeled Faces in the Wild, downloaded once (243 MB)
-    uv run train.py --data my_people/        your own folder of people, NAME/*.jpg|png|webp
+    uv run train.py --data my_people/        your own folder of people, NAME/*.jpg, *.heic or the like
     uv run train.py --resume                 go on with a run that was stopped
     uv run train.py --folds 5                train five networks, so that every image is tested once
     uv run train.py explore                  describe the data and draw its plots, without training

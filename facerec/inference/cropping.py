@@ -75,14 +75,8 @@ class Face(NamedTuple):
 def crop_centre(picture: Image.Image) -> Crop:
     """Cut out the central square of `picture`, resized to 250 x 250 pixels.
 
-    Reads the pixels of a lazily opened picture, decodes a large JPEG at reduced scale, applies the EXIF orientation and
-    lays transparent pixels over white.
-
-    Raises:
-        OSError, ValueError, SyntaxError: Pillow can't decode the pixels.
+    Transparent pixels are laid over white.
     """
-    picture.draft("RGB", (CROP_SIZE, CROP_SIZE))  # JPEG only: decodes at 1/2, 1/4 or 1/8 where that is large enough
-    ImageOps.exif_transpose(picture, in_place=True)
     # Resizing comes first, so that the conversions copy few pixels: 25 megapixels take 100 MB, and each copy as much.
     square = picture
     if picture.size != (CROP_SIZE, CROP_SIZE):

@@ -127,7 +127,7 @@ class UnsupportedPicture(ContentError):
     """The bytes are damaged or of a format that is not read."""
 
     code = "unsupported_picture"
-    message = "The bytes are not a whole JPEG, PNG, WebP, GIF or BMP picture."
+    message = "The bytes are not a whole JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF picture."
 
 
 class PictureTooCostly(ContentError):

@@ -76,7 +76,7 @@ async def predict(body: PredictRequest, request: Request, service: Service, reco
 @recognition.post("/predict/upload", responses=openapi_responses(*_REQUEST_ERRORS, *_PICTURE_ERRORS))
 async def predict_upload(
     *,
-    file: Annotated[UploadFile, File(description="A JPEG, PNG, WebP, GIF or BMP file.")],
+    file: Annotated[UploadFile, File(description="A JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF file.")],
     request: Request,
     service: Service,
     record: Record,

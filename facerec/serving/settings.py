@@ -91,7 +91,8 @@ class Settings(BaseSettings):
     max_bytes: Annotated[int, Field(ge=1024, le=2**30)] = 10 * 2**20
     """Bytes of one picture, whether fetched, uploaded or in a `data:` URL."""
     max_pixels: Annotated[int, Field(ge=250 * 250, le=89_478_485)] = 25_000_000
-    """Pixels of one picture: 25 million for a 24-megapixel camera. The upper bound is Pillow's own limit."""
+    """Pixels of one picture that are decoded: 25 million for a 24-megapixel camera. Larger JPEGs are decoded at reduced
+    size, up to eight times as many pixels."""
     picture_seconds: Annotated[float, Field(gt=0, le=300)] = 5
     """Seconds of CPU time that one picture may take."""
     body_seconds: Annotated[float, Field(gt=0, le=300)] = 10

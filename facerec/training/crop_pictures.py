@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from facerec.inference.cropping import Crop, crop_centre, crop_face
+from facerec.inference.cropping import CROP_SIZE, Crop, crop_centre, crop_face
 from facerec.inference.detector import FaceDetector
+from facerec.pictures.decode import PictureFile
+from facerec.pictures.errors import PictureError
 from facerec.training.errors import DataError
 
 CropResult = tuple[Crop, bool] | str
@@ -20,11 +21,15 @@ POOL_CHUNK_PICTURES = 256
 """Number of pictures that may be decoded ahead of writing. Their crops take 48 MB while they wait for a slow disk."""
 
 
+MAX_BYTES, MAX_PIXELS = 1 << 30, 100_000_000
+"""Bytes of a picture's file, and pixels that are decoded of it. A picture of that size takes up to 2 GB of memory."""
+
+
 def crop_pictures(pictures: list[Path], root: Path, detector: FaceDetector | None) -> Iterator[CropResult]:
     """Crop the pictures in several threads, and yield the results in the order of `pictures`.
 
     Raises:
-        DataError: a picture can't be read now.
+        DataError: a picture can't be read now, or the memory is too small for it.
     """
     copies = _copies(pictures)
 
@@ -32,14 +37,16 @@ def crop_pictures(pictures: list[Path], root: Path, detector: FaceDetector | Non
         if original := copies.get(path):
             return f"a copy of {relative_path(original, root)}"
         try:
-            with Image.open(path) as picture:
-                if detector is None:
-                    return crop_centre(picture), True
-                ImageOps.exif_transpose(picture, in_place=True)
-                faces = detector.detect(picture)
-                return (crop_face(picture, faces[0]), True) if faces else (crop_centre(picture), False)
-        except Exception as error:  # Pillow raises errors of many kinds for damaged files
-            return str(error).replace(str(path), path.name) or type(error).__name__
+            file = PictureFile(_read(path), max_bytes=MAX_BYTES, max_pixels=MAX_PIXELS)
+            if detector is None:
+                return crop_centre(file.decode(shrink=min(file.size) // CROP_SIZE).image), True
+            picture = file.decode().image
+        except PictureError as error:
+            return str(error)
+        except MemoryError as error:
+            raise DataError(f"too little memory to decode {path}. Free some, or take it out of the folder.") from error
+        faces = detector.detect(picture)
+        return (crop_face(picture, faces[0]), True) if faces else (crop_centre(picture), False)
 
     with (
         ThreadPoolExecutor(os.cpu_count()) as pool,
@@ -56,24 +63,30 @@ def relative_path(picture: Path, root: Path) -> str:
     return os.fsencode(picture.relative_to(root).as_posix()).decode(errors="backslashreplace")
 
 
+def _read(path: Path) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        DataError: it can't be read. The reason may be temporary, so the picture is not skipped as a broken one is.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"can't read {path}: {error}. Make it readable, or take it out of the folder.") from error
+
+
 def _copies(pictures: list[Path]) -> dict[Path, Path]:
     """The original of each picture that has the same bytes as an earlier one.
 
     Copies are left out because they could be in both the training and the test images.
 
     Raises:
-        DataError: a file can't be read. The reason may be temporary, so the picture is not skipped as a broken one is.
+        DataError: a file can't be read.
     """
     originals: dict[bytes, Path] = {}
     copies: dict[Path, Path] = {}
     for picture in pictures:
-        try:
-            content = picture.read_bytes()
-        except OSError as error:
-            raise DataError(
-                f"can't read {picture}: {error}. Make it readable, or take it out of the folder."
-            ) from error
-        original = originals.setdefault(hashlib.sha256(content).digest(), picture)
+        original = originals.setdefault(hashlib.sha256(_read(picture)).digest(), picture)
         if original != picture:
             copies[picture] = original
     return copies

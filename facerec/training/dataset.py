@@ -17,10 +17,12 @@ from facerec.training.atomic_write import atomic_write
 from facerec.training.crop_pictures import crop_pictures, relative_path
 from facerec.training.errors import DataError
 
-PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
+PICTURE_SUFFIXES = {
+    *(".jpg", ".jpeg", ".jfif", ".png", ".webp", ".heic", ".heif", ".hif", ".avif", ".tif", ".tiff", ".bmp", ".gif")
+}
 """Lower-case suffixes of the files that are read as pictures."""
 
-CACHE_VERSION = 6
+CACHE_VERSION = 7
 """Version of the cached crops. Raise it when cropping or the content of the cache changes, so that older caches are not
 used."""
 
@@ -60,7 +62,8 @@ def load_dataset(source: Path | None, *, data_dir: Path, detector: FaceDetector 
     """Load LFW or another data set, from the cache if its pictures are unchanged.
 
     Args:
-        source: folder of people (`NAME/*.jpg|png|webp`) or tar archive of such a folder. `None` downloads LFW.
+        source: folder of people (`NAME/*.jpg`, or another of `PICTURE_SUFFIXES`) or tar archive of such a folder.
+            `None` downloads LFW.
         data_dir: folder for downloads, extracted archives and cached crops.
         detector: finds the most prominent face of each picture, which becomes the crop as in the service. `None` takes
             the centre of each picture.
@@ -77,7 +80,9 @@ def load_dataset(source: Path | None, *, data_dir: Path, detector: FaceDetector 
         path for path in root.glob("[!.]*/[!.]*") if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()
     )
     if not pictures:
-        raise DataError(f"no pictures in {source}: expected one folder per person, NAME/*.jpg, *.png or *.webp.")
+        raise DataError(
+            f"no pictures in {source}: expected one folder per person, NAME/*.jpg, *.png, *.heic or the like."
+        )
     cache = data_dir / "cache" / f"{_cache_key(root, pictures, detector)}.npy"
     if not cache.exists():
         _write_cache(cache, root, pictures, detector)

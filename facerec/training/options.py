@@ -38,8 +38,8 @@ class DataOptions:
     """The data set and its split."""
 
     data: Annotated[Path | None, OUTSIDE_RECIPE] = None
-    """Folder of people (NAME/*.jpg|png|webp), each the most prominent one of their pictures, or a tar archive of such a
-    folder. Without it, LFW is downloaded once."""
+    """Folder of people (NAME/*.jpg, *.heic or the like), each the most prominent one of their pictures, or a tar
+    archive of such a folder. Without it, LFW is downloaded once."""
     data_dir: Folder = Path("data")
     """Folder for downloads, extracted archives and cached crops."""
     min_images: Annotated[int, Field(ge=5)] = 20

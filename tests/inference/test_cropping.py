@@ -1,4 +1,3 @@
-import io
 import math
 
 import numpy as np
@@ -33,23 +32,6 @@ def test_the_centre_is_kept() -> None:
     assert crop[125, 10].tolist() == crop[125, 240].tolist() == [0, 0, 255]
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_is_undone(orientation: int) -> None:
-    upright = Image.new("RGB", (250, 250), "white")
-    upright.paste("red", (0, 0, 125, 60))  # at the top left
-    undo = {
-        2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
-        5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
-        8: Image.Transpose.ROTATE_270,
-    }  # fmt: skip
-    stored = upright.transpose(undo[orientation]) if orientation in undo else upright
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    file = io.BytesIO()
-    stored.save(file, "PNG", exif=exif)
-    assert colour_at(Image.open(file), x=20, y=20) == (255, 0, 0)
-
-
 @pytest.mark.parametrize(
     ("mode", "colour", "expected"),
     [
@@ -75,14 +57,6 @@ def test_a_transparent_palette() -> None:
     picture.putpalette([0, 0, 0, 9, 9, 9])
     picture.info["transparency"] = 0
     assert colour_at(picture) == (255, 255, 255)
-
-
-def test_a_large_jpeg_is_decoded_at_reduced_scale() -> None:
-    file = io.BytesIO()
-    Image.new("RGB", (4000, 3000), "teal").save(file, "JPEG")
-    picture = Image.open(file)
-    assert colour_at(picture) == pytest.approx((0, 128, 128), abs=3)
-    assert picture.size == (500, 375)
 
 
 # The crop of a face

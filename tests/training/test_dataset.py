@@ -179,18 +179,22 @@ def test_names_that_are_not_utf_8_are_escaped(tmp_path: Path) -> None:
     assert dataset.counts().tolist() == [2, 3]
 
 
-def test_a_type_error_of_pillow_skips_one_picture(tmp_path: Path) -> None:
+def test_a_photograph_with_odd_exif_is_read_and_set_upright(tmp_path: Path) -> None:
     folder = draw_people(tmp_path / "people", [3, 2])
-    # EXIF with an orientation, and the resolution as text. Pillow raises a TypeError when it applies the orientation.
+    # The resolution is a text, over which Pillow stumbles when it writes EXIF.
     entries = struct.pack(">H HHIHH HHI4s I", 2, 0x0112, 3, 1, 6, 0, 0x011A, 2, 3, b"no", 0)
     exif = b"Exif\0\0MM\0*" + struct.pack(">I", 8) + entries
-    Image.new("RGB", (300, 300)).save(folder / "Person_00" / "odd.jpg", exif=exif)
+    left_red = Image.new("RGB", (250, 250), "blue")
+    left_red.paste("red", (0, 0, 125, 250))
+    left_red.save(folder / "Person_00" / "odd.jpg", exif=exif)
     dataset = load_dataset(folder, data_dir=tmp_path / "data")
-    assert list(dataset.skipped) == ["Person_00/odd.jpg"]
-    assert len(dataset.paths) == 5
+    assert not dataset.skipped
+    crop = dataset.crops[dataset.paths.index("Person_00/odd.jpg")]
+    assert crop[:100, :, 0].min() > 200  # the left of the file is the top of the scene
+    assert crop[150:, :, 2].min() > 200
 
 
-def test_png_and_webp_are_loaded(tmp_path: Path) -> None:
+def test_every_format_of_the_service_is_loaded(tmp_path: Path) -> None:
     (tmp_path / "people" / "Ann").mkdir(parents=True)
     (tmp_path / "people" / "Bob").mkdir()
     Image.new("RGBA", (500, 300), (255, 0, 0, 128)).save(tmp_path / "people" / "Ann" / "a.PNG")

@@ -118,7 +118,7 @@ def _simulate_camera(picture: Pixels, random: np.random.Generator) -> Pixels:
     if random.random() < 0.7:
         file = io.BytesIO()
         image.save(file, "JPEG", quality=int(random.integers(30, 96)))
-        image = Image.open(file)
+        image = Image.open(file, formats=("JPEG",))
     return np.asarray(image)
 
 

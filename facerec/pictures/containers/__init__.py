@@ -1,0 +1,25 @@
+"""Read the containers of picture files: what they hold, and the same file without its metadata.
+
+Decoders parse metadata in ways that cost time and memory out of all proportion, or fail where a program wrote it oddly.
+So each format's module walks the container itself, in time that grows with the file's bytes at most, and keeps what the
+pixels need. Colour profiles, texts, thumbnails, further pictures and films never reach a decoder.
+"""
+
+from facerec.pictures.containers import bmp, gif, heif, jpeg, png, tiff, webp
+from facerec.pictures.containers.container import Container
+from facerec.pictures.errors import UnsupportedPicture
+
+_READERS = (jpeg.read, png.read, webp.read, gif.read, bmp.read, tiff.read, heif.read)
+
+
+def read_container(data: bytes) -> Container:
+    """Recognize the format by the bytes alone, and leave out the metadata. No pixel is decoded.
+
+    Raises:
+        UnsupportedPicture: another format, or more parts than programs write.
+        struct.error, IndexError, ValueError: the file ends within a part that is needed.
+    """
+    for read in _READERS:
+        if container := read(data):
+            return container
+    raise UnsupportedPicture
