@@ -1,6 +1,7 @@
 """The service's settings, read from environment variables once and validated at start."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -15,6 +16,10 @@ Framing = Literal["auto", "centre"]
 
 _PREFIX = "FACEREC_"
 _MODEL_FOLDER = Path(__file__).parents[2] / "model"
+_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:\d{1,5})?")
+_ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
+_KUBERNETES_NAME = re.compile(r"FACEREC_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)\w*)?)")
+_KUBERNETES_PORT = re.compile(r"(tcp|udp|sctp)://\S+")
 
 
 def _split_list(value: Any) -> Any:
@@ -27,6 +32,29 @@ def _check_key(key: SecretStr | None) -> SecretStr | None:
     if not (text and text.isascii() and text.isprintable() and " " not in text):
         raise ValueError("must be visible ASCII characters without spaces, or unset for a service without a key")
     return key
+
+
+def _check_origin(origin: str) -> str:
+    if not _ORIGIN.fullmatch(origin):
+        raise ValueError("must be origins as browsers send them, in lower case and without a path: https://example.org")
+    return origin
+
+
+def _check_root_path(path: str) -> str:
+    if not _ROOT_PATH.fullmatch(path):
+        raise ValueError("must be a path that starts with a slash and does not end with one: /faces")
+    return path
+
+
+def _is_kubernetes_variable(name: str, value: str) -> bool:
+    """Whether Kubernetes sets this variable for a service that is called `facerec`, or `facerec-` and more.
+
+    It describes addresses of other services (https://kubernetes.io/docs/concepts/services-networking/service/), and is
+    no setting. `FACEREC_PORT` is one only with a value such as `tcp://10.0.0.1:8000`.
+    """
+    if not _KUBERNETES_NAME.fullmatch(name):
+        return False
+    return not name.endswith("_PORT") or "_SERVICE_" in name or bool(_KUBERNETES_PORT.fullmatch(value))
 
 
 class Settings(BaseSettings):
@@ -46,6 +74,10 @@ class Settings(BaseSettings):
     """Faces of one picture that are recognized, the most prominent ones."""
     api_key: Annotated[SecretStr | None, AfterValidator(_check_key)] = Field(default=None, validation_alias="API_KEY")
     """Key that clients must send as `Authorization: Bearer KEY`. `None` lets every client call."""
+    cors_origins: Annotated[
+        tuple[Annotated[str, AfterValidator(_check_origin)], ...], NoDecode, BeforeValidator(_split_list)
+    ] = ()
+    """Origins of web pages that may call the service from a browser (https://fetch.spec.whatwg.org/#http-cors-protocol)."""
 
     # Limits of fetching.
     deadline: Annotated[float, Field(gt=0, le=300)] = 10
@@ -87,6 +119,11 @@ class Settings(BaseSettings):
     """Port to listen on; 0 chooses a free one."""
     shutdown_seconds: Annotated[int, Field(ge=1)] = 15
     """Seconds that requests in progress may take to finish after SIGTERM."""
+    keep_alive_seconds: Annotated[int, Field(ge=1, le=3600)] = 75
+    """Seconds until an idle connection is closed. A load balancer in front must be the first to close one, most do so
+    after 60 s: otherwise it sends a request into a closing connection, and its client gets status 502."""
+    root_path: Annotated[str, AfterValidator(_check_root_path)] = ""
+    """Prefix of the path that a proxy in front strips, such as `/faces`."""
 
     @property
     def max_body_bytes(self) -> int:
@@ -101,7 +138,11 @@ class Settings(BaseSettings):
             SystemExit: a variable is unknown or invalid. The message has one line for each, without its value.
         """
         known = {str(field.validation_alias or _variable(name)) for name, field in cls.model_fields.items()}
-        problems = {name: "no such setting" for name in os.environ if name.startswith(_PREFIX) and name not in known}
+        problems = {
+            name: "no such setting"
+            for name, value in os.environ.items()
+            if name.startswith(_PREFIX) and name not in known and not _is_kubernetes_variable(name, value)
+        }
         try:
             settings = cls()
         except ValidationError as error:
