@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from facerec.inference.cpus import available_cpus
 from facerec.inference.model_file import DETECTOR_FILE, RECOGNIZER_FILE
@@ -18,8 +18,9 @@ _PREFIX = "FACEREC_"
 _MODEL_FOLDER = Path(__file__).parents[2] / "model"
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:\d{1,5})?")
 _ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
-_KUBERNETES_NAME = re.compile(r"FACEREC_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)\w*)?)")
-_KUBERNETES_PORT = re.compile(r"(tcp|udp|sctp)://\S+")
+_KUBERNETES_VARIABLE = re.compile(
+    r"FACEREC_(\w+_)?(SERVICE_HOST=|SERVICE_PORT(_\w+)?=|PORT_\d+_(TCP|UDP|SCTP)\w*=|PORT=(tcp|udp|sctp)://).*"
+)
 
 
 def _split_list(value: Any) -> Any:
@@ -52,9 +53,7 @@ def _is_kubernetes_variable(name: str, value: str) -> bool:
     It describes addresses of other services (https://kubernetes.io/docs/concepts/services-networking/service/), and is
     no setting. `FACEREC_PORT` is one only with a value such as `tcp://10.0.0.1:8000`.
     """
-    if not _KUBERNETES_NAME.fullmatch(name):
-        return False
-    return not name.endswith("_PORT") or "_SERVICE_" in name or bool(_KUBERNETES_PORT.fullmatch(value))
+    return bool(_KUBERNETES_VARIABLE.fullmatch(f"{name}={value}"))
 
 
 class Settings(BaseSettings):
@@ -129,6 +128,15 @@ class Settings(BaseSettings):
     def max_body_bytes(self) -> int:
         """Bytes of a request body: a picture in base64 (4 bytes for 3) and 64 KiB for the fields around it."""
         return self.max_bytes * 4 // 3 + 64 * 1024
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read arguments, then the environment without `FACEREC_PORT`: `validate_by_name` would let it set the port."""
+        environment = EnvSettingsSource(settings_cls)
+        environment.env_vars = {name: value for name, value in environment.env_vars.items() if name != "facerec_port"}
+        return init_settings, environment
 
     @classmethod
     def from_environment(cls) -> Self:

@@ -76,6 +76,16 @@ def test_both_ways_to_start_write_one_log_line_a_request_without_its_query(comma
     assert "sesame" not in output
 
 
+def test_one_process_listens_whatever_web_concurrency_says(model: Path) -> None:
+    port = free_port()
+    variables = {"PORT": str(port), "FACEREC_MODEL": str(model), "WEB_CONCURRENCY": "2"}
+    with process(PYTHON, variables, discard_output=True) as running:
+        wait_until(lambda: ready(f"http://127.0.0.1:{port}"), seconds=30)
+        server = psutil.Process(running.pid)
+        assert "LISTEN" in [each.status for each in server.net_connections()]
+        assert [child.net_connections() for child in server.children(recursive=True) if child.net_connections()] == []
+
+
 def test_requests_that_do_not_finish_are_cut_off(model: Path) -> None:
     port = free_port()
     service = f"http://127.0.0.1:{port}"
