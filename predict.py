@@ -9,15 +9,18 @@ http://127.0.0.1:8000/, or send it a picture:
 
 The service needs model/face_detector.onnx and model/face_recognition.onnx with their checksums, and writes no files.
 Settings are environment variables, see facerec/serving/settings.py. `fastapi run predict.py` serves the same
-application, but without limits on slow or large request headers, stalled clients and the time to shut down.
+application, but without limits on connections, on slow or large request headers, stalled clients and the time to shut
+down, and with uvicorn's own lines in the log.
 """
 
 from facerec.serving.app import create_app
+from facerec.serving.log import LogWriter
 from facerec.serving.server import serve
 from facerec.serving.settings import Settings
 
 settings = Settings.from_environment()
-app = create_app(settings)
+log = LogWriter()
+app = create_app(settings, write_log=log.write)
 
 if __name__ == "__main__":
-    serve(app, settings)
+    serve(app, settings, log)

@@ -7,8 +7,8 @@
     python test.py --file a.jpg --framing centre     a picture that is already cropped to a face
     python test.py --service http://host:8000        a service elsewhere
 
-It prints every face, and writes no files. The exit status is 0 if the answer is well-formed and 1 if not. If the
-service requires an API key, set the environment variable API_KEY.
+It prints every face, and writes no files. A redirect is not followed, because it would drop the picture. The exit status
+is 0 if the answer is well-formed and 1 if not. If the service requires an API key, set the environment variable API_KEY.
 """
 
 import base64
@@ -19,6 +19,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeGuard
+from urllib.parse import urljoin
 
 import requests
 import tyro
@@ -112,7 +113,12 @@ def ask(service: str, url: str, framing: str | None) -> dict[str, Any]:
     key = os.environ.get("API_KEY")
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
-        response = requests.post(f"{service.rstrip('/')}/predict", json=body, headers=headers, timeout=60)
+        response = requests.post(
+            f"{service.rstrip('/')}/predict", json=body, headers=headers, timeout=60, allow_redirects=False
+        )
+        if response.is_redirect:
+            target = urljoin(response.url, response.headers["Location"]).removesuffix("/predict")
+            raise CheckError(f"{service} has moved: try --service {target}")
         answer = response.json()
     except requests.JSONDecodeError as error:
         raise CheckError(f"{service} answered with {response.status_code} and no JSON: is this the service?") from error
@@ -186,7 +192,12 @@ def require(*promises: tuple[bool, str]) -> None:
 
 
 if __name__ == "__main__":
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # names that the console can't show
     try:
         main(tyro.cli(Options, description=__doc__))
+        sys.stdout.flush()
     except CheckError as error:
         sys.exit(f"test.py: {error}")
+    except BrokenPipeError:  # whoever reads the output has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit

@@ -20,7 +20,7 @@ import uvicorn
 from PIL import Image
 
 from facerec.serving.app import create_app
-from facerec.serving.server import BoundedProtocol
+from facerec.serving.server import server_config
 from facerec.serving.settings import Settings
 from tests.toy_model import TOY_FACE
 
@@ -72,10 +72,8 @@ def wait_until(true: Callable[[], bool], *, seconds: float = 10) -> None:
 @contextmanager
 def running(settings: Settings, **seams: Any) -> Iterator[str]:
     """The service, served by uvicorn as `predict.py` does, in a thread."""
-    config = uvicorn.Config(
-        create_app(settings, **seams), port=0, http=BoundedProtocol, ws="none", log_config=None, access_log=False
-    )
-    server = uvicorn.Server(config)
+    settings = settings.model_copy(update={"host": "127.0.0.1", "port": 0})
+    server = uvicorn.Server(server_config(create_app(settings, **seams), settings))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

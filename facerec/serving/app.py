@@ -10,17 +10,21 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartParser
+from starlette.middleware.cors import CORSMiddleware
 
 from facerec import __version__
 from facerec.inference.memory import keep_little_freed_memory
 from facerec.inference.worker_pool import WorkerPool
 from facerec.pictures.bounded_pool import Slots
 from facerec.pictures.fetch import Fetcher, FetchLimits, Resolve, resolve_host
+from facerec.serving.api_docs import add_docs
 from facerec.serving.auth import BearerAuth
 from facerec.serving.endpoints import health, model, operation, recognition
 from facerec.serving.errors import Unauthorized
 from facerec.serving.middleware.body_limit import BodyLimitMiddleware
+from facerec.serving.middleware.problem_details import ProblemDetailsMiddleware
 from facerec.serving.middleware.request_log import RequestLogMiddleware
+from facerec.serving.middleware.unread_parts import UnreadPartsMiddleware
 from facerec.serving.page import page
 from facerec.serving.problems import openapi_responses, raise_invalid_request, raise_service_error
 from facerec.serving.service import RecognitionService
@@ -35,15 +39,15 @@ Errors are problem details (RFC 9457) with a stable `code`. Every answer has an 
 def create_app(
     settings: Settings,
     *,
+    write_log: Callable[[str], None],
     resolve: Resolve = resolve_host,
-    write_log: Callable[[str], None] = lambda line: print(line, flush=True),
 ) -> FastAPI:
     """Create the application.
 
     Args:
         settings: the operator's settings.
+        write_log: takes the JSON line of each request, at once.
         resolve: finds the addresses of a host.
-        write_log: takes the JSON line of each request.
     """
     auth = BearerAuth(settings.api_key)
     metrics = PrometheusMetrics()
@@ -83,6 +87,7 @@ def create_app(
         version=__version__,
         description=_DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,  # `add_docs` adds it
         redoc_url=None,
         # Redirects would lead to the host that the client names, and to http behind a proxy that terminates TLS.
         redirect_slashes=False,
@@ -96,6 +101,16 @@ def create_app(
         seconds=settings.body_seconds,
         max_bodies=settings.max_bodies,
     )
+    app.add_middleware(UnreadPartsMiddleware)
+    app.add_middleware(ProblemDetailsMiddleware)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "HEAD", "POST"],
+            allow_headers=["Authorization", "X-Request-ID"],
+            expose_headers=["Retry-After", "Server-Timing", "X-Request-ID"],
+        )
     app.add_middleware(RequestLogMiddleware, metrics=metrics, write=write_log)
     protected: dict[str, Any] = {}
     if settings.api_key:
@@ -107,6 +122,7 @@ def create_app(
         app.include_router(router, **protected)
     app.include_router(health)
     app.include_router(page)
+    add_docs(app)
     return app
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
+from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
@@ -25,17 +25,17 @@ from facerec.serving.schemas import (
     BatchAnswer,
     BatchRequest,
     DetectorInfo,
-    FramingChoice,
     Health,
     ModelInfo,
     People,
     Prediction,
     PredictRequest,
     Readiness,
-    TopK,
+    UploadForm,
 )
 from facerec.serving.service import RecognitionService
 from facerec.serving.telemetry import PrometheusMetrics, RequestRecord
+from facerec.serving.tracebacks import drop_tracebacks
 
 _REQUEST_ERRORS = (InvalidRequest, RequestTimeout, RequestTooLarge, Overloaded, InternalError)
 _PICTURE_ERRORS = (ContentError, NoFace, InvalidModelOutput)
@@ -73,22 +73,34 @@ async def predict(body: PredictRequest, request: Request, service: Service, reco
     return _prediction(result, service, body.top_k)
 
 
-@recognition.post("/predict/upload", responses=openapi_responses(*_REQUEST_ERRORS, *_PICTURE_ERRORS))
+async def _each_field_once(request: Request) -> None:
+    """Refuse a form that holds a field twice: FastAPI would read the last one alone."""
+    fields = await request.form()
+    for name in UploadForm.model_fields:
+        if len(fields.getlist(name)) > 1:
+            raise InvalidRequest(
+                f"body.{name}: the form holds this field more than once; send one picture per request, or several URLs "
+                "to /predict/batch"
+            )
+
+
+@recognition.post(
+    "/predict/upload",
+    responses=openapi_responses(*_REQUEST_ERRORS, *_PICTURE_ERRORS),
+    dependencies=[Depends(_each_field_once)],
+)
 async def predict_upload(
-    *,
-    file: Annotated[UploadFile, File(description="A JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF file.")],
+    form: Annotated[UploadForm, Form(media_type="multipart/form-data")],
     request: Request,
     service: Service,
     record: Record,
-    top_k: Annotated[TopK, Form()] = None,
-    framing: Annotated[FramingChoice, Form()] = None,
 ) -> Prediction:
     """Name the persons in an uploaded picture."""
-    data = await file.read()
-    await file.close()  # frees the form's copy while `data` waits for its turn
+    data = await form.file.read()
+    await form.file.close()  # frees the form's copy while `data` waits for its turn
     async with cancelled_on_disconnect(request.receive):
-        result = await service.recognize_bytes(data, framing, record.add_picture())
-    return _prediction(result, service, top_k)
+        result = await service.recognize_bytes(data, form.framing, record.add_picture())
+    return _prediction(result, service, form.top_k)
 
 
 @recognition.post("/predict/batch", responses=openapi_responses(*_REQUEST_ERRORS))
@@ -101,9 +113,11 @@ async def predict_batch(body: BatchRequest, request: Request, service: Service, 
             async with concurrency:
                 result = await service.recognize_url(url, body.framing, record.add_picture())
         except ServiceError as error:
+            drop_tracebacks(error)
             return Problem.of(error, record.id)
         except Exception as error:
             record.keep_exception(error)
+            drop_tracebacks(error)
             return Problem.of(InternalError(), record.id)
         return _prediction(result, service, body.top_k)
 

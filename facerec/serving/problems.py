@@ -20,6 +20,8 @@ _VALIDATION_MESSAGES = {
     "model_attributes_type": "the body is not a JSON object, or was sent without Content-Type: application/json",
 }
 """Messages by pydantic's error type, where pydantic's own message would repeat the client's input or mislead."""
+_MAX_MESSAGES = 5
+"""Problems of one request that its answer lists."""
 
 
 class Problem(BaseModel):
@@ -78,14 +80,23 @@ def openapi_responses(*errors: type[CodedError]) -> dict[int | str, dict[str, An
 async def raise_invalid_request(_: Request, error: Exception) -> NoReturn:
     """Turn FastAPI's validation error, which repeats the client's input, into one that names the fields alone."""
     assert isinstance(error, RequestValidationError)
-    raise InvalidRequest("; ".join(map(_validation_message, error.errors()))) from None
+    messages = list(dict.fromkeys(map(_validation_message, error.errors())))  # each once
+    more = len(messages) - _MAX_MESSAGES
+    raise InvalidRequest(
+        "; ".join(messages[:_MAX_MESSAGES]) + (f"; and {more} more problems" if more > 0 else "")
+    ) from None
 
 
 async def raise_service_error(_: Request, error: Exception) -> NoReturn:
     """Turn what Starlette and FastAPI raise themselves into a ServiceError: wrong path or method, unreadable body."""
     assert isinstance(error, HTTPException)
-    known = {HTTPStatus.NOT_FOUND: NotFound, HTTPStatus.METHOD_NOT_ALLOWED: MethodNotAllowed}
-    raise known.get(HTTPStatus(error.status_code), InvalidRequest)(headers=error.headers) from None
+    match error.status_code:
+        case HTTPStatus.NOT_FOUND:
+            raise NotFound from None
+        case HTTPStatus.METHOD_NOT_ALLOWED:
+            raise MethodNotAllowed(headers=error.headers) from None
+        case _:
+            raise InvalidRequest(error.detail) from None
 
 
 def _validation_message(problem: dict[str, Any]) -> str:

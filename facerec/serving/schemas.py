@@ -1,11 +1,13 @@
 """The bodies of requests and answers, with examples that work."""
 
 import math
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
+from fastapi import UploadFile
 from numpy.typing import NDArray
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from facerec.inference.cropping import Face, Turn
 from facerec.inference.model_file import DetectorMetadata, Fraction, Person, RecognizerMetadata
@@ -50,6 +52,32 @@ class PredictRequest(BaseModel):
     url: Url
     top_k: TopK = None
     framing: FramingChoice = None
+
+
+class UploadForm(BaseModel):
+    """One picture as a file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    file: UploadFile = Field(description="A JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF file.")
+    top_k: TopK = None
+    framing: FramingChoice = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_file(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        """Say how to send the file, where pydantic would only say that it is missing or no file."""
+        if isinstance(fields.get("file"), str):
+            raise PydanticCustomError(
+                "file_expected", "`file` has no file name: send a file, as `curl -F file=@photo.jpg` does"
+            )
+        if "file" not in fields:
+            raise PydanticCustomError(
+                "file_missing",
+                "there is no file: send the picture as the field `file` of a multipart/form-data form, as "
+                "`curl -F file=@photo.jpg` does",
+            )
+        return fields
 
 
 class BatchRequest(BaseModel):

@@ -1,11 +1,14 @@
 """The uvicorn server of `python predict.py`, with limits that `fastapi run` has no options for."""
 
 import asyncio
+import contextlib
+from collections.abc import Iterator
 
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from facerec.serving.log import LogWriter, route_logging
 from facerec.serving.settings import Settings
 
 _HEAD_SECONDS = 10
@@ -20,22 +23,62 @@ _STALL_SECONDS = 10
 """Seconds in which a client must take some of the answer that waits for it."""
 
 
-def serve(app: FastAPI, settings: Settings) -> None:
-    """Serve `app` until SIGTERM or SIGINT. Requests in progress then have `settings.shutdown_seconds` to finish."""
-    uvicorn.run(
+_FEED_BYTES = 4096
+"""Bytes that are parsed at a time. uvicorn takes up to 256 KiB from a connection at once: 14,000 short requests."""
+_MAX_QUEUED_REQUESTS = 10
+"""Requests of a connection that wait for the answer to an earlier one. Each takes 3 kB of memory."""
+_MAX_CONNECTIONS = 500
+"""Open connections. Processes may often have 1,024 descriptors, and fetches need some of them."""
+
+
+def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """The configuration of the server. `logging` is left as it is: see `facerec.serving.log`."""
+    return uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
+        root_path=settings.root_path,
         http=BoundedProtocol,
         ws="none",
+        workers=1,  # uvicorn would otherwise read WEB_CONCURRENCY
+        log_config=None,
+        access_log=False,
         server_header=False,
+        timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
+
+
+def serve(app: FastAPI, settings: Settings, log: LogWriter) -> None:
+    """Serve `app` until SIGTERM or SIGINT. Requests in progress then have `settings.shutdown_seconds` to finish.
+
+    Everything that is logged meanwhile becomes a JSON line of `log`.
+    """
+    route_logging(log.write)
+    with contextlib.suppress(KeyboardInterrupt):
+        _LoggedServer(server_config(app, settings), log).run()
+
+
+class _LoggedServer(uvicorn.Server):
+    """uvicorn's server, which writes the last lines of the log before a signal ends the process."""
+
+    def __init__(self, config: uvicorn.Config, log: LogWriter) -> None:
+        super().__init__(config)
+        self._log = log
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        with super().capture_signals():  # raises the signal again when it is left
+            try:
+                yield
+            finally:
+                self._log.flush()
 
 
 class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's HTTP protocol, which also closes connections that are slow, endless, or don't take their answers.
 
+    It also limits the connections, and the requests that are queued on each.
     `BodyLimitMiddleware` limits the bodies themselves.
     """
 
@@ -45,6 +88,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if len(self.connections) > _MAX_CONNECTIONS and not self._close_an_idle_connection():
+            transport.abort()
         self._start_head_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -53,9 +98,16 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        for start in range(0, len(data), _FEED_BYTES):
+            self._feed(data[start : start + _FEED_BYTES])
+            if self.transport.is_closing():
+                return
+
+    def _feed(self, data: bytes) -> None:
         self._overhead_bytes += len(data)
         super().data_received(data)
-        if self._overhead_bytes > (_MAX_HEAD_BYTES if self._head_timer else _MAX_OVERHEAD_BYTES):
+        overhead = self._overhead_bytes > (_MAX_HEAD_BYTES if self._head_timer else _MAX_OVERHEAD_BYTES)
+        if overhead or len(self.pipeline) > _MAX_QUEUED_REQUESTS:
             self.transport.abort()
         elif self.cycle and self.cycle.response_complete and not (self._head_timer or self.timeout_keep_alive_task):
             # The rest of a request that was already answered: uvicorn would wait for the next one without a limit.
@@ -88,6 +140,19 @@ class BoundedProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         self._stop_stall_timer()
         super().resume_writing()
+
+    def _close_an_idle_connection(self) -> bool:
+        """Close a connection that is between two requests, or has sent none yet; tell whether there is one."""
+        for connection in self.connections:
+            if (
+                isinstance(connection, BoundedProtocol)
+                and connection is not self
+                and (connection.cycle is None or connection.cycle.response_complete)
+                and not connection.transport.is_closing()
+            ):
+                connection.transport.abort()
+                return True
+        return False
 
     def _start_head_timer(self) -> None:
         self._head_timer = self.loop.call_later(_HEAD_SECONDS, self.transport.abort)

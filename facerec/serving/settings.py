@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from facerec.inference.cpus import available_cpus
 from facerec.inference.jobs import WorkerOptions
@@ -19,6 +19,11 @@ Framing = Literal["auto", "centre"]
 
 _PREFIX = "FACEREC_"
 _MODEL_FOLDER = Path(__file__).parents[2] / "model"
+_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:\d{1,5})?")
+_ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
+_KUBERNETES_VARIABLE = re.compile(
+    r"FACEREC_(\w+_)?(SERVICE_HOST=|SERVICE_PORT(_\w+)?=|PORT_\d+_(TCP|UDP|SCTP)\w*=|PORT=(tcp|udp|sctp)://).*"
+)
 
 
 def _split_list(value: Any) -> Any:
@@ -53,6 +58,27 @@ def _check_ca_file(path: Path) -> Path:
     return path
 
 
+def _check_origin(origin: str) -> str:
+    if not _ORIGIN.fullmatch(origin):
+        raise ValueError("must be origins as browsers send them, in lower case and without a path: https://example.org")
+    return origin
+
+
+def _check_root_path(path: str) -> str:
+    if not _ROOT_PATH.fullmatch(path):
+        raise ValueError("must be a path that starts with a slash and does not end with one: /faces")
+    return path
+
+
+def _is_kubernetes_variable(name: str, value: str) -> bool:
+    """Whether Kubernetes sets this variable for a service that is called `facerec`, or `facerec-` and more.
+
+    It describes addresses of other services (https://kubernetes.io/docs/concepts/services-networking/service/), and is
+    no setting. `FACEREC_PORT` is one only with a value such as `tcp://10.0.0.1:8000`.
+    """
+    return bool(_KUBERNETES_VARIABLE.fullmatch(f"{name}={value}"))
+
+
 class Settings(BaseSettings):
     """The settings. Each is read from FACEREC_NAME, except API_KEY and PORT, which hosting platforms name so."""
 
@@ -70,6 +96,10 @@ class Settings(BaseSettings):
     """Faces of one picture that are recognized, the most prominent ones."""
     api_key: Annotated[SecretStr | None, AfterValidator(_check_key)] = Field(default=None, validation_alias="API_KEY")
     """Key that clients must send as `Authorization: Bearer KEY`. `None` lets every client call."""
+    cors_origins: Annotated[
+        tuple[Annotated[str, AfterValidator(_check_origin)], ...], NoDecode, BeforeValidator(_split_list)
+    ] = ()
+    """Origins of web pages that may call the service from a browser (https://fetch.spec.whatwg.org/#http-cors-protocol)."""
 
     # Limits of fetching.
     deadline: Annotated[float, Field(gt=0, le=300)] = 10
@@ -120,6 +150,11 @@ class Settings(BaseSettings):
     """Port to listen on; 0 chooses a free one."""
     shutdown_seconds: Annotated[int, Field(ge=1)] = 15
     """Seconds that requests in progress may take to finish after SIGTERM."""
+    keep_alive_seconds: Annotated[int, Field(ge=1, le=3600)] = 75
+    """Seconds until an idle connection is closed. A load balancer in front must be the first to close one, most do so
+    after 60 s: otherwise it sends a request into a closing connection, and its client gets status 502."""
+    root_path: Annotated[str, AfterValidator(_check_root_path)] = ""
+    """Prefix of the path that a proxy in front strips, such as `/faces`."""
 
     @property
     def max_body_bytes(self) -> int:
@@ -141,6 +176,15 @@ class Settings(BaseSettings):
         )
 
     @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read arguments, then the environment without `FACEREC_PORT`: `validate_by_name` would let it set the port."""
+        environment = EnvSettingsSource(settings_cls)
+        environment.env_vars = {name: value for name, value in environment.env_vars.items() if name != "facerec_port"}
+        return init_settings, environment
+
+    @classmethod
     def from_environment(cls) -> Self:
         """The settings of the environment variables, and defaults for the rest.
 
@@ -148,7 +192,11 @@ class Settings(BaseSettings):
             SystemExit: a variable is unknown or invalid. The message has one line for each, without its value.
         """
         known = {str(field.validation_alias or _variable(name)) for name, field in cls.model_fields.items()}
-        problems = {name: "no such setting" for name in os.environ if name.startswith(_PREFIX) and name not in known}
+        problems = {
+            name: "no such setting"
+            for name, value in os.environ.items()
+            if name.startswith(_PREFIX) and name not in known and not _is_kubernetes_variable(name, value)
+        }
         try:
             settings = cls()
         except ValidationError as error:

@@ -1,15 +1,19 @@
-"""What the tests of the service share: a running service."""
+"""What the tests of the service share: a running service, a browser."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from facerec.serving.settings import Settings
 from tests.harness import running
+
+CHROMIUM = shutil.which("chromium")
 
 
 class Service(Protocol):
@@ -39,3 +43,14 @@ def serve(log: list[str]) -> Iterator[Service]:
     """Start services that live as long as the test."""
     with ExitStack() as stack:
         yield lambda settings, **seams: stack.enter_context(running(settings, write_log=log.append, **seams))
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """A real browser."""
+    if not CHROMIUM:
+        pytest.skip("needs Chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM)
+        yield browser
+        browser.close()

@@ -1,14 +1,13 @@
 """The page in a real browser: Debian's Chromium, driven by Playwright."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 import requests
-from playwright.sync_api import Browser, FilePayload, Locator, Page, Response, expect, sync_playwright
+from playwright.sync_api import Browser, FilePayload, Locator, Page, Response, expect
 from pydantic import SecretStr
 
 from facerec.pictures.errors import PictureError
@@ -18,7 +17,6 @@ from tests.harness import LOOPBACK, data_url, photo, picture, saved
 from tests.hostile_server import HostileServer
 from tests.serving.conftest import Service
 
-CHROMIUM = shutil.which("chromium")
 UNKNOWN = "Not someone I know"
 
 
@@ -65,16 +63,6 @@ class Open(Protocol):
     """Opens the page of a service with these settings."""
 
     def __call__(self, settings: Settings | None = None, *, width: int = 1000) -> Visit: ...
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    if not CHROMIUM:
-        pytest.skip("needs Chromium: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

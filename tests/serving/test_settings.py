@@ -15,6 +15,7 @@ def test_the_defaults_open_nothing() -> None:
     assert settings.allowed_ports == frozenset()
     assert settings.api_key is None
     assert settings.workers == available_cpus()
+    assert settings.cors_origins == ()
     assert settings.threads == 1
 
 
@@ -44,6 +45,9 @@ def test_each_setting_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         "FACEREC_ALLOWED_PORTS": "8080, 9000",
         "FACEREC_ALLOWED_NETWORKS": "10.1.0.0/16,fd00::/8",
         "FACEREC_THRESHOLD": "0.5",
+        "FACEREC_ROOT_PATH": "/faces/v1",
+        "FACEREC_CORS_ORIGINS": "https://example.org, http://[::1]:8080",
+        "FACEREC_KEEP_ALIVE_SECONDS": "100",
         "API_KEY": "secret",
         "PORT": "9",
     }.items():
@@ -54,6 +58,9 @@ def test_each_setting_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.allowed_ports == {8080, 9000}
     assert settings.allowed_networks == (ip_network("10.1.0.0/16"), ip_network("fd00::/8"))
     assert settings.threshold == 0.5
+    assert settings.root_path == "/faces/v1"
+    assert settings.cors_origins == ("https://example.org", "http://[::1]:8080")
+    assert settings.keep_alive_seconds == 100
     assert settings.api_key is not None
     assert settings.api_key.get_secret_value() == "secret"
     assert settings.port == 9
@@ -67,6 +74,9 @@ def test_every_bad_variable_has_its_line_and_no_value_is_repeated(monkeypatch: p
         "FACEREC_MAX_PIXELS": "999999999999",
         "FACEREC_DEADLIN": "typo",
         "FACEREC_FRAMING": "middle",
+        "FACEREC_PORT": "8123",
+        "FACEREC_ROOT_PATH": "faces/",
+        "FACEREC_CORS_ORIGINS": "https://example.org/",
         "FACEREC_MAX_FACES": "-20",
         "FACEREC_CONTACT": "(me)\r\nX: y",
         "FACEREC_CA_FILE": "/nowhere/ca.pem",
@@ -114,3 +124,28 @@ def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError):
         Settings().deadline = 5
     assert "secret" not in repr(Settings(api_key=SecretStr("secret")))
+
+
+@pytest.mark.parametrize(
+    "origin", ["*", "example.org", "https://Example.org", "https://a.org/b", "https://u@a.org", "null"]
+)
+def test_what_no_browser_sends_as_an_origin_is_refused(monkeypatch: pytest.MonkeyPatch, origin: str) -> None:
+    monkeypatch.setenv("FACEREC_CORS_ORIGINS", f"https://example.org,{origin}")
+    with pytest.raises(SystemExit, match="FACEREC_CORS_ORIGINS: "):
+        Settings.from_environment()
+
+
+@pytest.mark.parametrize("service", ["FACEREC", "FACEREC_API"])
+def test_variables_that_kubernetes_sets_are_no_settings(monkeypatch: pytest.MonkeyPatch, service: str) -> None:
+    for name, value in {
+        "SERVICE_HOST": "10.0.0.11",
+        "SERVICE_PORT": "8000",
+        "SERVICE_PORT_HTTP": "8000",
+        "PORT": "tcp://10.0.0.11:8000",
+        "PORT_8000_TCP": "tcp://10.0.0.11:8000",
+        "PORT_8000_TCP_PROTO": "tcp",
+        "PORT_8000_TCP_PORT": "8000",
+        "PORT_8000_TCP_ADDR": "10.0.0.11",
+    }.items():
+        monkeypatch.setenv(f"{service}_{name}", value)
+    assert Settings.from_environment().port == 8000

@@ -1,21 +1,21 @@
-"""Middleware that bounds request bodies: bytes, values, time, and the memory of all bodies together."""
+"""Middleware that bounds request bodies: bytes, content, time, and the memory of all bodies together."""
 
 import asyncio
 import contextlib
 from collections.abc import Callable
 
+from fastapi.responses import Response
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from facerec.serving.disconnect import ClientGone
 from facerec.serving.errors import Overloaded, RequestTimeout, RequestTooLarge, ServiceError
+from facerec.serving.middleware.body_content import check_content, check_content_type
 from facerec.serving.problems import problem_response
+from facerec.serving.tracebacks import drop_tracebacks
 
 _MIN_CHARGED_BYTES = 64 * 1024
 """Least number of bytes that a request counts with, because each takes memory besides its body."""
-_MAX_VALUES = 100_000
-"""Values in a JSON body or a form. 14 MB of empty lists, parsed, would take 400 MB and block the event loop meanwhile.
-A picture is a single value. Starlette itself limits the parts of multipart forms."""
 _LINGER_SECONDS = 1
 """Seconds to keep reading from a refused client. Closing at once could reset the connection before the client reads the
 answer (RFC 9112, section 9.6)."""
@@ -24,8 +24,8 @@ answer (RFC 9112, section 9.6)."""
 class BodyLimitMiddleware:
     """Reads the whole body of a POST before the application sees the request.
 
-    A request in progress is charged the size of its body, or `max_bytes` if it has no Content-Length. All requests
-    together may be charged `max_bodies` times `max_bytes`.
+    A request in progress is charged the bytes of its body that have arrived. All requests together may be charged
+    `max_bodies` times `max_bytes`.
 
     Args:
         app: the application.
@@ -42,42 +42,41 @@ class BodyLimitMiddleware:
         self._check = check
         self._max_bytes = max_bytes
         self._seconds = seconds
-        self._free_bytes = max_bodies * max_bytes
+        self._budget = _Budget(max_bodies * max_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        charged = max(int(headers.get("content-length", self._max_bytes)), _MIN_CHARGED_BYTES)
-        try:
-            self._admit(headers, charged)
-        except ServiceError as error:
-            await _refuse(error, scope, receive, send)
-            return
-        self._free_bytes -= charged
-        try:
-            await self._app(scope, await self._read(receive, headers), send)
-            return
-        except (RequestTooLarge, RequestTimeout) as error:
-            refusal = error
-        finally:
-            self._free_bytes += charged
-        await _refuse(refusal, scope, receive, send)
+        with contextlib.closing(_Charge(self._budget)) as charge:
+            try:
+                self._admit(headers)
+                messages = await self._read(receive, charge)
+            except ServiceError as error:
+                scope["state"]["record"].outcome = error.code
+                refusal = problem_response(error, scope["state"]["record"].id)
+                drop_tracebacks(error)
+            else:
+                check_content(headers, messages[0]["body"])
+                await self._app(scope, _replay(messages, receive), send)
+                return
+        await _refuse(refusal, receive, send)
 
-    def _admit(self, headers: Headers, charged: int) -> None:
-        """Raise the error with which a request of `charged` bytes is refused before its body is read."""
+    def _admit(self, headers: Headers) -> None:
+        """Raise the error with which a request is refused before its body is read."""
         self._check(headers)
-        if charged > self._max_bytes:
+        if int(headers.get("content-length", 0)) > self._max_bytes:
             raise RequestTooLarge.over(self._max_bytes)
-        if charged > self._free_bytes:
-            raise Overloaded
+        check_content_type(headers)
 
-    async def _read(self, receive: Receive, headers: Headers) -> Receive:
-        """Read the whole body. The result replays it in one message.
+    async def _read(self, receive: Receive, charge: "_Charge") -> list[Message]:
+        """Read the whole body. The result holds the one message with which it is replayed.
 
-        No other reference to the body is kept, so that its memory is freed once the application drops it.
+        Raises:
+            Overloaded, RequestTimeout, RequestTooLarge: a limit is exceeded.
         """
+        charge.grow_to(_MIN_CHARGED_BYTES)
         body = bytearray()
         try:
             async with asyncio.timeout(self._seconds):
@@ -88,24 +87,51 @@ class BodyLimitMiddleware:
                     body += message["body"]
                     if len(body) > self._max_bytes:
                         raise RequestTooLarge.over(self._max_bytes)
+                    charge.grow_to(len(body))
                     if not message["more_body"]:
                         break
         except TimeoutError:
             raise RequestTimeout from None
-        if not headers.get("content-type", "").lower().startswith("multipart/form-data"):
-            _check_values(body)
-        return _replay(bytes(body), receive)
+        return [{"type": "http.request", "body": bytes(body), "more_body": False}]
 
 
-def _check_values(body: bytearray) -> None:
-    """Raise RequestTooLarge if the body has more separators of JSON and form values than `_MAX_VALUES`."""
-    if sum(map(body.count, (b"[", b"{", b",", b"&"))) > _MAX_VALUES:
-        raise RequestTooLarge("The request body holds more values than this service reads.")
+class _Budget:
+    """Bytes that all requests together may still be charged."""
+
+    def __init__(self, free_bytes: int) -> None:
+        self.free_bytes = free_bytes
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that first gives `body` in one message, and then what the original `receive` gives."""
-    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+class _Charge:
+    """Bytes that one request takes of the budget until it is closed."""
+
+    def __init__(self, budget: _Budget) -> None:
+        self._budget = budget
+        self._bytes = 0
+
+    def grow_to(self, size: int) -> None:
+        """Charge `size` bytes, or as many as before if those are more.
+
+        Raises:
+            Overloaded: the budget does not have them.
+        """
+        added = max(size - self._bytes, 0)
+        if added > self._budget.free_bytes:
+            raise Overloaded
+        self._budget.free_bytes -= added
+        self._bytes += added
+
+    def close(self) -> None:
+        """Return all bytes to the budget."""
+        self._budget.free_bytes += self._bytes
+        self._bytes = 0
+
+
+def _replay(messages: list[Message], receive: Receive) -> Receive:
+    """A `receive` that first gives `messages`, and then what the original `receive` gives.
+
+    Nothing else refers to the messages, so that a body's memory is freed once the application drops it.
+    """
 
     async def receive_again() -> Message:
         return messages.pop() if messages else await receive()
@@ -113,11 +139,8 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return receive_again
 
 
-async def _refuse(error: ServiceError, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with `error`, keep reading from the client for `_LINGER_SECONDS`, then close the connection."""
-    record = scope["state"]["record"]
-    record.outcome = error.code
-    response = problem_response(error, record.id)
+async def _refuse(response: Response, receive: Receive, send: Send) -> None:
+    """Send the response, keep reading from the client for `_LINGER_SECONDS`, then close the connection."""
     response.headers["Connection"] = "close"
     await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})
     await send({"type": "http.response.body", "body": response.body, "more_body": True})

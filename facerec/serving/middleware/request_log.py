@@ -1,4 +1,4 @@
-"""The outermost middleware: gives each request an id, an answer, a log line and its metrics."""
+"""The outermost middleware: gives each request an id, a log line and its metrics."""
 
 import asyncio
 import json
@@ -12,9 +12,8 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from facerec.serving.disconnect import ClientGone
-from facerec.serving.errors import InternalError, Overloaded, ServiceError
-from facerec.serving.problems import problem_response
 from facerec.serving.telemetry import PrometheusMetrics, RequestRecord
+from facerec.serving.tracebacks import drop_tracebacks
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SEND_SECONDS = 10
@@ -22,7 +21,7 @@ _SEND_SECONDS = 10
 
 
 class RequestLogMiddleware:
-    """Answers every error of a request, counts the request, and writes its log line.
+    """Gives each request an id, counts it, and writes its log line.
 
     Args:
         app: the application.
@@ -61,32 +60,14 @@ class RequestLogMiddleware:
                 raise ClientGone from None
 
         try:
-            await self._answer(scope, receive, send_with_id, record)
+            await self._app(scope, receive, send_with_id)
+        except ClientGone as error:
+            record.outcome = "client_gone"
+            drop_tracebacks(error)
         finally:
             route = getattr(scope.get("route"), "path", "other")
             self._metrics.count(route, record)
             self._write(_log_line(scope["method"], route, record, time.perf_counter() - start))
-
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, record: RequestRecord) -> None:
-        try:
-            await self._app(scope, receive, send)
-            return
-        except ClientGone:
-            record.outcome = "client_gone"
-            return
-        except ServiceError as exception:
-            error = exception
-        except asyncio.CancelledError:  # the server stops and has waited long enough for its requests
-            error = Overloaded()
-        except Exception as exception:
-            error = InternalError()
-            record.keep_exception(exception)
-        record.outcome = error.code
-        if record.status is None:
-            try:
-                await problem_response(error, record.id)(scope, receive, send)
-            except ClientGone:
-                record.outcome = "client_gone"
 
 
 def _server_timing(record: RequestRecord) -> list[tuple[bytes, bytes]]:

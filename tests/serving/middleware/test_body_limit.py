@@ -1,3 +1,4 @@
+import contextlib
 import io
 import json
 import socket
@@ -65,11 +66,12 @@ def test_a_slow_body_is_given_up(serve: Service, model: Path) -> None:
 
 
 def test_bodies_in_memory_are_limited_and_freed(serve: Service, model: Path) -> None:
-    settings = Settings(model=model, max_bodies=2, body_seconds=30)
+    settings = Settings(model=model, max_bytes=3_000_000, max_bodies=2, body_seconds=30)
     service = serve(settings)
     slow = [connect(service) for _ in range(2)]
     for connection in slow:
         connection.sendall(post_head("/predict", f"Content-Length: {settings.max_body_bytes}"))
+        connection.sendall(bytes(settings.max_body_bytes - 1))
     upload = {"file": picture()}
 
     def status() -> int:
@@ -81,6 +83,26 @@ def test_bodies_in_memory_are_limited_and_freed(serve: Service, model: Path) -> 
     for connection in slow:
         connection.close()
     wait_until(lambda: status() == 200)
+
+
+def test_bodies_that_are_announced_but_not_sent_keep_nobody_out(serve: Service, model: Path) -> None:
+    settings = Settings(model=model, max_bodies=2, body_seconds=30)
+    service = serve(settings)
+    with contextlib.ExitStack() as stack:
+        for _ in range(20):
+            connection = stack.enter_context(connect(service))
+            connection.sendall(post_head("/predict", f"Content-Length: {settings.max_body_bytes}") + b"{")
+        answer = requests.post(f"{service}/predict/upload", files={"file": picture()}, timeout=9)
+        assert answer.status_code == 200
+
+
+def test_a_body_that_finds_no_more_memory_is_refused_while_it_is_read(serve: Service, model: Path) -> None:
+    settings = Settings(model=model, max_bytes=3_000_000, max_bodies=1, body_seconds=30)
+    service = serve(settings)
+    with connect(service) as slow:
+        slow.sendall(post_head("/predict", f"Content-Length: {settings.max_body_bytes}") + bytes(3_000_000))
+        answer = requests.post(f"{service}/predict/upload", files={"file": bytes(2_500_000)}, timeout=9)
+        assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
 
 
 @pytest.fixture
@@ -144,9 +166,12 @@ def test_slow_urls_do_not_keep_uploads_waiting(serve: Service, model: Path, sile
     [
         ("application/json", b'{"url": [' + b"[]," * 200_000 + b"[]]}"),
         ("application/json", b"{" * 200_000),
-        ("application/x-www-form-urlencoded", b"a=b&" * 200_000),
+        (
+            "application/vnd.api+json; charset=utf-8",
+            b'{"url":"x",' + b",".join(b'"%d":1' % i for i in range(5000)) + b"}",
+        ),
     ],
-    ids=["lists", "depth", "form"],
+    ids=["lists", "depth", "fields"],
 )
 def test_a_body_of_many_values_is_not_parsed(serve: Service, model: Path, content_type: str, body: bytes) -> None:
     service = serve(Settings(model=model))

@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from facerec.inference.worker_pool import WorkerPool
 from facerec.serving.errors import NotFound
 from facerec.serving.middleware import request_log
+from facerec.serving.middleware.problem_details import ProblemDetailsMiddleware
 from facerec.serving.middleware.request_log import RequestLogMiddleware
 from facerec.serving.settings import Settings
 from facerec.serving.telemetry import PrometheusMetrics
@@ -104,7 +105,7 @@ def test_a_client_that_does_not_receive_is_given_up(
     monkeypatch.setattr(request_log, "_SEND_SECONDS", 0.3)
     service = serve(Settings(model=model))
     with connect(service) as connection:
-        connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 1000)
+        connection.sendall(b"GET /swagger/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 9)
         wait_until(lambda: any('"client_gone"' in line for line in log))
         assert requests.get(f"{service}/healthz", timeout=9).status_code == 200
 
@@ -119,7 +120,8 @@ def test_a_refusal_that_nobody_receives_is_given_up_too(log: list[str], monkeypa
         await asyncio.sleep(60)
 
     scope = {"type": "http", "method": "GET", "path": "/nowhere", "headers": []}
-    asyncio.run(RequestLogMiddleware(refuse, metrics=PrometheusMetrics(), write=log.append)(scope, never, never))  # type: ignore[arg-type]
+    app = ProblemDetailsMiddleware(refuse)
+    asyncio.run(RequestLogMiddleware(app, metrics=PrometheusMetrics(), write=log.append)(scope, never, never))  # type: ignore[arg-type]
     assert json.loads(log[0])["outcome"] == "client_gone"
 
 
