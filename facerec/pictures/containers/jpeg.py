@@ -53,8 +53,8 @@ def read(data: bytes) -> Container | None:
 
     Raises:
         UnsupportedPicture: more segments, scans or tables than programs write, or scans are missing.
-        struct.error, IndexError, KeyError, ValueError: the file ends within a segment's length, a segment ends within its
-            fields, or a scan has a component that the frame lacks.
+        struct.error, IndexError, KeyError, ValueError: the file or a segment ends within a field, or a scan has a
+            component that the frame lacks.
     """
     if not data.startswith(b"\xff\xd8\xff"):
         return None
