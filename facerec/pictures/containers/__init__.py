@@ -17,7 +17,7 @@ def read_container(data: bytes) -> Container:
 
     Raises:
         UnsupportedPicture: another format, or more parts than programs write.
-        struct.error, IndexError, ValueError: the file ends within a part that is needed.
+        struct.error, IndexError, KeyError, ValueError: the file is damaged.
     """
     for read in _READERS:
         if container := read(data):

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from itertools import product
 from struct import unpack_from
 from typing import NamedTuple
 
@@ -54,7 +53,8 @@ def read(data: bytes) -> Container | None:
 
     Raises:
         UnsupportedPicture: more segments, scans or tables than programs write, or scans are missing.
-        struct.error, IndexError, ValueError: the file ends within a segment's length, or a segment within its fields.
+        struct.error, IndexError, KeyError, ValueError: the file or a segment ends within a field, or a scan has a
+            component that the frame lacks.
     """
     if not data.startswith(b"\xff\xd8\xff"):
         return None
@@ -88,26 +88,26 @@ class _Progress:
         """Whether the first scan stores everything."""
         self._table_bytes = 0
         self._progressive = False
-        self._missing: set[tuple[int, int]] = set()
-        """Component and number, 0 to 63, of the coefficients that no scan has stored to the last bit."""
+        self._missing: dict[int, int] = {}
+        """By the component's number: the coefficients that no scan has stored to the last bit, as bits 0 to 63."""
 
     @property
     def complete(self) -> bool:
         """Whether all coefficients are stored, as far as the headers of the scans tell."""
-        return not self._missing
+        return not any(self._missing.values())
 
     def add(self, marker: int, content: bytes) -> None:
         """Take note of a segment.
 
         Raises:
             UnsupportedPicture: more scans or tables than programs write.
-            IndexError, ValueError: the segment ends within its fields.
+            IndexError, KeyError, ValueError: the segment ends within its fields, or has an unknown component.
         """
         if marker in _TABLES or marker in _FRAMES:
             self._table_bytes += len(content)
         if marker in _FRAMES:
             self._progressive = marker in _PROGRESSIVE_FRAMES
-            self._missing = set(product(content[6 : 6 + 3 * content[5] : 3], range(64)))
+            self._missing = dict.fromkeys(content[6 : 6 + 3 * content[5] : 3], (1 << 64) - 1)
         elif marker == _SOS:
             self._add_scan(content)
         if self._table_bytes > _MAX_TABLE_BYTES or self.scans > _MAX_SCANS:
@@ -118,7 +118,8 @@ class _Progress:
         end = 1 + 2 * header[0]
         first, last, bits = header[end : end + 3] if self._progressive else (0, 63, 0)
         if bits & 15 == 0:  # the lowest bit of these coefficients is stored
-            self._missing.difference_update(product(header[1:end:2], range(first, last + 1)))
+            for component in header[1:end:2]:
+                self._missing[component] &= ~((1 << last + 1) - (1 << first))
         self.scans += 1
         if self.scans == 1:
             self.one_pass = self.complete
