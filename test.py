@@ -7,8 +7,9 @@
     python test.py --file a.jpg --framing centre     a picture that is already cropped to a face
     python test.py --service http://host:8000        a service elsewhere
 
-It prints every face, and writes no files. A redirect is not followed, because it would drop the picture. The exit status
-is 0 if the answer is well-formed and 1 if not. If the service requires an API key, set the environment variable API_KEY.
+It prints every face, and writes no files. A redirect is not followed, because it would drop the picture. The exit
+status is 0 if the answer is well-formed and 1 if not. If the service requires an API key, set the environment variable
+API_KEY.
 """
 
 import base64

@@ -72,6 +72,7 @@ def test_bodies_in_memory_are_limited_and_freed(serve: Service, model: Path) -> 
     for connection in slow:
         connection.sendall(post_head("/predict", f"Content-Length: {settings.max_body_bytes}"))
         connection.sendall(bytes(settings.max_body_bytes - 1))
+    time.sleep(1)  # what is still on its way is not charged yet
     upload = {"file": picture()}
 
     def status() -> int:
@@ -101,6 +102,7 @@ def test_a_body_that_finds_no_more_memory_is_refused_while_it_is_read(serve: Ser
     service = serve(settings)
     with connect(service) as slow:
         slow.sendall(post_head("/predict", f"Content-Length: {settings.max_body_bytes}") + bytes(3_000_000))
+        time.sleep(1)  # what is still on its way is not charged yet
         answer = requests.post(f"{service}/predict/upload", files={"file": bytes(2_500_000)}, timeout=9)
         assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
 
