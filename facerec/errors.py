@@ -29,7 +29,8 @@ class CodedError(Exception):
             yield from child.leaves()
 
 
-def describe(exception: BaseException) -> str:
-    """Type and place of an unexpected exception, for the log. Its message is left out: it could quote the client."""
-    frame = traceback.extract_tb(exception.__traceback__)[-1]
-    return f"{type(exception).__name__} at {Path(frame.filename).name}:{frame.lineno}"
+def raised_at(exception: BaseException) -> str:
+    """The type of an unexpected exception, and the file and line that raised it. Its message could quote a client."""
+    frames = traceback.extract_tb(exception.__traceback__)
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return type(exception).__name__ + place

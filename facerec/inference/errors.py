@@ -28,4 +28,4 @@ class WorkerLost(InferenceError):
 
 
 class WorkerFault(InferenceError):
-    """An unexpected exception in the worker process. The message is what `facerec.errors.describe` says of it."""
+    """An unexpected exception in the worker process. The message is what `facerec.errors.raised_at` says of it."""

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Connection
 
-from facerec.errors import CodedError, describe
+from facerec.errors import CodedError, raised_at
 from facerec.inference.detector import FaceDetector
 from facerec.inference.errors import InferenceError, WorkerFault
 from facerec.inference.jobs import Answer, Job, LoadedModels, WorkerOptions
@@ -76,7 +76,7 @@ def _answer(pipeline: Pipeline, job: Job, options: WorkerOptions) -> Answer:
     except (CodedError, InferenceError) as error:
         failure = type(error)(str(error))  # without the traceback, whose frames hold the picture
     except Exception as error:
-        failure = WorkerFault(describe(error))
+        failure = WorkerFault(raised_at(error))
     release_freed_memory()
     return Answer(trace, error=failure)
 

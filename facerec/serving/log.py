@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
-from facerec.serving.tracebacks import raised_at
+from facerec.errors import raised_at
 
 _MAX_LINES = 5000
 """Lines that wait to be written. Most have about 200 bytes, those of batches up to 5 kB."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from facerec.errors import describe
+from facerec.errors import raised_at
 from facerec.inference.errors import WorkerFault
 from facerec.inference.results import Trace
 from facerec.pictures.bounded_pool import Slots
@@ -37,7 +37,7 @@ class RequestRecord:
 
     def keep_exception(self, exception: Exception) -> None:
         """Keep the type and the place of an unexpected exception, which a worker's fault has as its message."""
-        self.raised = str(exception) if isinstance(exception, WorkerFault) else describe(exception)
+        self.raised = str(exception) if isinstance(exception, WorkerFault) else raised_at(exception)
 
     def add_picture(self) -> PictureRecord:
         """Add the record of a further picture."""

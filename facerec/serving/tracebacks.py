@@ -1,14 +1,4 @@
-"""What an exception's traceback tells, and what it keeps in memory."""
-
-import traceback
-from pathlib import Path
-
-
-def raised_at(exception: BaseException) -> str:
-    """The type of an exception, and the file and line that raised it. Its message could quote a client."""
-    frames = traceback.extract_tb(exception.__traceback__)
-    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return type(exception).__name__ + place
+"""What the tracebacks of exceptions keep in memory."""
 
 
 def drop_tracebacks(exception: BaseException) -> None:
