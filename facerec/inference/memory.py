@@ -6,21 +6,22 @@ import platform
 import sys
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
-_KEPT_BYTES = 16 * 2**20
-"""Freed memory that glibc keeps for the next allocation. The detector needs it for each picture, and mapping it anew
-would take an eighth of the time."""
 
 
-def keep_little_freed_memory() -> None:
-    """Make glibc return freed memory to the operating system, except the last 16 MiB.
+def limit_freed_memory(*, block_bytes: int, total_bytes: int) -> None:
+    """Let glibc keep only so much freed memory for later allocations, and return the rest to the operating system.
 
-    glibc raises its thresholds whenever a large block is freed, up to 32 and 64 MiB, and from then on keeps the memory
-    of large pictures (mallopt(3)). Does nothing on systems without glibc.
+    glibc would raise its own limits whenever a large block is freed, and from then on keep the memory of large pictures
+    (mallopt(3)). Does nothing on systems without glibc.
+
+    Args:
+        block_bytes: larger blocks are always returned.
+        total_bytes: free memory at the end of the heap that is kept.
     """
     if _has_glibc():
         libc = ctypes.CDLL(None)
-        libc.mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
-        libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+        libc.mallopt(_M_MMAP_THRESHOLD, block_bytes)
+        libc.mallopt(_M_TRIM_THRESHOLD, total_bytes)
 
 
 def release_freed_memory() -> None:

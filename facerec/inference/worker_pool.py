@@ -42,7 +42,7 @@ class WorkerPool:
 
     def __init__(self, options: WorkerOptions, *, workers: int, queue_size: int) -> None:
         self._workers = [_Worker(options) for _ in range(workers)]
-        self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+        self._idle: queue.LifoQueue[_Worker] = queue.LifoQueue()  # the last one used has warm caches
         for worker in self._workers:
             self._idle.put(worker)
         self._pool = BoundedPool("compute", threads=workers, queue_size=queue_size)

@@ -13,7 +13,7 @@ from starlette.formparsers import MultiPartParser
 from starlette.middleware.cors import CORSMiddleware
 
 from facerec import __version__
-from facerec.inference.memory import keep_little_freed_memory
+from facerec.inference.memory import limit_freed_memory
 from facerec.inference.worker_pool import WorkerPool
 from facerec.pictures.bounded_pool import Slots
 from facerec.pictures.fetch import Fetcher, FetchLimits, Resolve, resolve_host
@@ -58,7 +58,7 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         # RequestLogMiddleware writes the log. uvicorn's own would repeat the requests' queries, which may hold secrets.
         logging.getLogger("uvicorn.access").disabled = True
-        keep_little_freed_memory()
+        limit_freed_memory(block_bytes=2**20, total_bytes=16 * 2**20)  # a body is returned once it was answered
         workers = WorkerPool(settings.worker_options, workers=settings.workers, queue_size=settings.max_waiting)
         limits = FetchLimits(
             deadline=settings.deadline,

@@ -163,8 +163,8 @@ def test_a_worker_that_dies_while_idle_costs_no_picture(options: WorkerOptions) 
         for process in worker_processes():
             process.kill()
             process.wait()
-        for _ in range(4):
-            assert (await pool.recognize(picture("red"), "centre")).result
+        answers = await asyncio.gather(*(pool.recognize(LARGE, "centre") for _ in range(4)))
+        assert all(answer.result for answer in answers)
         assert pool.replaced == 2
 
     in_pool(options, test, workers=2)
