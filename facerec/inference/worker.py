@@ -11,7 +11,7 @@ import gc
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing.connection import Connection
 
@@ -77,6 +77,9 @@ def _answer(pipeline: Pipeline, job: Job, options: WorkerOptions) -> Answer:
     read = partial(read_data_url, source, max_bytes=options.max_bytes) if isinstance(source, str) else lambda: source
     try:
         with _cpu_time_limited(options.cpu_seconds):
+            with suppress(MemoryError):
+                return Answer(trace, result=pipeline.recognize(read, job.crop_mode, trace))
+            release_freed_memory()  # what was kept of earlier pictures counts to the limit
             return Answer(trace, result=pipeline.recognize(read, job.crop_mode, trace))
     except MemoryError:
         failure: CodedError | InferenceError = PictureTooCostly()

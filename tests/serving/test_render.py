@@ -8,8 +8,8 @@ import pytest
 from facerec.serving.settings import Settings
 
 BLUEPRINT = Path(__file__).parents[2] / "render.yaml"
-BELOW_DEFAULT = {"max_bodies", "max_bytes", "max_pixels", "max_fetches", "max_waiting"}
-FIXED = {"workers"}  # by default one more than there are CPUs
+BELOW_DEFAULT = {"max_bodies", "max_bytes", "max_pixels", "max_fetches", "max_waiting", "worker_memory"}
+FIXED = {"workers"}  # by default as many as there are CPUs
 
 
 def test_the_settings_of_the_blueprint_are_valid_and_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,4 +28,4 @@ def worst_case(settings: Settings) -> float:
     """Bytes of memory that the service may need, by the sum in docs/security.md."""
     bodies = 2 * settings.max_bodies * settings.max_body_bytes
     fetched = (2 * settings.max_fetches + settings.max_waiting) * settings.max_bytes
-    return 150e6 + bodies + fetched + 20 * settings.workers * settings.max_pixels
+    return 85e6 + bodies + fetched + settings.workers * settings.worker_memory

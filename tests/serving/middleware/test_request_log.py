@@ -1,9 +1,12 @@
 import asyncio
 import json
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import requests
+from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
 from facerec.inference.worker_pool import WorkerPool
@@ -13,7 +16,7 @@ from facerec.serving.middleware.problem_details import ProblemDetailsMiddleware
 from facerec.serving.middleware.request_log import RequestLogMiddleware
 from facerec.serving.settings import Settings
 from facerec.serving.telemetry import PrometheusMetrics
-from tests.harness import LOOPBACK, connect, data_url, picture, post_json, wait_until
+from tests.harness import LOOPBACK, connect, data_url, picture, post_json, saved, wait_until
 from tests.hostile_server import Connection, HostileServer
 from tests.serving.conftest import Service
 
@@ -178,3 +181,23 @@ def test_no_label_is_made_from_input(serve: Service, model: Path) -> None:
         *(frozenset({"fetch", le}) for _, labels in metrics(service) for le in labels),
         frozenset({"fetch"}),
     }
+
+
+def test_limits_and_metrics_are_those_of_all_workers(serve: Service, model: Path) -> None:
+    service = serve(Settings(model=model, workers=2, max_waiting=0, picture_seconds=0.5))
+    large = picture(size=(2000, 2000))
+    costly = saved(Image.new("RGBA", (5000, 5000)), "WEBP", lossless=True)  # takes more than a second
+
+    def upload(data: bytes) -> int:
+        return requests.post(f"{service}/predict/upload", files={"file": data}, timeout=30).status_code
+
+    with ThreadPoolExecutor(6) as pool:
+        statuses = Counter(pool.map(upload, [large] * 6))
+    assert set(statuses) == {200, 503}
+    assert statuses[200] >= 2  # one for each worker, whichever was asked
+    assert upload(costly) == 422
+    seen = metrics(service)
+    assert seen["facerec_requests_total", frozenset({"/predict/upload", "ok"})] == statuses[200]
+    assert seen["facerec_requests_total", frozenset({"/predict/upload", "picture_too_costly"})] == 1
+    assert seen["facerec_rejected_total", frozenset()] == statuses[503]
+    assert seen["facerec_workers_replaced", frozenset()] == 1
