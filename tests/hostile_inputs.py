@@ -4,9 +4,8 @@ import contextlib
 import json
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import partial
-from types import MappingProxyType
 
 import numpy as np
 import requests
@@ -15,16 +14,7 @@ from PIL import Image
 from tests.harness import connect, data_url, saved
 from tests.hostile_server import Connection, HostileServer, head
 
-FLOOD_BYTES = 9_500_000
-"""Length of a flood: just under the service's default limit of 10 MiB."""
-
-
 # Files
-
-
-def flood(unit: bytes, total: int = FLOOD_BYTES) -> bytes:
-    """`unit` as often as fits into `total` bytes."""
-    return unit * (total // len(unit))
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
@@ -92,8 +82,13 @@ def large(mode: str, file_format: str, size: tuple[int, int] = (5000, 5000), **o
     return saved(Image.new(mode, size), file_format, **options)
 
 
-FILES: Mapping[str, Callable[[], bytes]] = MappingProxyType(
-    {
+def hostile_files(flood_bytes: int = 9_500_000) -> dict[str, Callable[[], bytes]]:
+    """What makes each file. Floods have `flood_bytes`, by default just under the service's limit."""
+
+    def flood(unit: bytes) -> bytes:
+        return unit * (flood_bytes // len(unit))
+
+    return {
         "BMP with run-length encoded rows": lambda: bmp_rle(65_535, 381),
         "PNG of colour profile bombs": lambda: png(
             flood(chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(2**20 - 8), 9)))
@@ -113,7 +108,7 @@ FILES: Mapping[str, Callable[[], bytes]] = MappingProxyType(
         "GIF of comments": lambda: gif(b"!\xfe" + flood(b"\2xy") + b"\0"),
         "GIF of empty extensions": lambda: gif(flood(b"!\xf9\0")),
         "GIF of application extensions": lambda: gif(flood(b"!\xff\x0bNETSCAPE2.0\3\1\0\0\0")),
-        "GIF of zero bytes": lambda: gif(bytes(FLOOD_BYTES)),
+        "GIF of zero bytes": lambda: gif(bytes(flood_bytes)),
         "GIF of 25 megapixels": lambda: large("P", "GIF"),
         "GIF animation of hundreds of frames": lambda: animation("GIF", 300),
         "JPEG of application segments": lambda: jpeg(flood(b"\xff\xed\0\x10Photoshop 3.0\0")),
@@ -131,10 +126,9 @@ FILES: Mapping[str, Callable[[], bytes]] = MappingProxyType(
         "TIFF of 25 megapixels": lambda: large("RGBA", "TIFF", compression="tiff_deflate"),
         "TIFF of thousands of tags": lambda: tiff_tags(60_000),
         "TIFF in a JPEG's name, cut": lambda: large("RGB", "TIFF", compression="tiff_lzw")[:10_000],
-        "ten million zero bytes": lambda: bytes(FLOOD_BYTES),
+        "ten million zero bytes": lambda: bytes(flood_bytes),
         "HEIC of nothing": lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + flood(b"\0\0\0\x08free"),
     }
-)
 
 
 # Requests
@@ -187,7 +181,7 @@ def upstream_answers() -> dict[str, Callable[[Connection], None]]:
     }
 
 
-def requests_of(service: str, server: HostileServer) -> dict[str, Callable[[], object]]:
+def hostile_requests(service: str, server: HostileServer) -> dict[str, Callable[[], object]]:
     """Calls that send the hostile requests; `server` answers with `upstream_answers`."""
     rle = data_url(bmp_rle(65_535, 381))
     quadratic = b"a" * 200_000 + b"-" + b"a" * 200_000
@@ -204,13 +198,13 @@ def requests_of(service: str, server: HostileServer) -> dict[str, Callable[[], o
             service, b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 14000000\r\n\r\n"
         ),
         "form of a thousand parts with long heads": lambda: _form(service, _part(b"name=x" + b";" * 4000, b"") * 1000),
-        "form of near boundaries": lambda: _form(service, _part(b'name="file"; filename="a"', flood(b"\r\n--b"))),
+        "form of near boundaries": lambda: _form(service, _part(b'name="file"; filename="a"', b"\r\n--b" * 1_900_000)),
         "JSON of unknown fields": lambda: _post(
             service, "/predict", b'{"url":"x",' + b",".join(b'"k%d":1' % index for index in range(99_990)) + b"}"
         ),
         "JSON of nested lists": lambda: _post(service, "/predict", b'{"url":' + b"[" * 50_000 + b"]" * 50_000 + b"}"),
-        "JSON of escapes": lambda: _post(service, "/predict", b'{"url":"' + flood(b"\\u0041", 14_000_000) + b'"}'),
-        "JSON of a long number": lambda: _post(service, "/predict", b'{"url":' + flood(b"9", 14_000_000) + b"}"),
+        "JSON of escapes": lambda: _post(service, "/predict", b'{"url":"' + b"\\u0041" * 2_300_000 + b'"}'),
+        "JSON of a long number": lambda: _post(service, "/predict", b'{"url":' + b"9" * 14_000_000 + b"}"),
         "data: URL of escapes": lambda: _post(
             service, "/predict", json.dumps({"url": "data:," + "%41" * 4_000_000}).encode()
         ),

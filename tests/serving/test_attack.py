@@ -21,7 +21,7 @@ import requests
 
 from facerec.serving.settings import Settings
 from tests.harness import free_port, process, ready, wait_until
-from tests.hostile_inputs import FILES, requests_of, upstream_answers
+from tests.hostile_inputs import hostile_files, hostile_requests, upstream_answers
 from tests.hostile_server import HostileServer
 
 PHOTO = (Path(mpl.get_data_path()) / "sample_data" / "grace_hopper.jpg").read_bytes()
@@ -93,8 +93,8 @@ def test_a_service_under_attack_serves_others_and_stays_small() -> None:
             quiet = [upload_photo(service) for _ in range(100)]
             memory_before = memory(observed)
             attacks: dict[str, Callable[[], object]] = {
-                **{name: partial(upload, service, make()) for name, make in FILES.items()},
-                **requests_of(service, server),
+                **{name: partial(upload, service, make()) for name, make in hostile_files().items()},
+                **hostile_requests(service, server),
             }
             assert len(attacks) >= 40
             with (
