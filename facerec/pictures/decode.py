@@ -165,7 +165,7 @@ class PictureFile:
             if scale > 1:
                 picture.draft(None, (width // scale, height // scale))
             picture.load()
-            if picture.mode not in _MODES:
+            if picture.mode not in _MODES or (picture.mode in {"P", "PA"} and not picture.palette):
                 raise UnsupportedPicture
             if self._container.format == "BMP" and picture.mode == "RGBA" and picture.getextrema()[-1] == (0, 0):
                 picture.putalpha(255)  # many programs leave the alpha channel empty

@@ -274,14 +274,24 @@ def test_truncated_files_are_refused(file_format: str) -> None:
 
 
 fractions = st.floats(0, 1)
+MUTATED = [
+    *(example(file_format, size=(32, 32)) for file_format in FORMATS),
+    *(saved(Image.new(mode, (32, 32))) for mode in ("1", "P", "LA", "I;16")),
+    saved(Image.new("P", (32, 32)), transparency=0),
+    saved(Image.new("RGB", (32, 32)), transparency=(0, 0, 0)),
+    *(saved(Image.new(mode, (32, 32)), "TIFF") for mode in ("1", "P", "RGBA", "CMYK")),
+    saved(Image.new("CMYK", (32, 32)), "JPEG"),
+    saved(Image.new("RGB", (32, 32)), "JPEG", progressive=True),
+    saved(Image.new("RGBA", (32, 32)), "WEBP", lossless=True),
+]
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.sampled_from(FORMATS), st.lists(st.tuples(fractions, st.integers(0, 255)), max_size=20), fractions)
+@given(st.sampled_from(MUTATED), st.lists(st.tuples(fractions, st.integers(0, 255)), max_size=20), fractions)
 def test_mutated_files_are_decoded_or_refused(
-    finder: FaceDetector, file_format: str, mutations: list[tuple[float, int]], end: float
+    finder: FaceDetector, original: bytes, mutations: list[tuple[float, int]], end: float
 ) -> None:
-    data = bytearray(example(file_format, size=(32, 32)))
+    data = bytearray(original)
     for place, value in mutations:
         data[int(place * (len(data) - 1))] = value
     for file in (bytes(data), bytes(data[: int(end * len(data))])):
@@ -342,6 +352,13 @@ def test_a_bitmap_whose_alpha_is_empty_is_opaque(alpha: int) -> None:
     header = struct.pack("<LllHHLLllLL", 124, 32, 32, 1, 32, 3, len(pixels), 0, 0, 0, 0) + masks + bytes(68)
     data = b"BM" + struct.pack("<LHHL", 138 + len(pixels), 0, 0, 138) + header + pixels
     assert mean_colour(data) == (255, 0, 0)
+
+
+def test_a_palette_picture_without_a_palette_is_refused() -> None:
+    png = saved(Image.new("P", (8, 8)))
+    assert b"PLTE" in png
+    with pytest.raises(UnsupportedPicture):
+        decoded(png.replace(b"PLTE", b"teXt"))
 
 
 @pytest.mark.parametrize("mode", ["F", "LAB"])
