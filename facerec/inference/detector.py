@@ -19,6 +19,10 @@ _TURNING_BACK: dict[Turn, Image.Transpose] = {
 """What sets a turned picture upright. Pillow turns counterclockwise."""
 
 
+_FACES_PER_TURN = 3
+"""Faces by which one of the other turns is judged. Each may be looked at again, which takes a tenth of a first pass."""
+
+
 class FaceDetector(OnnxModel[DetectorMetadata]):
     """A loaded face detector. Safe to call from several threads at once."""
 
@@ -40,7 +44,7 @@ class FaceDetector(OnnxModel[DetectorMetadata]):
         """The faces of a picture that may lie on its side or stand upside down.
 
         The other three turns are tried where the detector is not certain of any upright face. The turn with the highest
-        score wins.
+        score wins. The other turns are judged by their three best faces, as a crowd has a hundred to look at again.
 
         Returns:
             How the picture is turned, and the faces as `detect` gives them, in pixels of `picture`.
@@ -48,19 +52,29 @@ class FaceDetector(OnnxModel[DetectorMetadata]):
         Raises:
             InvalidOutput: the output holds NaN or infinity.
         """
-        best: tuple[Turn, list[Face]] = 0, self.detect(picture)
-        if _max_score(best[1]) < self.metadata.second_pass.max_score:
-            for turn, turning_back in _TURNING_BACK.items():
-                faces = self.detect(picture.transpose(turning_back))
-                if _max_score(faces) > _max_score(best[1]):
-                    best = turn, [face.turned(turn, picture.size) for face in faces]
-        return best
+        faces = self.detect(picture)
+        best_turn: Turn = 0
+        best_score = max((face.score for face in faces), default=self.metadata.threshold)
+        if best_score >= self.metadata.second_pass.max_score:
+            return best_turn, faces
+        for turn, turning_back in _TURNING_BACK.items():
+            candidates = self.candidates(picture.transpose(turning_back), most=_FACES_PER_TURN)
+            if candidates and candidates[0].score > best_score:
+                best_turn, best_score = turn, candidates[0].score
+        if best_turn:
+            found = self.detect(picture.transpose(_TURNING_BACK[best_turn]))
+            faces = [face.turned(best_turn, picture.size) for face in found]
+        return best_turn, faces
 
-    def candidates(self, picture: Image.Image) -> list[Face]:
+    def candidates(self, picture: Image.Image, *, most: int | None = None) -> list[Face]:
         """All faces that `detect` chooses from, by falling score, those below the threshold included.
 
         The first pass looks at the whole picture. Doubtful faces are looked at again, larger, and get the mean score of
         both passes.
+
+        Args:
+            picture: upright, of any mode and size.
+            most: how many faces of the first pass are kept, those with the highest scores. `None` keeps all.
 
         Raises:
             InvalidOutput: the output holds NaN or infinity.
@@ -70,7 +84,7 @@ class FaceDetector(OnnxModel[DetectorMetadata]):
         small = to_resizable(picture).resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2)
         image = np.asarray(to_rgb(small))
         rows = self.run(np.pad(image, [(0, -side % DETECTOR_STRIDE) for side in image.shape[:2]] + [(0, 0)]))
-        found = [Face(*row).scaled(scale) for row in rows.tolist()]
+        found = [Face(*row).scaled(scale) for row in rows[:most].tolist()]
         min_score = self.metadata.second_pass.min_score
         checked = [self._second_pass(face, picture, scale) for face in found if face.score >= min_score]
         return sorted(checked, key=lambda face: -face.score)
@@ -105,10 +119,6 @@ class FaceDetector(OnnxModel[DetectorMetadata]):
 
     def warm_up(self) -> None:
         self.detect(Image.new("RGB", (self.metadata.long_side, self.metadata.long_side)))
-
-
-def _max_score(faces: list[Face]) -> float:
-    return max((face.score for face in faces), default=0.0)
 
 
 def prominence(face: Face, picture: Image.Image) -> float:

@@ -19,10 +19,11 @@ _MAX_OVERHEAD_BYTES = 2**20
 """Bytes of a request besides its body: head, lengths of chunks and trailers, which the application never sees."""
 _MAX_HEADERS = 100
 """Headers and trailers of a request. A short one takes twenty times its bytes of memory."""
+_FREE_PIECES = 500
+_MIN_PIECE_BYTES = 256
+"""Average size of the pieces of a body beyond the free ones. Each chunk is a piece at least; clients send kilobytes."""
 _STALL_SECONDS = 10
 """Seconds in which a client must take some of the answer that waits for it."""
-
-
 _FEED_BYTES = 4096
 """Bytes that are parsed at a time. uvicorn takes up to 256 KiB from a connection at once: 14,000 short requests."""
 _MAX_QUEUED_REQUESTS = 10
@@ -85,6 +86,8 @@ class BoundedProtocol(HttpToolsProtocol):
     _head_timer: asyncio.TimerHandle | None = None
     _stall_timer: asyncio.TimerHandle | None = None
     _overhead_bytes = 0
+    _body_bytes = 0
+    _pieces = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -115,7 +118,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._overhead_bytes = 0
+        self._overhead_bytes = self._body_bytes = self._pieces = 0
         if not self._head_timer:  # a further request on a kept connection
             self._start_head_timer()
 
@@ -131,7 +134,12 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._overhead_bytes -= len(body)
-        super().on_body(body)
+        self._body_bytes += len(body)
+        self._pieces += 1
+        if self._pieces > _FREE_PIECES + self._body_bytes // _MIN_PIECE_BYTES:
+            self.transport.abort()
+        else:
+            super().on_body(body)
 
     def pause_writing(self) -> None:
         super().pause_writing()

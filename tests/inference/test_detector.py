@@ -149,13 +149,14 @@ def test_nan_out_of_the_model_is_a_typed_error(tmp_path: Path) -> None:
 def test_a_picture_on_its_side_or_upside_down_is_set_upright(
     finder: FaceDetector, monkeypatch: pytest.MonkeyPatch, turn: Turn
 ) -> None:
-    def find_red_above_blue(picture: Image.Image) -> list[Face]:
-        red, _, blue = (np.argwhere(np.asarray(picture)[:, :, channel]) for channel in range(3))
+    def find_red_above_blue(picture: Image.Image, **_: object) -> list[Face]:
+        red, _green, blue = (np.argwhere(np.asarray(picture)[:, :, channel]) for channel in range(3))
         (red_y, red_x), (blue_y, blue_x) = red.mean(axis=0) + 0.5, blue.mean(axis=0) + 0.5
         upright = red_y < blue_y and abs(red_x - blue_x) < 1
         return [Face(red_x, red_y, 20, 0.1, 0.6 if upright else 0.4)]
 
     monkeypatch.setattr(finder, "detect", find_red_above_blue)
+    monkeypatch.setattr(finder, "candidates", find_red_above_blue)
     upright = Image.new("RGB", (100, 60))
     upright.paste("red", (20, 10, 24, 14))
     upright.paste("blue", (20, 40, 24, 44))
@@ -174,3 +175,18 @@ def test_other_turns_are_not_tried_where_an_upright_face_is_certain(
     looks = iter([certain])
     monkeypatch.setattr(finder, "detect", lambda _: next(looks))
     assert finder.detect_turned(photo((48, 80, "red"))) == (0, certain)
+
+
+def test_a_crowd_without_a_certain_face_is_looked_at_again_once_and_not_for_each_turn(
+    finder: FaceDetector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowd = np.array([(32 * x + 16, 32 * y + 16, 20, 0, 0.5) for x in range(10) for y in range(10)], np.float32)
+    looks = []
+
+    def first_and_second_pass(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        looks.append(image.shape)
+        return crowd if image.shape[0] > SIDE else crowd[:1]
+
+    monkeypatch.setattr(finder, "run", first_and_second_pass)
+    finder.detect_turned(Image.new("RGB", (320, 320)))
+    assert looks.count((SIDE, SIDE, 3)) <= 100 + 3 * 3

@@ -212,6 +212,21 @@ def test_endless_trailers_close_the_connection(serve: Service, model: Path) -> N
         assert ended(connection)
 
 
+@pytest.mark.parametrize(("chunk", "passes"), [(b"1\r\n \r\n", False), (b"400\r\n" + b" " * 1024 + b"\r\n", True)])
+def test_a_body_in_thousands_of_tiny_chunks_closes_the_connection(
+    serve: Service, model: Path, chunk: bytes, passes: bool
+) -> None:
+    head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with connect(serve(Settings(model=model))) as connection:
+        connection.settimeout(5)
+        with contextlib.suppress(OSError):
+            connection.sendall(head + chunk * 2000 + b"0\r\n\r\n")
+        if passes:
+            assert b"422" in connection.recv(100)  # spaces are no JSON
+        else:
+            assert ended(connection)
+
+
 @pytest.mark.parametrize(
     "chunked", ["", "Transfer-Encoding: chunked\r\n\r\n0\r\n"], ids=["in the head", "in the trailers"]
 )
@@ -231,7 +246,7 @@ def test_many_short_headers_close_the_connection(serve: Service, model: Path, ch
 
 def test_a_body_in_many_chunks_is_not_taken_for_trailers(serve: Service, model: Path) -> None:
     body = json.dumps({"url": "data:," + "x" * 2_000_000}).encode()
-    chunks = (body[start : start + 64] for start in range(0, len(body), 64))
+    chunks = (body[start : start + 512] for start in range(0, len(body), 512))
     service = serve(Settings(model=model))
     response = requests.post(
         f"{service}/predict", data=chunks, headers={"Content-Type": "application/json"}, timeout=20

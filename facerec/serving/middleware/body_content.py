@@ -57,7 +57,7 @@ def check_content(headers: Headers, body: bytes) -> None:
 
     Raises:
         InvalidRequest: the body is malformed.
-        RequestTooLarge: the body has more values or parts than any request needs.
+        RequestTooLarge: the body has more values than any request needs.
     """
     content_type, options = parse_options_header(headers.get("content-type"))
     if content_type == b"multipart/form-data":
@@ -68,7 +68,7 @@ def check_content(headers: Headers, body: bytes) -> None:
 
 def _check_form(body: bytes, delimiter: bytes) -> None:
     if body.count(b"\r\n" + delimiter) > _MAX_PARTS:
-        raise RequestTooLarge(f"The form has more than {_MAX_PARTS} parts.")
+        raise InvalidRequest(f"The form has more than {_MAX_PARTS} parts: send one picture as the field `file`.")
     start = body.find(delimiter)
     if start < 0:
         raise InvalidRequest("The form is empty, or its parts are not separated by the boundary of its Content-Type.")

@@ -14,7 +14,7 @@ class FixedDetector(FaceDetector):
     def __init__(self, *faces: Face) -> None:
         self.faces = list(faces)
 
-    def candidates(self, picture: Image.Image) -> list[Face]:
+    def candidates(self, picture: Image.Image, *, most: int | None = None) -> list[Face]:
         return self.faces
 
 
