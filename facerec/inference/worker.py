@@ -23,8 +23,8 @@ from facerec.inference.memory import limit_freed_memory, release_freed_memory
 from facerec.inference.pipeline import Pipeline
 from facerec.inference.recognizer import Recognizer
 from facerec.inference.results import Trace
+from facerec.pictures.data_urls import read_data_url
 from facerec.pictures.errors import PictureTooCostly
-from facerec.pictures.urls import read_data_url
 
 _KEPT_BYTES = 64 * 2**20
 """Freed memory that is kept for the next picture. Mapping it anew would take a tenth of a large picture's time."""

@@ -1,15 +1,13 @@
-"""URLs that clients may send: http(s) URLs of public hosts, and `data:` URLs that hold the picture itself."""
+"""http(s) URLs that clients may send: those of public hosts."""
 
-import base64
-import binascii
 import re
 from ipaddress import IPv4Address, IPv6Address
-from urllib.parse import unquote_to_bytes, urljoin
+from urllib.parse import urljoin
 
 import httpx
 
 from facerec.pictures.addresses import Address, Network, may_dial
-from facerec.pictures.errors import InvalidDataUrl, PictureTooLarge, UrlNotAllowed
+from facerec.pictures.errors import UrlNotAllowed
 
 _WHITESPACE = " \t\r\n\f\v"
 _MAX_URL_LENGTH = 8192
@@ -17,9 +15,6 @@ _MAX_URL_LENGTH = 8192
 _MAX_HOST_LENGTH = 253
 """Characters of a host name (RFC 1035, without the final dot)."""
 _MAX_AUTHORITY_LENGTH = _MAX_HOST_LENGTH + len(".:65535")
-_MAX_PERCENT_ESCAPES = 500_000
-"""Percent-escapes in a `data:` URL. Decoding one takes up to 180 bytes of memory; the base64 of a picture of the
-default largest size needs at most one escape for every thirty characters."""
 DEFAULT_PORTS = {"http": 80, "https": 443}
 _FORBIDDEN_CHARACTER = re.compile(r"[\x00-\x1f\x7f\\]")
 _LONG_LABEL = re.compile("[^.:@\u3002\uff0e\uff61]{64}")
@@ -28,7 +23,6 @@ fewer characters."""
 _HOST_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _BARE_BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]{64}")
-_URL_SAFE_TO_STANDARD_BASE64 = bytes.maketrans(b"-_", b"+/")
 
 
 def parse_url(url: str, *, allowed_ports: frozenset[int], allowed_networks: tuple[Network, ...]) -> httpx.URL:
@@ -148,37 +142,3 @@ def _parse(url: str) -> httpx.URL:
 def _authority(url: str) -> str:
     """The part of `url` between `//` and the path (RFC 3986, section 3.2)."""
     return re.split("[/?#]", url.partition("//")[2], maxsplit=1)[0]
-
-
-def is_data_url(url: str) -> bool:
-    """Whether `url` is a `data:` URL (RFC 2397)."""
-    return url[:_MAX_URL_LENGTH].lstrip(_WHITESPACE)[:5].lower() == "data:"
-
-
-def read_data_url(url: str, *, max_bytes: int) -> bytes:
-    """The content of a `data:` URL (RFC 2397). Its media type is ignored.
-
-    As in browsers, base64 may hold whitespace and lack its padding (https://infra.spec.whatwg.org/#forgiving-base64).
-    The URL-safe alphabet is read too (RFC 4648, section 5).
-
-    Raises:
-        InvalidDataUrl: no comma, invalid base64, or too many percent-escapes.
-        PictureTooLarge: more than `max_bytes` of content.
-    """
-    header, comma, payload = url.strip(_WHITESPACE)[5:].partition(",")
-    if not (comma and payload.isascii()):
-        raise InvalidDataUrl
-    if len(payload) > 4 * max_bytes:  # %XX, three characters for a byte, is the longest encoding without whitespace
-        raise PictureTooLarge.over(max_bytes)
-    if payload.count("%") > _MAX_PERCENT_ESCAPES:
-        raise InvalidDataUrl
-    content = unquote_to_bytes(payload)
-    if header.rpartition(";")[2].strip().lower() == "base64":
-        content = content.translate(_URL_SAFE_TO_STANDARD_BASE64, _WHITESPACE.encode()).rstrip(b"=")
-        try:
-            content = base64.b64decode(content + b"=" * (-len(content) % 4), validate=True)
-        except binascii.Error:
-            raise InvalidDataUrl from None
-    if len(content) > max_bytes:
-        raise PictureTooLarge.over(max_bytes)
-    return content

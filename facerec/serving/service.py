@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from facerec.inference.jobs import LoadedModels
 from facerec.inference.results import PictureResult
 from facerec.inference.worker_pool import WorkerPool
+from facerec.pictures.data_urls import is_data_url
 from facerec.pictures.fetch import Fetcher
-from facerec.pictures.urls import host_of, is_data_url
+from facerec.pictures.urls import host_of
 from facerec.serving.errors import InternalError, NoFace, ServiceError
 from facerec.serving.settings import Framing, Settings
 from facerec.serving.telemetry import PictureRecord
