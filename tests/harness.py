@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psutil
 import requests
 import uvicorn
 from PIL import Image
@@ -132,3 +133,8 @@ def ready(service: str) -> bool:
         return requests.get(f"{service}/readyz", timeout=5).status_code == 200
     except requests.ConnectionError:
         return False
+
+
+def memory(service: psutil.Process) -> float:
+    """Resident megabytes of the service's processes."""
+    return sum(each.memory_info().rss for each in (service, *service.children())) / 1e6

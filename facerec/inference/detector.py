@@ -17,8 +17,6 @@ _TURNING_BACK: dict[Turn, Image.Transpose] = {
     270: Image.Transpose.ROTATE_270,
 }
 """What sets a turned picture upright. Pillow turns counterclockwise."""
-
-
 _FACES_PER_TURN = 3
 """Faces by which one of the other turns is judged. Each may be looked at again, which takes a tenth of a first pass."""
 

@@ -6,8 +6,10 @@ from urllib.parse import unquote_to_bytes
 
 from facerec.pictures.errors import InvalidDataUrl, PictureTooLarge
 
-_WHITESPACE = " \t\r\n\f\v"
+WHITESPACE = " \t\r\n\f\v"
+"""Characters that are ignored around a URL of any scheme."""
 _MAX_LEADING_WHITESPACE = 8192
+"""Characters in which the scheme is looked for, so that a long text is not copied."""
 _MAX_PERCENT_ESCAPES = 500_000
 """Percent-escapes in a `data:` URL. Decoding one takes up to 180 bytes of memory; the base64 of a picture of the
 default largest size needs at most one escape for every thirty characters."""
@@ -16,7 +18,7 @@ _URL_SAFE_TO_STANDARD_BASE64 = bytes.maketrans(b"-_", b"+/")
 
 def is_data_url(url: str) -> bool:
     """Whether `url` is a `data:` URL (RFC 2397)."""
-    return url[:_MAX_LEADING_WHITESPACE].lstrip(_WHITESPACE)[:5].lower() == "data:"
+    return url[:_MAX_LEADING_WHITESPACE].lstrip(WHITESPACE)[:5].lower() == "data:"
 
 
 def read_data_url(url: str, *, max_bytes: int) -> bytes:
@@ -29,7 +31,7 @@ def read_data_url(url: str, *, max_bytes: int) -> bytes:
         InvalidDataUrl: no comma, invalid base64, or too many percent-escapes.
         PictureTooLarge: more than `max_bytes` of content.
     """
-    header, comma, payload = url.strip(_WHITESPACE)[5:].partition(",")
+    header, comma, payload = url.strip(WHITESPACE)[5:].partition(",")
     if not (comma and payload.isascii()):
         raise InvalidDataUrl
     if len(payload) > 4 * max_bytes:  # %XX, three characters for a byte, is the longest encoding without whitespace
@@ -38,7 +40,7 @@ def read_data_url(url: str, *, max_bytes: int) -> bytes:
         raise InvalidDataUrl
     content = unquote_to_bytes(payload)
     if header.rpartition(";")[2].strip().lower() == "base64":
-        content = content.translate(_URL_SAFE_TO_STANDARD_BASE64, _WHITESPACE.encode()).rstrip(b"=")
+        content = content.translate(_URL_SAFE_TO_STANDARD_BASE64, WHITESPACE.encode()).rstrip(b"=")
         try:
             content = base64.b64decode(content + b"=" * (-len(content) % 4), validate=True)
         except binascii.Error:

@@ -7,9 +7,9 @@ from urllib.parse import urljoin
 import httpx
 
 from facerec.pictures.addresses import Address, Network, may_dial
+from facerec.pictures.data_urls import WHITESPACE
 from facerec.pictures.errors import UrlNotAllowed
 
-_WHITESPACE = " \t\r\n\f\v"
 _MAX_URL_LENGTH = 8192
 """Characters of a URL. A character that is not ASCII counts as its percent-escapes."""
 _MAX_HOST_LENGTH = 253
@@ -49,7 +49,7 @@ def parse_url(url: str, *, allowed_ports: frozenset[int], allowed_networks: tupl
     address = literal_address(ascii_host(parsed))
     if (
         parsed.scheme not in DEFAULT_PORTS
-        or "@" in _authority(url.strip(_WHITESPACE))
+        or "@" in _authority(url.strip(WHITESPACE))
         or parsed.port not in {None, *DEFAULT_PORTS.values(), *allowed_ports}
         or (address and not may_dial(address, allowed_networks))
     ):
@@ -118,7 +118,7 @@ def _parse(url: str) -> httpx.URL:
     """
     if len(url) > 2 * _MAX_URL_LENGTH:  # may have whitespace around it
         raise UrlNotAllowed
-    url = url.strip(_WHITESPACE)
+    url = url.strip(WHITESPACE)
     authority = _authority(url)
     if (
         len(url) > _MAX_URL_LENGTH

@@ -21,6 +21,7 @@ from facerec.pictures.errors import PictureError, PictureTooLarge, TooManyPixels
 from tests.drawn_people import draw_person
 from tests.harness import ROOT, picture, saved
 from tests.heic_files import RED_HEIC, TRANSPARENT_HEIC, TURNED_HEIC
+from tests.hostile_inputs import chunk
 
 MAX_PIXELS = 25_000_000
 
@@ -40,10 +41,6 @@ def decoded(data: bytes) -> Crop:
 
 def png_header(width: int, height: int) -> bytes:
     """A PNG that claims a size and holds next to nothing."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunks = chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(bytes(100))), chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)

@@ -20,7 +20,7 @@ import pytest
 import requests
 
 from facerec.serving.settings import Settings
-from tests.harness import free_port, process, ready, wait_until
+from tests.harness import free_port, memory, process, ready, wait_until
 from tests.hostile_inputs import hostile_files, hostile_requests, upstream_answers
 from tests.hostile_server import HostileServer
 
@@ -67,11 +67,6 @@ def repeated(measure: Callable[[], float], *, pause: float) -> Iterator[list[flo
 
 def percentile_99(values: list[float]) -> float:
     return statistics.quantiles(values, n=100, method="inclusive")[98]
-
-
-def memory(service: psutil.Process) -> float:
-    """Resident megabytes of the service's processes."""
-    return sum(each.memory_info().rss for each in (service, *service.children())) / 1e6
 
 
 @pytest.mark.slow

@@ -12,11 +12,10 @@ import psutil
 import pytest
 import requests
 
-from tests.harness import connect, free_port, photo, picture, process, ready, saved, wait_until
+from tests.harness import connect, free_port, memory, photo, picture, process, ready, saved, wait_until
 from tests.hostile_inputs import hostile_files, hostile_requests, upstream_answers
 from tests.hostile_server import Connection, HostileServer, head
 from tests.pictures.test_decode import png_header
-from tests.serving.test_attack import memory
 
 CLIENTS = 16
 SOURCES = {
