@@ -17,6 +17,10 @@ _TURNING_BACK: dict[Turn, Image.Transpose] = {
     270: Image.Transpose.ROTATE_270,
 }
 """What sets a turned picture upright. Pillow turns counterclockwise."""
+_TURN_MIN_LEAD = 0.1
+"""By how much the score of a turned picture's face must exceed that of every upright face. Of 3,000 pictures of LFW's
+background people, the upside-down face of two scored up to 0.01 more than the true one; of 400 that were turned, the
+true face scored at least 0.13 more."""
 _FACES_PER_TURN = 3
 """Faces by which one of the other turns is judged. Each may be looked at again, which takes a tenth of a first pass."""
 
@@ -42,7 +46,8 @@ class FaceDetector(OnnxModel[DetectorMetadata]):
         """The faces of a picture that may lie on its side or stand upside down.
 
         The other three turns are tried where the detector is not certain of any upright face. The turn with the highest
-        score wins. The other turns are judged by their three best faces, as a crowd has a hundred to look at again.
+        score wins, if its lead over the upright faces is clear. The other turns are judged by their three best faces,
+        as a crowd has a hundred to look at again.
 
         Returns:
             How the picture is turned, and the faces as `detect` gives them, in pixels of `picture`.
@@ -52,9 +57,10 @@ class FaceDetector(OnnxModel[DetectorMetadata]):
         """
         faces = self.detect(picture)
         best_turn: Turn = 0
-        best_score = max((face.score for face in faces), default=self.metadata.threshold)
-        if best_score >= self.metadata.second_pass.max_score:
+        upright_score = max((face.score for face in faces), default=0.0)
+        if upright_score >= self.metadata.second_pass.max_score:
             return best_turn, faces
+        best_score = upright_score + _TURN_MIN_LEAD if faces else self.metadata.threshold
         for turn, turning_back in _TURNING_BACK.items():
             candidates = self.candidates(picture.transpose(turning_back), most=_FACES_PER_TURN)
             if candidates and candidates[0].score > best_score:

@@ -168,6 +168,21 @@ def test_a_picture_on_its_side_or_upside_down_is_set_upright(
     assert np.degrees(face.angle) == pytest.approx((turn + np.degrees(0.1) + 180) % 360 - 180)
 
 
+@pytest.mark.parametrize(("upside_down_score", "turn"), [(0.55, 0), (0.65, 180)])
+def test_a_picture_is_turned_only_where_a_turn_scores_clearly_higher(
+    finder: FaceDetector, monkeypatch: pytest.MonkeyPatch, upside_down_score: float, turn: Turn
+) -> None:
+    def score_by_place_of_red(picture: Image.Image, **_: object) -> list[Face]:
+        reds = np.asarray(picture)[:, picture.width // 2, 0]
+        return [Face(48, 80, 60, 0, 0.5 if reds[0] else upside_down_score if reds[-1] else 0.1)]
+
+    monkeypatch.setattr(finder, "detect", score_by_place_of_red)
+    monkeypatch.setattr(finder, "candidates", score_by_place_of_red)
+    picture = Image.new("RGB", (96, 160))
+    picture.paste("red", (0, 0, 96, 10))
+    assert finder.detect_turned(picture)[0] == turn
+
+
 def test_other_turns_are_not_tried_where_an_upright_face_is_certain(
     finder: FaceDetector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
