@@ -17,6 +17,7 @@ from facerec.inference.cropping import CROP_SIZE
 from facerec.inference.errors import ModelFileError
 
 RECOGNIZER_FILE = "face_recognition.onnx"
+ACCURATE_RECOGNIZER_FILE = "face_recognition_accurate.onnx"
 DETECTOR_FILE = "face_detector.onnx"
 
 METADATA_KEY = "facerec"
@@ -35,8 +36,8 @@ class Tensor(NamedTuple):
     shape: tuple[int | str | None, ...]
 
 
-RECOGNIZER_INPUTS = (Tensor("images", "tensor(uint8)", ("batch", CROP_SIZE, CROP_SIZE, 3)),)
-"""RGB crops as `facerec.inference.cropping` makes them."""
+RECOGNIZER_INPUTS = (Tensor("images", "tensor(uint8)", ("batch", None, None, 3)),)
+"""RGB crops as `facerec.inference.face_cropper` makes them, `RecognizerMetadata.crop_size` pixels on a side."""
 
 RECOGNIZER_OUTPUTS = (
     Tensor("probabilities", "tensor(float)", ("batch", None)),
@@ -56,6 +57,17 @@ DETECTOR_OUTPUTS = (Tensor("faces", "tensor(float)", ("faces", 5)),)
 """The fields of `facerec.inference.cropping.Face` for each face, by falling score: at most 100 faces, no duplicates."""
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Alignment(BaseModel):
+    """How the faces are aligned that a recognizer was trained on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    crop_size: Annotated[int, Field(ge=32, le=512)]
+    """Side of a crop in pixels."""
+    points: Annotated[tuple[tuple[float, float], ...], Field(min_length=5, max_length=5)]
+    """Where a crop shows the five points of a face: x and y in pixels, in the order of `alignment.Landmarks`."""
 
 
 class Person(BaseModel):
@@ -120,8 +132,16 @@ def _format_version(text: str) -> object:
     return value.get("format_version") if isinstance(value, dict) else None
 
 
+Backbone = Literal["mobilenet-v3-large", "dlib-resnet"]
+"""The networks that recognizers are made of."""
+
+
 class RecognizerMetadata(ModelMetadata):
     """Metadata of the recognizer's file."""
+
+    backbone: Backbone = "mobilenet-v3-large"
+    alignment: Alignment | None = None
+    """`None` if the crops are those of `cropping.crop_face`, which places the face's square and knows no points."""
 
     people: Annotated[tuple[Person, ...], Field(min_length=2)]
     """In the order of the outputs' columns."""
@@ -132,6 +152,11 @@ class RecognizerMetadata(ModelMetadata):
     """Fraction of the unknown people whom the threshold accepts, measured on the images that chose it."""
     temperature: Annotated[float, Field(gt=0)]
     """`probabilities = softmax(similarities / temperature)`."""
+
+    @property
+    def crop_size(self) -> int:
+        """Side in pixels of the crops that the recognizer takes."""
+        return self.alignment.crop_size if self.alignment else CROP_SIZE
 
 
 class SecondPass(BaseModel):

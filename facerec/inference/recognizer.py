@@ -3,7 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from facerec.inference.cropping import CROP_SIZE
 from facerec.inference.errors import ModelFileError
 from facerec.inference.model_file import RECOGNIZER_INPUTS, RECOGNIZER_OUTPUTS, RecognizerMetadata
 from facerec.inference.results import ModelOutput
@@ -19,7 +18,7 @@ class Recognizer(OnnxModel[RecognizerMetadata]):
     fixed_input_size = True
 
     def recognize(self, crops: NDArray[np.uint8]) -> ModelOutput:
-        """Recognize the person of each crop, uint8 `[N, 250, 250, 3]`, N > 0.
+        """Recognize the person of each crop, uint8 `[N, S, S, 3]`, N > 0. S is the metadata's `crop_size`.
 
         Raises:
             InvalidOutput: an output holds NaN or infinity.
@@ -29,7 +28,10 @@ class Recognizer(OnnxModel[RecognizerMetadata]):
         return ModelOutput(*(np.concatenate(rows) for rows in zip(*runs, strict=True)))
 
     def warm_up(self) -> None:
-        output = self.recognize(np.zeros((1, CROP_SIZE, CROP_SIZE, 3), np.uint8))
+        side = self.metadata.crop_size
+        if (sides := self._session.get_inputs()[0].shape[1:3]) != [side, side]:
+            raise ModelFileError(f"its input takes crops of {sides} pixels, its metadata says {side}")
+        output = self.recognize(np.zeros((1, side, side, 3), np.uint8))
         people, size = len(self.metadata.people), self.metadata.embedding_size
         for name, values, width in zip(ModelOutput._fields, output, (people, people, size), strict=True):
             if values.shape != (1, width):
