@@ -4,6 +4,7 @@
     uv run train.py --data my_people/        your own folder of people, NAME/*.jpg, *.heic or the like
     uv run train.py --resume                 go on with a run that was stopped
     uv run train.py --folds 5                train five networks, so that every image is tested once
+    uv run train.py --backbone dlib-resnet   make the accurate model of dlib's network, without training
     uv run train.py explore                  describe the data and draw its plots, without training
     uv run train.py tune --epochs 3          search embedding size, unfrozen blocks and learning rate
     uv run train.py detector                 train the network that finds the faces in a photo
@@ -44,10 +45,12 @@ def main(options: Options) -> None:
 
 def train_recognizer(options: RecognizerOptions) -> None:
     """Train the recognizer, evaluate it, and write its files."""
+    from facerec.training.croppers import load_cropper
     from facerec.training.distributed import rank
     from facerec.training.exploration import describe_data, draw_data
     from facerec.training.origin import Origin
     from facerec.training.plots import save_plots
+    from facerec.training.recognition.dlib_network import enrol_known_people
     from facerec.training.recognition.evaluate import evaluate
     from facerec.training.recognition.fit import fit
     from facerec.training.recognition.publish import publish
@@ -57,6 +60,7 @@ def train_recognizer(options: RecognizerOptions) -> None:
     with training_session() as device:
         is_main = rank() == 0  # of several processes, only the first evaluates, prints and writes
         origin = Origin.of_this_run(device)
+        cropper = load_cropper(options.data, options.model.backbone)
         pictures = load_pictures(options.data)
         splits = [
             split_dataset(pictures, min_images=options.data.min_images, seed=options.data.seed, fold=fold)
@@ -66,19 +70,31 @@ def train_recognizer(options: RecognizerOptions) -> None:
         if is_main:
             print_table("Data", data)
             save_plots(draw_data(pictures, splits[0]), options.publishing.images)
-        dataset = load_crops(pictures, options.data)
-        models = [fit(dataset, split, options, fold=fold, device=device) for fold, split in enumerate(splits)]
+        dataset = load_crops(pictures, options.data, cropper)
+        if options.model.backbone == "dlib-resnet":
+            models = enrol_known_people(dataset, splits, device=device)
+        else:
+            models = [fit(dataset, split, options, fold=fold, device=device) for fold, split in enumerate(splits)]
     if is_main:
         evaluations = [
-            evaluate(model.network, dataset, pictures, split, options)
+            evaluate(
+                model,
+                dataset,
+                pictures,
+                split,
+                cropper=cropper.cropper,
+                false_accept_rate=options.publishing.false_accept_rate,
+            )
             for model, split in zip(models, splits, strict=True)
         ]
-        print_table("Test", publish(models, evaluations, dataset, splits[0], options, data=data, origin=origin))
+        metrics = publish(models, evaluations, dataset, splits[0], options, cropper=cropper, data=data, origin=origin)
+        print_table("Test", metrics)
         print(f"Model, report and card are in {options.publishing.output}/, plots in {options.publishing.images}/.")
 
 
 def tune_recognizer(options: TuneOptions) -> None:
     """Search hyper-parameters, and write the table of their validation accuracies."""
+    from facerec.training.croppers import load_cropper
     from facerec.training.recognition.tune import save_trials, tune
     from facerec.training.session import load_crops, load_pictures, training_session
     from facerec.training.split import split_dataset
@@ -86,7 +102,8 @@ def tune_recognizer(options: TuneOptions) -> None:
     with training_session() as device:
         pictures = load_pictures(options.data)
         split = split_dataset(pictures, min_images=options.data.min_images, seed=options.data.seed, fold=0)
-        save_trials(tune(load_crops(pictures, options.data), split, options, device=device), options)
+        dataset = load_crops(pictures, options.data, load_cropper(options.data, options.model.backbone))
+        save_trials(tune(dataset, split, options, device=device), options)
 
 
 def train_detector(options: DetectorOptions) -> None:

@@ -10,11 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facerec.inference.cropping import CROP_SIZE
-from facerec.inference.detector import FaceDetector
-from facerec.inference.errors import ModelFileError
 from facerec.training.archive import LFW_PEOPLE, LFW_PICTURES, LFW_SHA256, LFW_URL, download, extract
 from facerec.training.atomic_write import atomic_write
-from facerec.training.crop_pictures import crop_pictures, relative_path
+from facerec.training.crop_pictures import PictureCropper, crop_pictures, relative_path
 from facerec.training.errors import DataError
 
 PICTURE_SUFFIXES = {
@@ -22,7 +20,7 @@ PICTURE_SUFFIXES = {
 }
 """Lower-case suffixes of the files that are read as pictures."""
 
-CACHE_VERSION = 7
+CACHE_VERSION = 8
 """Version of the cached crops. Raise it when cropping or the content of the cache changes, so that older caches are not
 used."""
 
@@ -32,10 +30,12 @@ class FaceDataset:
     """The M readable pictures of a data set in the order of their paths, and the I people that they show.
 
     Attributes:
-        crops: uint8 `[M, 250, 250, 3]`, RGB, as a read-only memory map.
+        crops: uint8 `[M, S, S, 3]`, RGB, as a read-only memory map.
         paths: `[M]`, the path `NAME/FILE` of each picture.
         names: `[I]`, the names of the people, sorted.
         identities: int64 `[M]`, the index into `names` of each picture.
+        landmarks: float32 `[M, 5, 2]`, the points of the faces in pixels of the upright pictures, NaN where none were
+            looked for, or those that were found can't be a face's.
         skipped: why a picture is left out, by path: it can't be read, or is a copy of another one.
         without_face: paths of the pictures in which the detector found no face. Their crops are their centres.
         fingerprint: SHA-256 of paths and crops in hexadecimal. It is equal if paths and crops are equal.
@@ -45,6 +45,7 @@ class FaceDataset:
     paths: list[str]
     names: list[str]
     identities: NDArray[np.int64]
+    landmarks: NDArray[np.float32]
     skipped: dict[str, str]
     without_face: list[str]
     fingerprint: str
@@ -58,15 +59,14 @@ class FaceDataset:
         return np.bincount(self.identities, minlength=len(self.names))
 
 
-def load_dataset(source: Path | None, *, data_dir: Path, detector: FaceDetector | None = None) -> FaceDataset:
+def load_dataset(source: Path | None, *, data_dir: Path, cropper: PictureCropper | None = None) -> FaceDataset:
     """Load LFW or another data set, from the cache if its pictures are unchanged.
 
     Args:
         source: folder of people (`NAME/*.jpg`, or another of `PICTURE_SUFFIXES`) or tar archive of such a folder.
             `None` downloads LFW.
         data_dir: folder for downloads, extracted archives and cached crops.
-        detector: finds the most prominent face of each picture, which becomes the crop as in the service. `None` takes
-            the centre of each picture.
+        cropper: crops each picture. `None` takes its centre.
 
     Raises:
         DataError: the data set is missing or damaged, a file can't be read, or the disk is full.
@@ -83,22 +83,10 @@ def load_dataset(source: Path | None, *, data_dir: Path, detector: FaceDetector 
         raise DataError(
             f"no pictures in {source}: expected one folder per person, NAME/*.jpg, *.png, *.heic or the like."
         )
-    cache = data_dir / "cache" / f"{_cache_key(root, pictures, detector)}.npy"
+    cache = data_dir / "cache" / f"{_cache_key(root, pictures, cropper)}.npy"
     if not cache.exists():
-        _write_cache(cache, root, pictures, detector)
+        _write_cache(cache, root, pictures, cropper)
     return _read_cache(cache)
-
-
-def load_detector(path: Path) -> FaceDetector:
-    """Load the face detector that crops the training pictures.
-
-    Raises:
-        DataError: the file is missing, altered or of another version.
-    """
-    try:
-        return FaceDetector.load(path, threads=1)
-    except ModelFileError as error:
-        raise DataError(f"{error}. --detector names a face detector's file; --crop-mode centre needs none.") from error
 
 
 def _people_root(folder: Path) -> Path:
@@ -110,23 +98,23 @@ def _people_root(folder: Path) -> Path:
         folder = subfolders[0]
 
 
-def _cache_key(root: Path, pictures: list[Path], detector: FaceDetector | None) -> str:
+def _cache_key(root: Path, pictures: list[Path], cropper: PictureCropper | None) -> str:
     """The name of the cache. It changes when a picture is added, removed, renamed or written, or cropping changes."""
-    digest = hashlib.sha256(f"{CACHE_VERSION} {CROP_SIZE} {detector.checksum if detector else ''}".encode())
+    digest = hashlib.sha256(f"{CACHE_VERSION} {cropper.key() if cropper else ''}".encode())
     for picture in pictures:
         status = picture.stat()
         digest.update(f"\n{relative_path(picture, root)} {status.st_size} {status.st_mtime_ns}".encode())
     return digest.hexdigest()[:16]
 
 
-def _write_cache(cache: Path, root: Path, pictures: list[Path], detector: FaceDetector | None) -> None:
+def _write_cache(cache: Path, root: Path, pictures: list[Path], cropper: PictureCropper | None) -> None:
     """Write the crops to `cache`, and the other fields of the data set to a JSON file beside it.
 
     Args:
         cache: path of the crops, a NumPy file.
         root: the folder of people.
         pictures: paths below `root`.
-        detector: as for `load_dataset`.
+        cropper: as for `load_dataset`.
 
     Raises:
         DataError: a picture can't be read now, or the disk is full. Nothing is left in the cache.
@@ -134,35 +122,44 @@ def _write_cache(cache: Path, root: Path, pictures: list[Path], detector: FaceDe
     cache.parent.mkdir(parents=True, exist_ok=True)
     unfinished = cache.with_suffix(f".{os.getpid()}.unfinished")
     paths: list[str] = []
+    landmarks: list[list[float] | None] = []
     without_face: list[str] = []
     skipped: dict[str, str] = {}
+    side = cropper.cropper.crop_size if cropper else CROP_SIZE
     digest = hashlib.sha256()
     try:
         # The crops are appended to a file because a memory map would crash the process on a full disk (SIGBUS).
         with unfinished.open("wb") as file:
-            header = {"descr": "|u1", "fortran_order": False, "shape": (len(pictures), CROP_SIZE, CROP_SIZE, 3)}
+            header = {"descr": "|u1", "fortran_order": False, "shape": (len(pictures), side, side, 3)}
             np.lib.format.write_array_header_1_0(file, header)
-            for picture, result in zip(pictures, crop_pictures(pictures, root, detector), strict=True):
+            for picture, result in zip(pictures, crop_pictures(pictures, root, cropper), strict=True):
                 name = relative_path(picture, root)
                 if isinstance(result, str):
                     skipped[name] = result
                     continue
-                crop, has_face = result
                 paths.append(name)
-                file.write(crop.data)
+                points = result.landmarks
+                landmarks.append(None if points is None else points.round(2).ravel().tolist())
+                file.write(result.crop.data)
                 digest.update(name.encode() + b"\n")
-                digest.update(crop.data)
-                if not has_face:
+                digest.update(result.crop.data)
+                if result.without_face:
                     without_face.append(name)
             if skipped:
                 file.seek(0)
-                np.lib.format.write_array_header_1_0(file, header | {"shape": (len(paths), CROP_SIZE, CROP_SIZE, 3)})
-        fields = {"paths": paths, "skipped": skipped, "without_face": without_face, "fingerprint": digest.hexdigest()}
+                np.lib.format.write_array_header_1_0(file, header | {"shape": (len(paths), side, side, 3)})
+        fields = {
+            "paths": paths,
+            "landmarks": landmarks,
+            "skipped": skipped,
+            "without_face": without_face,
+            "fingerprint": digest.hexdigest(),
+        }
         with atomic_write(cache.with_suffix(".json")) as unfinished_fields:
             unfinished_fields.write_text(json.dumps(fields))
         unfinished.replace(cache)
     except OSError as error:
-        needed = len(pictures) * CROP_SIZE * CROP_SIZE * 3 / 1e9
+        needed = len(pictures) * side * side * 3 / 1e9
         raise DataError(
             f"can't write the decoded pictures ({needed:.1f} GB) to {cache.parent}: {error}. "
             "Free some space: older files in that folder can be deleted."
@@ -181,6 +178,7 @@ def _read_cache(cache: Path) -> FaceDataset:
         fields = json.loads(cache.with_suffix(".json").read_text())
         crops = np.load(cache, mmap_mode="r")
         paths: list[str] = fields["paths"]
+        landmarks = np.array([points or [np.nan] * 10 for points in fields["landmarks"]], np.float32)
         skipped: dict[str, str] = fields["skipped"]
         without_face: list[str] = fields["without_face"]
         fingerprint: str = fields["fingerprint"]
@@ -192,4 +190,6 @@ def _read_cache(cache: Path) -> FaceDataset:
         name, reason = next(iter(skipped.items()))
         raise DataError(f"no picture could be read, for example {name} ({reason}).")
     names, identities = np.unique([path.split("/")[0] for path in paths], return_inverse=True)
-    return FaceDataset(crops, paths, names.tolist(), identities, skipped, without_face, fingerprint)
+    return FaceDataset(
+        crops, paths, names.tolist(), identities, landmarks.reshape(-1, 5, 2), skipped, without_face, fingerprint
+    )

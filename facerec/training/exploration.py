@@ -145,6 +145,7 @@ def describe_data(dataset: FaceDataset, split: Split) -> dict[str, JsonValue]:
         "known people": f"{len(split.people):,} with {len(known):,} images",
         "known people's images": f"{train:,} train, {validation:,} validation, {test:,} test",
         "background people, training only": f"{split.background_people:,} with {len(split.background):,} images",
+        "new people, never trained on": f"{len(split.new_people)} with {sum(map(len, split.new_people)):,} images",
         "unknown people": (
             f"{split.unknown_source}: {len(split.unknown_validation):,} images choose the threshold, "
             f"{len(split.unknown_test):,} test it"

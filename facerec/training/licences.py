@@ -4,6 +4,12 @@ from pathlib import Path
 
 from facerec.training.options import Weights
 
+DLIB_RESNET_LICENCE = (
+    "is dlib's face recognition network, which Davis King trained on about 3 million pictures of 7,485 people, with "
+    "LFW's people left out, and dedicated to the public domain (CC0 1.0)"
+)
+"""The licence of dlib's network, as the end of a sentence (https://github.com/davisking/dlib-models)."""
+
 
 def describe_start(weights: Weights, *, licence: str) -> str:
     """What training started from and the licence that the trained network therefore carries, as the end of a sentence.

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 from pydantic import AfterValidator, Field, JsonValue, TypeAdapter, ValidationError
 
 from facerec.inference.cropping import CropMode
-from facerec.inference.model_file import Fraction
+from facerec.inference.model_file import Backbone, Fraction
 from facerec.training.errors import OptionError
 
 OUTSIDE_RECIPE = "outside the recipe"
@@ -57,6 +57,10 @@ class RecognizerDataOptions(DataOptions):
     takes the centre, where the face should fill about 45 % of the shorter side, as in LFW."""
     detector: Path = Path("model/face_detector.onnx")
     """The face detector's file, for the crop mode `detect`."""
+    align: bool = False
+    """Align the faces by five points. The network of the backbone dlib-resnet takes no others."""
+    landmarks: Path = Path("model/face_landmarks.onnx")
+    """The landmark predictor's file, which finds these points."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,9 @@ class ModelOptions:
 class RecognizerModelOptions(ModelOptions):
     """The network."""
 
+    backbone: Backbone = "mobilenet-v3-large"
+    """dlib-resnet takes dlib's network as it is, which has learned the faces of other people: nothing is trained, a
+    known person is the mean of the embeddings of their training images."""
     embedding_size: Literal[128, 256, 512] = 256
     """Length of the embeddings."""
     unfrozen_blocks: Annotated[int, Field(ge=0, le=17)] = 13

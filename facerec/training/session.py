@@ -5,7 +5,8 @@ from contextlib import contextmanager
 
 import torch
 
-from facerec.training.dataset import FaceDataset, load_dataset, load_detector
+from facerec.training.crop_pictures import PictureCropper
+from facerec.training.dataset import FaceDataset, load_dataset
 from facerec.training.device import keep_freed_memory, pick_device
 from facerec.training.distributed import first_process_first, process_group, rank
 from facerec.training.errors import DataError
@@ -34,16 +35,16 @@ def load_pictures(options: DataOptions) -> FaceDataset:
         return load_dataset(options.data, data_dir=options.data_dir)
 
 
-def load_crops(pictures: FaceDataset, options: RecognizerDataOptions) -> FaceDataset:
-    """The same pictures in the crop mode of `options`. The first process prepares them for all.
+def load_crops(pictures: FaceDataset, options: RecognizerDataOptions, cropper: PictureCropper) -> FaceDataset:
+    """The same pictures, cropped for a recognizer. The first process prepares them for all.
 
     Raises:
-        DataError: the detector can't be used, or the pictures are no longer the same.
+        DataError: the pictures are no longer the same.
     """
-    if options.crop_mode == "centre":
+    if not cropper.detector and not cropper.cropper.alignment:
         return pictures
     with first_process_first():
-        dataset = load_dataset(options.data, data_dir=options.data_dir, detector=load_detector(options.detector))
+        dataset = load_dataset(options.data, data_dir=options.data_dir, cropper=cropper)
     if dataset.paths != pictures.paths:
         raise DataError("pictures came or went while they were read: run the command again.")
     if dataset.without_face and rank() == 0:

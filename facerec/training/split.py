@@ -2,6 +2,7 @@
 
 known people        train, validation, test      the people whom the network learns to name
 background people   background                   only trained on: they teach the network to tell faces apart
+new people          new_people                   never trained on: enrolled with some images, recognized on the others
 unknown people      unknown_validation, _test    never trained on: the network should reject them
 """
 
@@ -20,6 +21,9 @@ FOLDS = 5
 MIN_UNKNOWN_IMAGES = 20
 """Smallest number of unknown people's images, half of them for validation, that can estimate a false accept rate."""
 
+NEW_PERSON_MIN_IMAGES = 10
+"""Smallest number of images of a new person: up to 9 are enrolled, and at least one is tested."""
+
 Indices = NDArray[np.int64]
 """int64 `[N]`, indices of images in a `FaceDataset`."""
 
@@ -36,6 +40,7 @@ class Split:
         validation: images of the known people that choose the temperature (10 %).
         test: images of the known people that choose nothing (20 %).
         background: all images of the background people.
+        new_people: all images of each new person.
         unknown_source: who the unknown people are, in words.
         unknown_validation: images of unknown people that choose the rejection threshold. Equal to `validation` if known
             people stand in for unknown people.
@@ -49,6 +54,7 @@ class Split:
     validation: Indices
     test: Indices
     background: Indices
+    new_people: list[Indices]
     unknown_source: str
     unknown_validation: Indices
     unknown_test: Indices
@@ -61,7 +67,8 @@ class Split:
 def split_dataset(dataset: FaceDataset, *, min_images: int, seed: int, fold: int) -> Split:
     """Split a data set into the parts of a `Split`.
 
-    People with `min_images` images or more are known, people with one image are unknown, all others are background
+    People with `min_images` images or more are known, people with one image are unknown. Of the others with 10 images
+    or more, in the order of their names, every second from the first is a new person. All others are background
     people. If fewer than 20 people have one image, half of the background people become unknown people too. If there
     are still too few images of unknown people, the known people's validation and test images stand in for them, each
     compared with everybody but the person whom it shows.
@@ -80,7 +87,8 @@ def split_dataset(dataset: FaceDataset, *, min_images: int, seed: int, fold: int
     """
     counts = dataset.counts()
     known = np.flatnonzero(counts >= min_images)
-    background = np.flatnonzero((counts > 1) & (counts < min_images))
+    new = np.flatnonzero((counts >= NEW_PERSON_MIN_IMAGES) & (counts < min_images))[::2]
+    background = np.setdiff1d(np.flatnonzero((counts > 1) & (counts < min_images)), new)
     if len(known) < 2:
         raise DataError(
             f"{len(known)} of {len(dataset.names)} people have {min_images} pictures or more, and 2 are needed: "
@@ -116,6 +124,7 @@ def split_dataset(dataset: FaceDataset, *, min_images: int, seed: int, fold: int
         validation=validation,
         test=test,
         background=np.flatnonzero(np.isin(dataset.identities, background)),
+        new_people=[np.flatnonzero(dataset.identities == person) for person in new],
         unknown_source=unknown_source,
         unknown_validation=unknown_validation,
         unknown_test=unknown_test,

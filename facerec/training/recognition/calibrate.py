@@ -17,7 +17,7 @@ def fit_temperature(similarities: Tensor, labels: Tensor, *, min_temperature: fl
         similarities: cosines `[N, P]` of the validation images.
         labels: int64 `[N]`, the correct columns.
         min_temperature: lower bound. If every image is named correctly, the best temperature would be 0. The
-            temperature of the training softmax is a good bound.
+            temperature before calibration is a good bound.
     """
 
     def negative_log_likelihood(log_temperature: float) -> float:

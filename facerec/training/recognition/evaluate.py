@@ -4,9 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 from scipy.stats import bootstrap
 from torch import Tensor
 
+from facerec.inference.face_cropper import FaceCropper
 from facerec.inference.model_file import Person
 from facerec.training.dataset import FaceDataset
 from facerec.training.metrics import (
@@ -19,10 +22,11 @@ from facerec.training.metrics import (
     recalls_by_person,
     top_k,
 )
-from facerec.training.options import RecognizerOptions
 from facerec.training.recognition.calibrate import choose_threshold, fit_temperature
-from facerec.training.recognition.network import FaceNetwork, similarities_to_people
-from facerec.training.split import Split
+from facerec.training.recognition.embeddings import embed
+from facerec.training.recognition.new_people import NewPeopleMetrics, measure_new_people
+from facerec.training.recognition.trained_model import TrainedModel
+from facerec.training.split import Indices, Split
 
 
 @dataclass(frozen=True)
@@ -39,12 +43,15 @@ class RecognitionMetrics:
         macro_recall_low: lower end of its 95 % interval, by bootstrap over the people.
         macro_recall_high: upper end of that interval.
         ece: expected calibration error of the probabilities.
-        ece_uncalibrated: the same with the temperature of the training softmax.
+        ece_uncalibrated: the same with the temperature before calibration.
         dir_at_far_1: test images that are named correctly, above the threshold that 1 % of the unknown people exceed.
         dir_at_far_10: the same for 10 %.
         auroc: of the highest similarity as a test for known people.
         accepted_unknown: unknown people's images above the exported threshold.
         accepted_known: test images that are named correctly and above the exported threshold.
+        similarity_own: mean similarity of test images to their own person.
+        similarity_unknown: mean of the highest similarity of unknown people's images.
+        new_people: how well people are recognized whom the network never saw, by the number of enrolled images.
     """
 
     top_1: Proportion
@@ -60,6 +67,9 @@ class RecognitionMetrics:
     auroc: float
     accepted_unknown: Proportion
     accepted_known: Proportion
+    similarity_own: float
+    similarity_unknown: float
+    new_people: list[NewPeopleMetrics]
 
 
 @dataclass(frozen=True)
@@ -74,6 +84,8 @@ class Evaluation:
         recalls: recall of each of the P people.
         people: the known people as the model file lists them.
         mistakes: `picture` and `answer` of each test image that is named wrongly.
+        tested: int64 `[N]`, the test images.
+        accepted: bool `[N]`, whether each is named correctly and accepted.
         labels: int64 `[N]`, classes of the test images.
         similarities: float32 `[N, P]`, of the test images.
         probabilities: float32 `[N, P]`, calibrated, of the test images.
@@ -87,6 +99,8 @@ class Evaluation:
     recalls: list[Proportion]
     people: list[Person]
     mistakes: list[dict[str, str]]
+    tested: Indices
+    accepted: NDArray[np.bool_]
     labels: Labels
     similarities: Floats
     probabilities: Floats
@@ -94,42 +108,49 @@ class Evaluation:
 
 
 def evaluate(
-    network: FaceNetwork, dataset: FaceDataset, centred: FaceDataset, split: Split, options: RecognizerOptions
+    model: TrainedModel,
+    dataset: FaceDataset,
+    pictures: FaceDataset,
+    split: Split,
+    *,
+    cropper: FaceCropper,
+    false_accept_rate: float,
 ) -> Evaluation:
     """Choose temperature and threshold on the validation images, then measure on the test images.
 
     Args:
-        network: in evaluation mode.
+        model: trained on this split.
         dataset: the crops.
-        centred: the same pictures, cropped in the mode `centre`.
+        pictures: the centres of the same pictures.
         split: which images are used for what.
-        options: of the run.
+        cropper: makes the crops of the mode `centre` from the centres of the pictures.
+        false_accept_rate: fraction of the unknown people that the threshold may accept, 0 to 1.
     """
-    count = len(split.people)
-    validation, test, centred_test = (
-        similarities_to_people(count, network, crops, indices)
-        for crops, indices in ((dataset, split.validation), (dataset, split.test), (centred, split.test))
-    )
+    test = model.similarities(split.test)
+    centred = np.stack([cropper.crop_centre(Image.fromarray(pictures.crops[image])).crop for image in split.test])
+    centred_test = embed(model.network, centred, np.arange(len(centred))) @ model.directions.T
     unknown_validation, unknown_test = (
-        _without_own_class(similarities_to_people(count, network, dataset, indices), split.labels[indices])
+        _without_own_class(model.similarities(indices), split.labels[indices])
         for indices in (split.unknown_validation, split.unknown_test)
     )
-    scale = options.training.scale
     temperature = fit_temperature(
-        validation, torch.from_numpy(split.labels[split.validation]), min_temperature=1 / scale
+        model.similarities(split.validation),
+        torch.from_numpy(split.labels[split.validation]),
+        min_temperature=model.softmax_temperature,
     )
-    threshold = choose_threshold(unknown_validation, false_accept_rate=options.publishing.false_accept_rate)
+    threshold = choose_threshold(unknown_validation, false_accept_rate=false_accept_rate)
 
     labels = split.labels[split.test]
     similarities, unknown = test.numpy(), unknown_test.numpy()
     probabilities = torch.softmax(test / temperature, dim=1).numpy()
-    uncalibrated = torch.softmax(test * scale, dim=1).numpy()
+    uncalibrated = torch.softmax(test / model.softmax_temperature, dim=1).numpy()
     recalls = recalls_by_person(similarities, labels)
     recall_values = np.array([recall.value for recall in recalls])
     interval = bootstrap(
         (recall_values,), np.mean, method="percentile", random_state=np.random.default_rng(0)
     ).confidence_interval
     correct = similarities.argmax(axis=1) == labels
+    accepted = correct & (similarities.max(axis=1) >= threshold)
     metrics = RecognitionMetrics(
         top_1=top_k(similarities, labels, 1),
         top_1_centred=top_k(centred_test.numpy(), labels, 1),
@@ -143,7 +164,10 @@ def evaluate(
         dir_at_far_10=detection_and_identification(similarities, labels, unknown, false_accept_rate=0.1),
         auroc=known_unknown_auroc(similarities, unknown),
         accepted_unknown=Proportion.from_hits(unknown.max(axis=1) >= threshold),
-        accepted_known=Proportion.from_hits(correct & (similarities.max(axis=1) >= threshold)),
+        accepted_known=Proportion.from_hits(accepted),
+        similarity_own=float(similarities[np.arange(len(labels)), labels].mean()),
+        similarity_unknown=float(unknown.max(axis=1).mean()),
+        new_people=measure_new_people(model, split),
     )
     return Evaluation(
         temperature=temperature,
@@ -159,6 +183,8 @@ def evaluate(
             {"picture": dataset.paths[image], "answer": split.people[answer]}
             for image, answer in zip(split.test[~correct], similarities.argmax(axis=1)[~correct], strict=True)
         ],
+        tested=split.test,
+        accepted=accepted,
         labels=labels,
         similarities=similarities,
         probabilities=probabilities,

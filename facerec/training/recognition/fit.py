@@ -1,9 +1,9 @@
-"""Train the recognizer."""
+"""Train MobileNetV3-Large as a recognizer."""
 
 import math
 import shutil
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -21,40 +21,13 @@ from facerec.training.distributed import mean_over_processes, own_shard, rank, w
 from facerec.training.errors import FitError, OptionError
 from facerec.training.options import RecognizerOptions
 from facerec.training.recognition.augment import augment
+from facerec.training.recognition.embeddings import Embeddings, embed
 from facerec.training.recognition.loss import cosine_margin_loss
-from facerec.training.recognition.network import INPUT_RECIPE, FaceNetwork, similarities_to_people
+from facerec.training.recognition.network import INPUT_RECIPE, FaceNetwork
 from facerec.training.recognition.sampling import epoch_batches
+from facerec.training.recognition.trained_model import EpochStats, TrainedModel
 from facerec.training.split import Split
 from facerec.training.state import TrainState
-
-
-@dataclass(frozen=True)
-class EpochStats:
-    """Statistics of one epoch. Losses are mean cross-entropies, accuracies are on a scale of 0 to 1."""
-
-    seconds: float
-    """Duration of training and validation."""
-    images: int
-    """Training images."""
-    train_loss: float
-    """With the margin, over all classes."""
-    train_accuracy: float
-    validation_loss: float
-    """Without the margin, over the known people."""
-    validation_accuracy: float
-
-
-@dataclass(frozen=True)
-class TrainedModel:
-    """A trained network.
-
-    Attributes:
-        network: after the last epoch, in evaluation mode.
-        history: all epochs.
-    """
-
-    network: FaceNetwork
-    history: list[EpochStats]
 
 
 def fit(
@@ -109,7 +82,8 @@ def fit(
             for indices in progress
         ]
         train_loss, train_accuracy = mean_over_processes(*np.mean(steps, axis=0).tolist())
-        similarities = similarities_to_people(people, network, dataset, split.validation)
+        directions = network.classifier.directions()[:people].detach().cpu()
+        similarities = embed(network, dataset.crops, split.validation) @ directions.T
         labels = torch.from_numpy(split.labels[split.validation])
         stats = EpochStats(
             seconds=time.monotonic() - started,
@@ -123,7 +97,14 @@ def fit(
         if rank() == 0:
             tqdm.write(_describe(epoch, stats))
             state.save(checkpoint, recipe=recipe, folds=training.folds)
-    return TrainedModel(network.eval(), TypeAdapter(list[EpochStats]).validate_python(state.history))
+    return TrainedModel(
+        network=network.eval(),
+        directions=network.classifier.directions()[:people].detach().cpu(),
+        softmax_temperature=1 / training.scale,
+        embeddings=Embeddings(network, dataset.crops),
+        mirrored_embeddings=Embeddings(network, dataset.crops, mirrored=True),
+        history=TypeAdapter(list[EpochStats]).validate_python(state.history),
+    )
 
 
 def start_state(split: Split, options: RecognizerOptions, *, device: torch.device) -> TrainState[FaceNetwork]:

@@ -1,8 +1,5 @@
-"""The recognizer's network: MobileNetV3-Large with an embedding head (Howard et al., 2019, arXiv:1905.02244)."""
+"""MobileNetV3-Large with an embedding head (Howard et al., 2019, arXiv:1905.02244), and the graph that is exported."""
 
-import math
-
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -10,9 +7,8 @@ from torchvision.models import mobilenet_v3_large
 
 from facerec.inference.cropping import CROP_SIZE
 from facerec.training.backbone import BLOCKS, normalize
-from facerec.training.dataset import FaceDataset
+from facerec.training.recognition.embeddings import EmbeddingNetwork
 from facerec.training.recognition.loss import CosineClassifier
-from facerec.training.split import Indices
 
 VIEW_SIZE = 128
 """Side in pixels of the view: the central part of a crop that the network sees. It holds the face, which in LFW is
@@ -33,7 +29,7 @@ def preprocess(crops: Tensor) -> Tensor:
     return normalize(functional.interpolate(view, size=size, mode="bilinear", align_corners=False))
 
 
-class FaceNetwork(nn.Module):
+class FaceNetwork(EmbeddingNetwork):
     """Computes embeddings on the unit sphere, and their cosine similarities to the classes.
 
     Args:
@@ -81,37 +77,21 @@ class RecognizerGraph(nn.Module):
     """The graph of the ONNX file: crops in; calibrated probabilities, similarities and embeddings out.
 
     Args:
-        network: the trained network.
-        people_count: number of known people. Their classes come first; the graph omits those of background people.
+        network: gives the embeddings.
+        directions: of the known people, L2-normalized `[P, D]`.
         temperature: of the calibrated softmax.
     """
 
     directions: Tensor
 
-    def __init__(self, network: FaceNetwork, *, people_count: int, temperature: float) -> None:
+    def __init__(self, network: EmbeddingNetwork, directions: Tensor, *, temperature: float) -> None:
         super().__init__()
         self.network = network
-        self.register_buffer("directions", network.classifier.directions()[:people_count].detach())
+        self.register_buffer("directions", directions)
         self.temperature = temperature
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Convert crops uint8 `[N, 250, 250, 3]` to the outputs that `RECOGNIZER_OUTPUTS` of `model_file` describes."""
+        """Convert crops uint8 `[N, S, S, 3]` to the outputs that `RECOGNIZER_OUTPUTS` of `model_file` describes."""
         embeddings = self.network.embed_crops(images)
         similarities = functional.linear(embeddings, self.directions)
         return torch.softmax(similarities / self.temperature, dim=1), similarities, embeddings
-
-
-@torch.inference_mode()
-def similarities_to_people(people_count: int, network: FaceNetwork, dataset: FaceDataset, indices: Indices) -> Tensor:
-    """Similarities float32 `[N, people_count]` of N crops to the first `people_count` classes, on the CPU.
-
-    Sets the network to evaluation mode.
-    """
-    network.eval()
-    device = next(network.parameters()).device
-    directions = network.classifier.directions()[:people_count]
-    parts = [
-        functional.linear(network.embed_crops(torch.from_numpy(dataset.crops[chunk]).to(device)), directions)
-        for chunk in np.array_split(indices, math.ceil(len(indices) / 64))
-    ]
-    return torch.cat(parts).cpu()

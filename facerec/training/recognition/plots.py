@@ -11,7 +11,7 @@ from facerec.training.dataset import FaceDataset
 from facerec.training.metrics import reliability
 from facerec.training.recognition.augment import augment
 from facerec.training.recognition.evaluate import Evaluation
-from facerec.training.recognition.fit import EpochStats
+from facerec.training.recognition.trained_model import EpochStats
 from facerec.training.split import Split
 
 
@@ -23,12 +23,11 @@ def draw_run(
     Args:
         dataset: the crops.
         split: the split that the network was trained with.
-        history: all epochs.
+        history: all epochs. If it is empty, nothing was trained, and there are no plots of training.
         evaluation: of the network after the last epoch.
     """
-    return {
-        "augmented": plot_augmented(dataset, split),
-        "learning": plot_learning(history),
+    training = {"augmented": plot_augmented(dataset, split), "learning": plot_learning(history)} if history else {}
+    return training | {
         "confusion": plot_confusion(evaluation, split.people),
         "recall": plot_recall(evaluation, split.people),
         "reliability": plot_reliability(evaluation),

@@ -10,30 +10,38 @@ import torch
 from pydantic import JsonValue
 
 from facerec import __version__
-from facerec.inference.cropping import CROP_SIZE
 from facerec.inference.model_file import (
+    ACCURATE_RECOGNIZER_FILE,
     RECOGNIZER_FILE,
     RECOGNIZER_INPUTS,
     RECOGNIZER_OUTPUTS,
+    Backbone,
     RecognizerMetadata,
     checksum_path,
 )
 from facerec.inference.recognizer import Recognizer
+from facerec.training.crop_pictures import PictureCropper
 from facerec.training.dataset import FaceDataset
 from facerec.training.errors import ExportError
-from facerec.training.licences import describe_start
+from facerec.training.licences import DLIB_RESNET_LICENCE, describe_start
 from facerec.training.metrics import Floats, single_numbers
 from facerec.training.onnx_export import Parity, write_onnx
 from facerec.training.options import RecognizerOptions
 from facerec.training.origin import Origin
 from facerec.training.plots import save_plots
+from facerec.training.recognition.conditions import errors_by_condition
 from facerec.training.recognition.evaluate import Evaluation
-from facerec.training.recognition.fit import TrainedModel
-from facerec.training.recognition.network import FaceNetwork, RecognizerGraph
+from facerec.training.recognition.network import RecognizerGraph
 from facerec.training.recognition.plots import draw_run
 from facerec.training.recognition.report import RecognitionReport
+from facerec.training.recognition.trained_model import TrainedModel
 from facerec.training.split import Indices, Split
 
+MODEL_FILES: dict[Backbone, str] = {
+    "mobilenet-v3-large": RECOGNIZER_FILE,
+    "dlib-resnet": ACCURATE_RECOGNIZER_FILE,
+}
+"""Name of the model file."""
 MAX_PROBABILITY_DIFFERENCE = 1e-3
 """Largest difference of a probability between ONNX Runtime and PyTorch that still counts as the same answer."""
 
@@ -45,6 +53,7 @@ def publish(
     split: Split,
     options: RecognizerOptions,
     *,
+    cropper: PictureCropper,
     data: dict[str, JsonValue],
     origin: Origin,
 ) -> dict[str, str]:
@@ -56,6 +65,7 @@ def publish(
         dataset: the crops.
         split: of the first fold.
         options: of the run.
+        cropper: made the crops.
         data: the data set and its split in words.
         origin: what ran, and where.
 
@@ -66,20 +76,25 @@ def publish(
         ExportError: ONNX Runtime doesn't answer like PyTorch. Files that were in place before are left as they are.
     """
     exported, evaluation = models[0], evaluations[0]
+    backbone = options.model.backbone
     metadata = RecognizerMetadata(
+        backbone=backbone,
+        alignment=cropper.cropper.alignment,
         version=__version__,
         created=datetime.now(UTC).replace(microsecond=0),
         people=tuple(evaluation.people),
-        embedding_size=options.model.embedding_size,
+        embedding_size=exported.directions.shape[1],
         threshold=evaluation.threshold,
         false_accept_rate=evaluation.validation_false_accept_rate,
         temperature=evaluation.temperature,
         metrics=single_numbers(evaluation.metrics),
         configuration=options.recipe(),
-        licence=describe_start(options.model.weights, licence=options.publishing.weights_licence),
+        licence=DLIB_RESNET_LICENCE
+        if backbone == "dlib-resnet"
+        else describe_start(options.model.weights, licence=options.publishing.weights_licence),
     )
     parity = export(
-        exported.network,
+        exported,
         metadata,
         options.publishing.output,
         dataset=dataset,
@@ -87,31 +102,34 @@ def publish(
         probabilities=evaluation.probabilities,
     )
     seconds = [sum(epoch.seconds for epoch in model.history) for model in models]
+    tested = np.concatenate([each.tested for each in evaluations])
+    accepted = np.concatenate([each.accepted for each in evaluations])
     report = RecognitionReport(
+        file=MODEL_FILES[backbone],
         command=origin.command,
         machine=origin.machine,
         commit=origin.commit,
         training_seconds=seconds,
-        training_images_per_second=sum(epoch.images for epoch in exported.history) / seconds[0],
+        training_images_per_second=sum(epoch.images for epoch in exported.history) / max(seconds[0], 1e-9),
         lfw=dataset.is_lfw(),
-        data=data | {"crops": describe_crops(dataset, options)},
+        data=data | {"crops": describe_crops(dataset, options, cropper)},
         unknown_source=split.unknown_source,
         metadata=metadata,
         metrics=evaluation.metrics,
         folds=[each.metrics for each in evaluations],
+        conditions=errors_by_condition(dataset, tested, accepted),
         mistakes=evaluation.mistakes,
         parity=parity,
-        exported_weights=f"those after the last of {len(exported.history)} epochs",
         history=exported.history,
     )
     report.write(options.publishing.output)
     plots = draw_run(dataset, split, history=exported.history, evaluation=evaluation)
-    save_plots(plots, options.publishing.images)
+    save_plots(plots, options.publishing.images / ("accurate" if backbone == "dlib-resnet" else ""))
     return dict(report.summary())
 
 
 def export(
-    network: FaceNetwork,
+    model: TrainedModel,
     metadata: RecognizerMetadata,
     output: Path,
     *,
@@ -122,7 +140,7 @@ def export(
     """Write the model file and its checksum, if ONNX Runtime answers like PyTorch on every test image.
 
     Args:
-        network: in evaluation mode.
+        model: the trained model.
         metadata: goes into the file.
         output: folder of the file.
         dataset: the crops.
@@ -134,10 +152,10 @@ def export(
     """
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".exporting-", dir=output) as folder:
-        path = Path(folder) / RECOGNIZER_FILE
+        path = Path(folder) / MODEL_FILES[metadata.backbone]
         write_onnx(
-            RecognizerGraph(network.cpu(), people_count=len(metadata.people), temperature=metadata.temperature).eval(),
-            torch.zeros(2, CROP_SIZE, CROP_SIZE, 3, dtype=torch.uint8),
+            RecognizerGraph(model.network.cpu(), model.directions, temperature=metadata.temperature).eval(),
+            torch.zeros(2, metadata.crop_size, metadata.crop_size, 3, dtype=torch.uint8),
             path,
             input_name=RECOGNIZER_INPUTS[0].name,
             output_names=[output.name for output in RECOGNIZER_OUTPUTS],
@@ -164,11 +182,18 @@ def measure_parity(recognizer: Recognizer, dataset: FaceDataset, indices: Indice
     )
 
 
-def describe_crops(dataset: FaceDataset, options: RecognizerOptions) -> str:
+def describe_crops(dataset: FaceDataset, options: RecognizerOptions, cropper: PictureCropper) -> str:
     """What training and evaluation cut out of the pictures, in words."""
-    if options.data.crop_mode == "centre":
-        return "the centre of each picture"
+    crops = "the centre of each picture"
+    if options.data.crop_mode == "detect":
+        crops = (
+            f"the most prominent face that {options.data.detector.name} finds in each picture; "
+            f"the centre of {len(dataset.without_face):,} pictures, in which it finds none"
+        )
+    if not cropper.cropper.alignment:
+        return crops
+    without_points = int(np.isnan(dataset.landmarks[:, 0, 0]).sum())
     return (
-        f"the most prominent face that {options.data.detector.name} finds in each picture; "
-        f"the centre of {len(dataset.without_face):,} pictures, in which it finds none"
+        f"{crops}; aligned by the five points that {options.data.landmarks.name} finds, or by the face's square "
+        f"in the {without_points:,} pictures in which these can't be a face's"
     )

@@ -1,7 +1,7 @@
-"""The written results of a run: `report.json` for programs, and the model card `README.md` for people."""
+"""The written results of a run: a report for programs, and the model card for people."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,10 @@ from facerec.training.atomic_write import atomic_write
 from facerec.training.metrics import Proportion, single_numbers
 from facerec.training.model_card import render_card
 from facerec.training.onnx_export import Parity
+from facerec.training.recognition.conditions import ConditionError
 from facerec.training.recognition.evaluate import RecognitionMetrics
-from facerec.training.recognition.fit import EpochStats
+from facerec.training.recognition.new_people import NewPeopleMetrics
+from facerec.training.recognition.trained_model import EpochStats
 
 CARD_TEMPLATE = Path(__file__).with_name("model_card.md.jinja")
 
@@ -34,23 +36,25 @@ class RecognitionReport:
     """A run and its metrics. Fractions are on a scale of 0 to 1, times in seconds.
 
     Attributes:
+        file: name of the model file.
         command: the command line of the run.
         machine: the machine in words.
         commit: version of the code, if it ran from a git repository.
         training_seconds: duration of each fold's epochs with their validation, over all sessions of a resumed run.
-        training_images_per_second: of the exported network, fold 0.
+        training_images_per_second: of the exported network, fold 0. 0 if nothing was trained.
         lfw: whether the data set is Labeled Faces in the Wild.
         data: the data set and its split in words.
         unknown_source: who the unknown people are, in words.
         metadata: of the exported file.
         metrics: of the exported network.
         folds: metrics of the network of each fold. The first is the exported one.
+        conditions: errors on the test images of all folds by the conditions of the picture.
         mistakes: `picture` and `answer` of each test image that the exported network names wrongly.
         parity: of the exported file and the network.
-        exported_weights: which weights were exported, in words.
         history: the epochs of the exported network.
     """
 
+    file: str
     command: str
     machine: str
     commit: str | None
@@ -62,17 +66,18 @@ class RecognitionReport:
     metadata: RecognizerMetadata
     metrics: RecognitionMetrics
     folds: list[RecognitionMetrics]
+    conditions: list[ConditionError]
     mistakes: list[dict[str, str]]
     parity: Parity
-    exported_weights: str
     history: list[EpochStats]
 
     def write(self, output: Path) -> None:
-        """Write `report.json` and the model card to the folder `output`."""
+        """Write the report and the model card to the folder `output`. They have the model file's name."""
         plain = asdict(self) | {"metadata": self.metadata.model_dump(mode="json")}
-        with atomic_write(output / "report.json") as file:
+        path = output / self.file
+        with atomic_write(path.with_suffix(".json")) as file:
             file.write_text(json.dumps(plain, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        with atomic_write(output / "README.md") as file:
+        with atomic_write(path.with_suffix(".md")) as file:
             file.write_text(self.card(), encoding="utf-8")
 
     def summary(self) -> list[tuple[str, str]]:
@@ -97,6 +102,8 @@ class RecognitionReport:
             ("known people named correctly and accepted there", str(metrics.accepted_known)),
             ("ECE before calibration", f"{metrics.ece_uncalibrated:.2%}"),
             ("ECE after calibration", f"{metrics.ece:.2%}"),
+            ("mean similarity of known people to themselves", f"{metrics.similarity_own:.3f}"),
+            ("mean highest similarity of unknown people", f"{metrics.similarity_unknown:.3f}"),
             (
                 "ONNX Runtime against PyTorch",
                 f"same answer on {self.parity.equal} of {self.parity.compared} test images, probabilities within "
@@ -120,5 +127,11 @@ class RecognitionReport:
             "fold_columns": list(FOLD_COLUMNS),
             "fold_rows": [*enumerate(rows), ("**mean**", np.mean(rows, axis=0).tolist())],
             "pooled": pooled.items(),
+            "new_people": self._new_people(),
         }
         return render_card(CARD_TEMPLATE, values)
+
+    def _new_people(self) -> list[NewPeopleMetrics]:
+        """The metrics of the new people as means over the folds."""
+        by_count = zip(*(fold.new_people for fold in self.folds), strict=True)
+        return [NewPeopleMetrics(*np.mean([astuple(each) for each in folds], axis=0).tolist()) for folds in by_count]

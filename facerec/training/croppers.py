@@ -1,0 +1,65 @@
+"""Load the models that crop the training pictures."""
+
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from facerec.inference.cropping import CROP_SIZE, FACE_SIZE, Face
+from facerec.inference.detector import FaceDetector
+from facerec.inference.errors import ModelFileError
+from facerec.inference.face_cropper import FaceCropper
+from facerec.inference.landmark_predictor import LandmarkPredictor
+from facerec.inference.model_file import Alignment, Backbone
+from facerec.training.crop_pictures import PictureCropper
+from facerec.training.dlib_resnet import CHIP_SIZE, REFERENCE_POINTS
+from facerec.training.errors import DataError
+from facerec.training.options import RecognizerDataOptions
+
+Model = TypeVar("Model", FaceDetector, LandmarkPredictor)
+
+
+def load_cropper(options: RecognizerDataOptions, backbone: Backbone) -> PictureCropper:
+    """What crops the pictures for a recognizer with this backbone.
+
+    Raises:
+        DataError: a model's file is missing, altered or of another version.
+    """
+    predictor = load_landmark_predictor(options.landmarks)
+    detector = load_detector(options.detector) if options.crop_mode == "detect" else None
+    alignment = None
+    if backbone == "dlib-resnet":
+        alignment = _alignment(CHIP_SIZE, REFERENCE_POINTS)
+    elif options.align:  # the points of an average face lie where they lie in crops that are not aligned
+        middle = Face(CROP_SIZE / 2, CROP_SIZE / 2, FACE_SIZE, angle=0, score=1)
+        alignment = _alignment(CROP_SIZE, predictor.mean_landmarks(middle))
+    return PictureCropper(FaceCropper(predictor, alignment), detector)
+
+
+def load_detector(path: Path) -> FaceDetector:
+    """Load a face detector.
+
+    Raises:
+        DataError: the file is missing, altered or of another version.
+    """
+    return _load(FaceDetector, path, "--detector names a face detector's file; --crop-mode centre needs none.")
+
+
+def load_landmark_predictor(path: Path) -> LandmarkPredictor:
+    """Load a landmark predictor.
+
+    Raises:
+        DataError: the file is missing, altered or of another version.
+    """
+    return _load(LandmarkPredictor, path, "--landmarks names a landmark predictor's file.")
+
+
+def _load(model: type[Model], path: Path, advice: str) -> Model:
+    try:
+        return model.load(path, threads=1)
+    except ModelFileError as error:
+        raise DataError(f"{error}. {advice}") from error
+
+
+def _alignment(crop_size: int, points: np.ndarray) -> Alignment:
+    return Alignment(crop_size=crop_size, points=tuple((float(x), float(y)) for x, y in points))

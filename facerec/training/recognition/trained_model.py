@@ -1,0 +1,55 @@
+"""What training gives: a network and the people whom it knows."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from facerec.training.recognition.embeddings import EmbeddingNetwork, Embeddings
+from facerec.training.split import Indices
+
+
+@dataclass(frozen=True)
+class EpochStats:
+    """Statistics of one epoch. Losses are mean cross-entropies, accuracies are on a scale of 0 to 1."""
+
+    seconds: float
+    """Duration of training and validation."""
+    images: int
+    """Training images."""
+    train_loss: float
+    """With the margin, over all classes."""
+    train_accuracy: float
+    validation_loss: float
+    """Without the margin, over the known people."""
+    validation_accuracy: float
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A network and the people whom it knows.
+
+    Attributes:
+        network: in evaluation mode.
+        directions: L2-normalized `[P, D]`. The cosine similarity of an embedding to a known person is that to the
+            person's direction.
+        softmax_temperature: of the softmax over similarities, before calibration.
+        embeddings: of the data set's crops.
+        mirrored_embeddings: of their mirror images.
+        history: all epochs. Empty for a network that is not trained.
+    """
+
+    network: EmbeddingNetwork
+    directions: Tensor
+    softmax_temperature: float
+    embeddings: Embeddings
+    mirrored_embeddings: Embeddings
+    history: list[EpochStats]
+
+    def similarities(self, indices: Indices) -> Tensor:
+        """Cosine similarities float32 `[N, P]` of N > 0 crops of the data set to the known people, on the CPU."""
+        return self.embeddings(indices) @ self.directions.T
+
+    def samples(self, indices: Indices) -> Tensor:
+        """What N crops and their mirror images add to a person's template: embeddings float32 `[2 N, D]`."""
+        return torch.cat([self.embeddings(indices), self.mirrored_embeddings(indices)])
