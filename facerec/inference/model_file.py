@@ -156,6 +156,9 @@ class RecognizerMetadata(ModelMetadata):
     people: Annotated[tuple[Person, ...], Field(min_length=2)]
     """In the order of the outputs' columns."""
     embedding_size: Annotated[int, Field(ge=1, le=4096)]
+    embedding_id: str | None = None
+    """Identifies the embeddings: they are comparable with those of another file if both have the same. It depends on the
+    network's weights and on the alignment, not on people, threshold and temperature."""
     threshold: Annotated[float, Field(ge=-1, le=1)]
     """Cosine similarity below which a face belongs to nobody whom the model knows."""
     false_accept_rate: Fraction

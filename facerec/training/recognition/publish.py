@@ -1,5 +1,6 @@
 """Export a trained network, and write its report, model card and plots."""
 
+import hashlib
 import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from facerec.inference.model_file import (
     RECOGNIZER_FILE,
     RECOGNIZER_INPUTS,
     RECOGNIZER_OUTPUTS,
+    Alignment,
     Backbone,
     RecognizerMetadata,
     checksum_path,
@@ -30,6 +32,7 @@ from facerec.training.options import RecognizerOptions
 from facerec.training.origin import Origin
 from facerec.training.plots import save_plots
 from facerec.training.recognition.conditions import errors_by_condition
+from facerec.training.recognition.embeddings import EmbeddingNetwork
 from facerec.training.recognition.evaluate import Evaluation
 from facerec.training.recognition.network import RecognizerGraph
 from facerec.training.recognition.plots import draw_run
@@ -84,6 +87,7 @@ def publish(
         created=datetime.now(UTC).replace(microsecond=0),
         people=tuple(evaluation.people),
         embedding_size=exported.directions.shape[1],
+        embedding_id=embedding_id(exported.network, cropper.cropper.alignment),
         threshold=evaluation.threshold,
         false_accept_rate=evaluation.validation_false_accept_rate,
         temperature=evaluation.temperature,
@@ -169,6 +173,14 @@ def export(
         for part in (path, checksum_path(path)):
             part.replace(output / part.name)
     return parity
+
+
+def embedding_id(network: EmbeddingNetwork, alignment: Alignment | None) -> str:
+    """SHA-256 in hexadecimal of all that decides the embedding of a face: the weights and the alignment."""
+    digest = hashlib.sha256(alignment.model_dump_json().encode() if alignment else b"")
+    for name, weights in network.state_dict().items():
+        digest.update(name.encode() + weights.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def measure_parity(recognizer: Recognizer, dataset: FaceDataset, indices: Indices, probabilities: Floats) -> Parity:
