@@ -10,8 +10,9 @@
     uv run train.py detector                 train the network that finds the faces in a photo
     uv run torchrun --nproc-per-node=2 train.py        train in two processes, one per GPU
 
-Training writes model/face_recognition.onnx with its checksum, model/report.json, the model card model/README.md and the
-plots in images/. `detector` writes model/face_detector.onnx with its checksum, report and card, and images/photo.png;
+Training writes model/face_recognition.onnx with its checksum, its report face_recognition.json, its model card
+face_recognition.md, and the plots in images/. `--backbone dlib-resnet` writes face_recognition_accurate.* and the plots
+in images/accurate/. `detector` writes model/face_detector.onnx with checksum, report and card, and images/photo.png;
 `tune` writes model/tuning.csv and images/tuning.png. `train.py SUBCOMMAND --help` lists a subcommand's options.
 """
 

@@ -21,8 +21,10 @@ import tyro
 from tqdm import tqdm
 
 from benchmarks.results import publish, table
-from facerec.training.dataset import load_dataset, load_detector
-from tests.shipped import DETECTOR, LFW
+from facerec.training.croppers import load_cropper
+from facerec.training.dataset import load_dataset
+from facerec.training.options import RecognizerDataOptions
+from tests.shipped import DETECTOR, LANDMARKS, LFW
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,14 @@ class Options:
 
 def main(options: Options) -> None:
     """Prepare, measure by turns, take medians, publish."""
-    detectors = {"archive to crops of the centre": None, "crops of the detected faces": load_detector(DETECTOR)}
+    detecting = load_cropper(RecognizerDataOptions(detector=DETECTOR, landmarks=LANDMARKS), "mobilenet-v3-large")
+    croppers = {"archive to crops of the centre": None, "crops of the detected faces": detecting}
     preparation: list[dict[str, str | float]] = []
     rounds: dict[int, list[dict[str, float]]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
-        for name, detector in detectors.items():
+        for name, cropper in croppers.items():
             start = time.perf_counter()
-            pictures = len(load_dataset(options.data, data_dir=Path(folder), detector=detector).paths)
+            pictures = len(load_dataset(options.data, data_dir=Path(folder), cropper=cropper).paths)
             preparation.append({"step": name, "pictures": pictures, "seconds": time.perf_counter() - start})
         for _ in tqdm(range(options.rounds), desc="Rounds"):
             for processes in options.processes:

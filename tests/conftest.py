@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 
 from facerec.inference.detector import FaceDetector
-from facerec.training.dataset import FaceDataset, load_dataset, load_detector
-from facerec.training.options import RecognizerOptions, changed
+from facerec.inference.landmark_predictor import LandmarkPredictor
+from facerec.training.croppers import load_cropper
+from facerec.training.dataset import FaceDataset, load_dataset
+from facerec.training.options import RecognizerDataOptions, RecognizerOptions, changed
 from facerec.training.split import Split, split_dataset
 from tests.drawn_people import draw_people
 from tests.shipped import DETECTOR, LFW, RECOGNIZER, ROOT
 from tests.toy_backbone import use_toy_backbone
-from tests.toy_model import write_toy_detector, write_toy_model
+from tests.toy_model import write_toy_detector, write_toy_landmark_predictor, write_toy_model
 
 
 @pytest.fixture(scope="session")
@@ -22,13 +24,14 @@ def drawn_people(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def small_options(drawn_people: Path) -> RecognizerOptions:
+def small_options(drawn_people: Path, landmarks: Path) -> RecognizerOptions:
     """A training of seconds on the drawn people; nothing but its cache is written."""
     return changed(
         RecognizerOptions(),
         data=drawn_people,
         data_dir=drawn_people.parent / "data",
         crop_mode="centre",
+        landmarks=landmarks,
         min_images=5,
         weights="none",
         embedding_size=128,
@@ -51,15 +54,16 @@ def lfw() -> FaceDataset:
 
 
 @pytest.fixture(scope="session")
-def cropped_lfw() -> FaceDataset:
+def cropped_lfw(landmarks: Path) -> FaceDataset:
     """The same, cropped by the shipped detector."""
-    return load_dataset(LFW, data_dir=ROOT / "data", detector=load_detector(DETECTOR))
+    options = RecognizerDataOptions(detector=DETECTOR, landmarks=landmarks)
+    return load_dataset(LFW, data_dir=ROOT / "data", cropper=load_cropper(options, "mobilenet-v3-large"))
 
 
 @pytest.fixture(scope="session")
 def lfw_split(lfw: FaceDataset) -> Split:
     """The split that its images had for the shipped model."""
-    options = json.loads(RECOGNIZER.with_name("report.json").read_text())["metadata"]["configuration"]
+    options = json.loads(RECOGNIZER.with_suffix(".json").read_text())["metadata"]["configuration"]
     return split_dataset(lfw, min_images=options["min_images"], seed=options["seed"], fold=0)
 
 
@@ -83,3 +87,17 @@ def detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finder(detector: Path) -> FaceDetector:
     """The toy detector, loaded."""
     return FaceDetector.load(detector, threads=1)
+
+
+@pytest.fixture(scope="session")
+def landmarks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The toy landmark predictor's file."""
+    path = tmp_path_factory.mktemp("landmarks") / "toy_landmarks.onnx"
+    write_toy_landmark_predictor(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def predictor(landmarks: Path) -> LandmarkPredictor:
+    """The toy landmark predictor, loaded."""
+    return LandmarkPredictor.load(landmarks, threads=1)

@@ -66,15 +66,16 @@ def test_calls_of_the_service_answer(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_training_commands_run_one_after_the_other(tmp_path: Path, drawn_people: Path) -> None:
+def test_training_commands_run_one_after_the_other(tmp_path: Path, drawn_people: Path, landmarks: Path) -> None:
     small = {
         "data": drawn_people, "data-dir": tmp_path / "data", "output": tmp_path / "model",
         "images": tmp_path / "images", "checkpoints": tmp_path / "checkpoints", "weights": "none", "epochs": 1,
         "batch-size": 8, "min-epoch-images": 1, "min-images": 5, "steps": 1, "crop-mode": "centre",
+        "landmarks": landmarks,
     }  # fmt: skip
     taken = {
         "explore": {"data", "data-dir", "images", "min-images"},
-        "detector": small.keys() - {"epochs", "batch-size", "min-epoch-images"},
+        "detector": small.keys() - {"epochs", "batch-size", "min-epoch-images", "landmarks"},
     }
     for command in (line for line in COMMANDS if "train.py" in line):
         given = command.replace("my_people/", str(drawn_people)).replace("--epochs 3", "--epochs 1")
@@ -116,7 +117,7 @@ def test_every_file_that_it_shows_or_links_to_is_there() -> None:
 
 def test_its_metrics_are_the_reports() -> None:
     report, detector = (
-        json.loads((ROOT / "model" / name).read_text()) for name in ("report.json", "face_detector.json")
+        json.loads((ROOT / "model" / name).read_text()) for name in ("face_recognition.json", "face_detector.json")
     )
     metrics, detected = report["metrics"], detector["metrics"]
     rows = dict(re.findall(r"^\| ([^|]+?) \| ([\d.]+) %", README, re.MULTILINE))

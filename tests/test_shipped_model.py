@@ -25,7 +25,7 @@ from tests.shipped import DETECTOR, LFW, RECOGNIZER, ROOT, needs_lfw
 
 @pytest.fixture(scope="module")
 def report() -> dict[str, Any]:
-    return dict(json.loads(RECOGNIZER.with_name("report.json").read_text()))
+    return dict(json.loads(RECOGNIZER.with_suffix(".json").read_text()))
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def recognize(recognizer: Recognizer, dataset: FaceDataset, indices: NDArray[np.
 
 def test_file_and_report_are_of_one_run(recognizer: Recognizer, report: dict[str, Any]) -> None:
     assert recognizer.metadata == RecognizerMetadata.model_validate(report["metadata"])
-    assert report["command"] in RECOGNIZER.with_name("README.md").read_text()
+    assert report["command"] in RECOGNIZER.with_suffix(".md").read_text()
 
 
 def test_it_is_good_enough_to_ship(report: dict[str, Any]) -> None:
@@ -63,7 +63,8 @@ def test_the_data_is_the_one_that_the_protocol_describes(lfw: FaceDataset, lfw_s
     known = np.concatenate([lfw_split.train, lfw_split.validation, lfw_split.test])
     assert (len(lfw.paths), len(lfw.names)) == (13_233, 5_749)
     assert (len(lfw_split.people), len(known)) == (62, 3_023)
-    assert (lfw_split.background_people, len(lfw_split.background)) == (1_618, 6_141)
+    assert (lfw_split.background_people, len(lfw_split.background)) == (1_570, 5_482)
+    assert (len(lfw_split.new_people), sum(map(len, lfw_split.new_people))) == (48, 659)
     assert len(lfw_split.unknown_validation) + len(lfw_split.unknown_test) == 4_069
     mean, deviation = channel_statistics(lfw, known)
     assert mean == pytest.approx([0.4304, 0.3777, 0.3368], abs=5e-5)
@@ -121,4 +122,7 @@ def test_its_command_still_makes_it(report: dict[str, Any]) -> None:
     command = shlex.split(report["command"])
     options = train.parse(command[command.index("train.py") + 1 :])
     assert isinstance(options, RecognizerOptions)
-    assert options.recipe() == report["metadata"]["configuration"]
+    configuration = report["metadata"]["configuration"]
+    recipe = options.recipe()
+    assert {name: recipe[name] for name in configuration} == configuration
+    assert recipe == RecognizerOptions().recipe() | configuration, "options that are newer have their defaults"

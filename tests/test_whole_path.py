@@ -13,6 +13,8 @@ from PIL import Image
 
 import train
 from facerec.inference.model_file import checksum_path
+from facerec.inference.recognizer import Recognizer
+from facerec.training.croppers import load_cropper
 from facerec.training.dataset import load_dataset
 from facerec.training.errors import CheckpointError, DataError
 from facerec.training.options import RecognizerOptions, changed
@@ -62,12 +64,17 @@ def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 def test_training_leaves_model_report_card_and_plots(run: RecognizerOptions) -> None:
     left = {path.name for path in run.publishing.output.iterdir()}
-    assert left == {"face_recognition.onnx", "face_recognition.onnx.sha256", "report.json", "README.md"}
-    report = json.loads((run.publishing.output / "report.json").read_text())
+    assert left == {
+        "face_recognition.onnx",
+        "face_recognition.onnx.sha256",
+        "face_recognition.json",
+        "face_recognition.md",
+    }
+    report = json.loads((run.publishing.output / "face_recognition.json").read_text())
     assert report["metrics"]["top_1"]["total"] == sum(person["test_images"] for person in report["metadata"]["people"])
     assert report["parity"]["equal"] == report["parity"]["compared"] == report["metrics"]["top_1"]["total"]
     assert len(report["mistakes"]) == report["metrics"]["top_1"]["total"] - report["metrics"]["top_1"]["count"]
-    card = (run.publishing.output / "README.md").read_text()
+    card = (run.publishing.output / "face_recognition.md").read_text()
     for person in report["metadata"]["people"]:
         assert f"| {person['name']} | {person['training_images']} | {person['test_images']} |" in card
     plots = sorted(run.publishing.images.glob("*.png"))
@@ -96,7 +103,7 @@ def test_training_is_shown_the_faces_that_the_detector_finds(small_options: Reco
         epochs=1,
     )
     train.main(options)
-    report = json.loads((tmp_path / "output" / "report.json").read_text())
+    report = json.loads((tmp_path / "output" / "face_recognition.json").read_text())
     assert report["metadata"]["configuration"]["detector"] == "toy.onnx"
     assert report["data"]["crops"].startswith("the most prominent face that toy.onnx finds in each picture; the centre")
     assert "of 0 pictures" in report["data"]["crops"]
@@ -105,12 +112,70 @@ def test_training_is_shown_the_faces_that_the_detector_finds(small_options: Reco
         train.main(changed(options, crop_mode="centre", resume=True))
 
 
+@pytest.fixture(scope="module")
+def accurate_run(
+    detector: Path, landmarks: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[RecognizerOptions, Path]:
+    """The options of a run of train.py --backbone dlib-resnet, once it is over, and its folder of people."""
+    folder = tmp_path_factory.mktemp("accurate")
+    people = draw_people(folder / "people", [21, 20, 12, 11, 10, 2] + [1] * 20)
+    for path in people.glob("Person_00/*.jpg"):
+        with Image.open(path) as picture:
+            picture.paste((255, 0, 255), (96, 96, 128, 128))  # a face for the toy detector
+            picture.save(path, quality=95)
+    arguments = {
+        "data": people, "data-dir": folder / "data", "detector": detector, "landmarks": landmarks,
+        "output": folder / "model", "images": folder / "images", "folds": 2,
+    }  # fmt: skip
+    options = train.parse(["--backbone=dlib-resnet", *(f"--{name}={value}" for name, value in arguments.items())])
+    assert isinstance(options, RecognizerOptions)
+    train.main(options)
+    return options, people
+
+
+def test_dlibs_network_leaves_the_same_files_by_another_name(accurate_run: tuple[RecognizerOptions, Path]) -> None:
+    options, _ = accurate_run
+    name = "face_recognition_accurate"
+    left = {path.name for path in options.publishing.output.iterdir()}
+    assert left == {f"{name}.onnx", f"{name}.onnx.sha256", f"{name}.json", f"{name}.md"}
+    assert options.publishing.output.joinpath(f"{name}.onnx").stat().st_size < 12e6, "weights are stored in float16"
+    assert {path.name for path in (options.publishing.images / "accurate").iterdir()} == {
+        f"{plot}.png" for plot in ("confusion", "recall", "reliability", "similarities", "open_set")
+    }
+    report = json.loads((options.publishing.output / f"{name}.json").read_text())
+    assert report["metadata"]["configuration"] == options.recipe()
+    assert report["metadata"]["alignment"]["crop_size"] == 150
+    assert report["history"] == []
+    assert len(report["folds"]) == 2
+    assert len(report["conditions"]) == 9
+    assert [row["enrolled_images"] for row in report["metrics"]["new_people"]] == [1, 3, 5, 9]
+    assert report["data"]["new people, never trained on"] == "2 with 22 images"
+    assert report["data"]["crops"].startswith("the most prominent face that toy_detector.onnx finds")
+    assert "aligned by the five points that toy_landmarks.onnx finds" in report["data"]["crops"]
+
+
+def test_the_exported_file_recognizes_the_people_of_dlibs_run(accurate_run: tuple[RecognizerOptions, Path]) -> None:
+    options, people = accurate_run
+    recognizer = Recognizer.load(options.publishing.output / "face_recognition_accurate.onnx", threads=1)
+    cropper = load_cropper(options.data, options.model.backbone)
+    for column, person in enumerate(recognizer.metadata.people):
+        with Image.open(people / person.name / "0000.jpg") as picture:
+            answer = recognizer.recognize(cropper.crop(picture).crop[None])
+        assert answer.probabilities[0].argmax() == column
+
+
 def test_pictures_that_go_while_they_are_read(small_options: RecognizerOptions, tmp_path: Path) -> None:
-    options = changed(small_options, data=draw_people(tmp_path / "people", [5, 5]), data_dir=tmp_path / "data")
+    options = changed(
+        small_options,
+        data=draw_people(tmp_path / "people", [5, 5]),
+        data_dir=tmp_path / "data",
+        crop_mode="detect",
+        detector=DETECTOR,
+    )
     dataset = load_dataset(options.data.data, data_dir=options.data.data_dir)
     (tmp_path / "people" / "Person_00" / "0000.jpg").unlink()
     with pytest.raises(DataError, match="came or went"):
-        load_crops(dataset, changed(options, crop_mode="detect", detector=DETECTOR).data)
+        load_crops(dataset, options.data, load_cropper(options.data, options.model.backbone))
 
 
 @pytest.mark.slow
@@ -125,15 +190,15 @@ def test_two_people_with_five_pictures_each_are_enough(small_options: Recognizer
         folds=2,
     )
     train.main(options)
-    report = json.loads((tmp_path / "output" / "report.json").read_text())
+    report = json.loads((tmp_path / "output" / "face_recognition.json").read_text())
     assert [fold["top_1"]["total"] for fold in report["folds"]] == [2, 2]
-    card = (tmp_path / "output" / "README.md").read_text()
+    card = (tmp_path / "output" / "face_recognition.md").read_text()
     assert "known people, each compared with everybody but themselves" in card
     assert "2 networks were trained in the same way" in card
     assert "Labeled Faces in the Wild" not in card
 
     train.main(changed(options, folds=3, resume=True))
-    resumed = json.loads((tmp_path / "output" / "report.json").read_text())
+    resumed = json.loads((tmp_path / "output" / "face_recognition.json").read_text())
     assert len(resumed["folds"]) == len(resumed["training_seconds"]) == 3
     assert resumed["training_seconds"][:2] == report["training_seconds"]
 
@@ -234,9 +299,11 @@ def test_train_py_says_what_is_wrong_in_one_line() -> None:
         ("docs", "no pictures in docs"),
     ],
 )
-def test_data_that_can_not_be_used_says_so_in_one_line(data: str, message: str, tmp_path: Path) -> None:
+def test_data_that_can_not_be_used_says_so_in_one_line(
+    data: str, message: str, landmarks: Path, tmp_path: Path
+) -> None:
     with pytest.raises(DataError) as info:
-        train.main(train.parse(["--data", data, "--data-dir", str(tmp_path)]))
+        train.main(train.parse(["--data", data, "--data-dir", str(tmp_path), "--landmarks", str(landmarks)]))
     assert message in str(info.value)
     assert "\n" not in str(info.value)
 

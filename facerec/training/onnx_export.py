@@ -80,9 +80,12 @@ def _store_in_half_precision(graph: onnx.GraphProto) -> None:
     """
     casts = []
     for weight in graph.initializer:
+        if weight.data_type != TensorProto.FLOAT or len(weight.dims) < 2:
+            continue
         values = numpy_helper.to_array(weight)
-        half = values.astype(np.float16)
-        if weight.data_type == TensorProto.FLOAT and values.ndim > 1 and np.array_equal(half, values):
+        with np.errstate(over="ignore"):  # gives infinity, which is not equal
+            half = values.astype(np.float16)
+        if np.array_equal(half, values):
             casts.append(helper.make_node("Cast", [f"{weight.name}.half"], [weight.name], to=TensorProto.FLOAT))
             weight.CopyFrom(numpy_helper.from_array(half, f"{weight.name}.half"))
     nodes = [*casts, *graph.node]

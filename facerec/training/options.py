@@ -15,6 +15,8 @@ from facerec.training.errors import OptionError
 
 OUTSIDE_RECIPE = "outside the recipe"
 """Marks an option that says where files are or what to do. All other options decide what the trained model becomes."""
+ANY_BACKBONE = "any backbone"
+"""Marks an option that also applies to dlib-resnet, which is not trained. The options of the data all do."""
 
 
 def _folder(path: Path) -> Path:
@@ -83,7 +85,7 @@ class ModelOptions:
 class RecognizerModelOptions(ModelOptions):
     """The network."""
 
-    backbone: Backbone = "mobilenet-v3-large"
+    backbone: Annotated[Backbone, ANY_BACKBONE] = "mobilenet-v3-large"
     """dlib-resnet takes dlib's network as it is, which has learned the faces of other people: nothing is trained, a
     known person is the mean of the embeddings of their training images."""
     embedding_size: Literal[128, 256, 512] = 256
@@ -126,7 +128,7 @@ class RecognizerTrainingOptions(TrainingOptions):
     """CosFace's scale: the inverse temperature of the training softmax."""
     balance: Fraction = 0.5
     """How known people are drawn: 0 draws each image equally often, 1 draws each person equally often."""
-    folds: Annotated[Literal[1, 2, 3, 4, 5], OUTSIDE_RECIPE] = 1
+    folds: Annotated[Literal[1, 2, 3, 4, 5], OUTSIDE_RECIPE, ANY_BACKBONE] = 1
     """How many networks to train, each tested on another fifth of each known person's images. The first is exported."""
 
 
@@ -144,9 +146,9 @@ class PublishingOptions:
 
     weights_licence: str = "unknown"
     """Licence of the file that --weights names, for the model card: the trained model carries it."""
-    output: Folder = Path("model")
+    output: Annotated[Folder, ANY_BACKBONE] = Path("model")
     """Folder for the ONNX model, its checksum, the report and the model card, or for the table of the search."""
-    images: Folder = Path("images")
+    images: Annotated[Folder, ANY_BACKBONE] = Path("images")
     """Folder for the plots."""
 
 
@@ -154,7 +156,7 @@ class PublishingOptions:
 class RecognizerPublishingOptions(PublishingOptions):
     """The files that are written."""
 
-    false_accept_rate: Fraction = 0.01
+    false_accept_rate: Annotated[Fraction, ANY_BACKBONE] = 0.01
     """Fraction of the unknown people that the threshold may accept as a known person."""
 
 
@@ -173,7 +175,8 @@ class RecognizerOptions:
 
     def recipe(self) -> dict[str, JsonValue]:
         """The options that decide the exported model."""
-        return recipe(self.data, self.model, self.training, self.publishing)
+        marked = ANY_BACKBONE if self.model.backbone == "dlib-resnet" else None
+        return recipe(self.data) | recipe(self.model, self.training, self.publishing, marked=marked)
 
 
 @dataclass(frozen=True)
@@ -218,15 +221,37 @@ def validated(options: Options) -> Options:
     """The same options, after checking every value against the bounds of its field.
 
     Raises:
-        OptionError: a value is out of its bounds, or a file is in the place of a folder. The message names the option.
+        OptionError: a value is out of its bounds, a file is in the place of a folder, or an option of training is given
+            for a backbone that is not trained. The message names the option.
     """
     try:
-        return TypeAdapter(type(options)).validate_python(asdict(options))
+        checked = TypeAdapter(type(options)).validate_python(asdict(options))
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][-1])
         message = first["msg"].removeprefix("Input ").removeprefix("Value error, ")
         raise OptionError(f"{option_name(name)} is {first['input']}: {message}.") from None
+    if isinstance(checked, RecognizerOptions) and checked.model.backbone == "dlib-resnet":
+        _refuse_training(checked)
+    return checked
+
+
+def _refuse_training(options: RecognizerOptions) -> None:
+    """Refuse the search, and all options but those that apply to every backbone, where they are not at their defaults.
+
+    Raises:
+        OptionError: the command is the search, or such an option is given.
+    """
+    given = [
+        option_name(each.name)
+        for group in (options.model, options.training, options.publishing)
+        for each in fields(group)
+        if ANY_BACKBONE not in _marks(group, each.name) and getattr(group, each.name) != each.default
+    ]
+    if isinstance(options, TuneOptions):
+        given.insert(0, "tune")
+    if given:
+        raise OptionError(f"{given[0]} does not apply to --backbone dlib-resnet, which is not trained.")
 
 
 def changed(options: Options, **values: Any) -> Options:
@@ -242,16 +267,26 @@ def changed(options: Options, **values: Any) -> Options:
     return replace(options, **groups, **values)
 
 
-def recipe(*groups: Any) -> dict[str, JsonValue]:
-    """The options of `groups` that are part of the recipe, as plain values by name. A path is reduced to its name."""
+def recipe(*groups: Any, marked: str | None = None) -> dict[str, JsonValue]:
+    """The options of `groups` that are part of the recipe, as plain values by name. A path is reduced to its name.
+
+    Args:
+        groups: dataclasses of options.
+        marked: takes only the options with this mark.
+    """
     values: dict[str, JsonValue] = {}
     for group in groups:
-        hints = get_type_hints(type(group), include_extras=True)
         for each in fields(group):
-            if OUTSIDE_RECIPE not in getattr(hints[each.name], "__metadata__", ()):
+            marks = _marks(group, each.name)
+            if OUTSIDE_RECIPE not in marks and (marked is None or marked in marks):
                 value = getattr(group, each.name)
                 values[each.name] = value.name if isinstance(value, Path) else value
     return values
+
+
+def _marks(group: Any, name: str) -> tuple[Any, ...]:
+    """What the type of an option is annotated with."""
+    return getattr(get_type_hints(type(group), include_extras=True)[name], "__metadata__", ())
 
 
 def option_name(name: str) -> str:

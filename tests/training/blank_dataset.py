@@ -10,4 +10,5 @@ def blank_dataset(counts: dict[str, int]) -> FaceDataset:
     names = sorted(counts)
     identities = np.repeat(np.arange(len(names)), [counts[name] for name in names])
     paths = [f"{names[person]}/{image}.jpg" for image, person in enumerate(identities)]
-    return FaceDataset(np.zeros((len(paths), 250, 250, 3), np.uint8), paths, names, identities, {}, [], "")
+    landmarks = np.full((len(paths), 5, 2), np.nan, np.float32)
+    return FaceDataset(np.zeros((len(paths), 250, 250, 3), np.uint8), paths, names, identities, landmarks, {}, [], "")

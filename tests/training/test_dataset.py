@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import shutil
 import struct
@@ -9,14 +10,26 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facerec.inference.cropping import Crop, crop_centre, crop_face
-from facerec.inference.detector import FaceDetector
+from facerec.inference.alignment import crop_aligned
+from facerec.inference.cropping import CROP_SIZE, FACE_SIZE, Crop, Face, crop_centre, crop_face
+from facerec.inference.face_cropper import FaceCropper
+from facerec.inference.landmark_predictor import LandmarkPredictor
+from facerec.inference.model_file import Alignment
 from facerec.training import crop_pictures
 from facerec.training import dataset as dataset_module
-from facerec.training.dataset import load_dataset, load_detector
+from facerec.training.crop_pictures import PictureCropper
+from facerec.training.croppers import load_detector, load_landmark_predictor
+from facerec.training.dataset import load_dataset
 from facerec.training.errors import DataError
 from tests.drawn_people import draw_people
-from tests.toy_model import toy_detector_graph, toy_detector_metadata, write_model, write_toy_detector
+from tests.toy_model import (
+    TOY_POINTS,
+    toy_detector_graph,
+    toy_detector_metadata,
+    write_model,
+    write_toy_detector,
+    write_toy_landmark_predictor,
+)
 from tests.training.small_disk import no_file_larger_than
 
 
@@ -62,13 +75,13 @@ def test_pictures_are_decoded_again_only_after_a_change(tmp_path: Path, monkeypa
 
 
 @pytest.fixture
-def toy_detector(tmp_path: Path) -> FaceDetector:
-    """A detector that detects magenta squares as faces."""
+def detecting(tmp_path: Path, predictor: LandmarkPredictor) -> PictureCropper:
+    """Crops the faces that the toy detector finds: magenta squares."""
     write_toy_detector(tmp_path / "detector.onnx")
-    return load_detector(tmp_path / "detector.onnx")
+    return PictureCropper(FaceCropper(predictor, alignment=None), load_detector(tmp_path / "detector.onnx"))
 
 
-def test_a_detector_crops_the_most_prominent_face(tmp_path: Path, toy_detector: FaceDetector) -> None:
+def test_a_detector_crops_the_most_prominent_face(tmp_path: Path, detecting: PictureCropper) -> None:
     (tmp_path / "people" / "Ann").mkdir(parents=True)
     picture = Image.new("RGB", (256, 320), "grey")
     picture.paste((255, 0, 255), (160, 256, 192, 288))
@@ -77,49 +90,76 @@ def test_a_detector_crops_the_most_prominent_face(tmp_path: Path, toy_detector: 
     picture.rotate(90, expand=True).save(tmp_path / "people" / "Ann" / "turned.png", exif=exif)
     Image.new("RGB", (300, 200), "teal").save(tmp_path / "people" / "Ann" / "without.png")
 
-    dataset = load_dataset(tmp_path / "people", data_dir=tmp_path / "data", detector=toy_detector)
+    dataset = load_dataset(tmp_path / "people", data_dir=tmp_path / "data", cropper=detecting)
     assert dataset.paths == ["Ann/turned.png", "Ann/without.png"]
     assert dataset.without_face == ["Ann/without.png"]
-    (face,) = toy_detector.detect(picture)
+    assert detecting.detector
+    (face,) = detecting.detector.detect(picture)
     assert np.array_equal(dataset.crops[0], crop_face(picture, face))
     assert dataset.crops[0, 125, 125].tolist() == [255, 0, 255]
+    for place, middle in enumerate((face, Face(150, 100, 200 * FACE_SIZE / CROP_SIZE, angle=0, score=1))):
+        points = np.array(TOY_POINTS) * middle.size + (middle.x, middle.y)
+        assert dataset.landmarks[place] == pytest.approx(points, abs=0.01)
     assert (dataset.crops[1] == Image.new("RGB", (1, 1), "teal").getpixel((0, 0))).all()
 
 
-def test_crops_of_centres_and_of_faces_have_separate_caches(tmp_path: Path, toy_detector: FaceDetector) -> None:
+def test_crops_of_centres_and_of_faces_have_separate_caches(tmp_path: Path, detecting: PictureCropper) -> None:
     folder = draw_people(tmp_path / "people", [2, 2])
     picture = Image.new("RGB", (320, 256), "grey")
     picture.paste((255, 0, 255), (32, 32, 64, 64))
     picture.save(folder / "Person_00" / "0000.png")
     centred = load_dataset(folder, data_dir=tmp_path / "data")
-    cropped = load_dataset(folder, data_dir=tmp_path / "data", detector=toy_detector)
+    cropped = load_dataset(folder, data_dir=tmp_path / "data", cropper=detecting)
     assert centred.without_face == []
     assert cropped.paths == centred.paths
     assert cropped.fingerprint != centred.fingerprint
 
 
-def test_equal_crops_have_equal_fingerprints(tmp_path: Path, toy_detector: FaceDetector) -> None:
+def test_equal_crops_have_equal_fingerprints(tmp_path: Path, detecting: PictureCropper) -> None:
     """A run can be resumed after its pictures were copied, or its detector's file got new metadata."""
     folder, path = draw_people(tmp_path / "people", [2, 2]), tmp_path / "detector.onnx"
-    before = load_dataset(folder, data_dir=tmp_path / "data", detector=toy_detector)
+    before = load_dataset(folder, data_dir=tmp_path / "data", cropper=detecting)
 
     write_model(path, toy_detector_graph(), toy_detector_metadata().model_copy(update={"metrics": {"recall": 1.0}}))
     copied = Path(shutil.copytree(folder, tmp_path / "copied", copy_function=shutil.copy))
-    after = load_dataset(copied, data_dir=tmp_path / "data", detector=load_detector(path))
+    rewritten = dataclasses.replace(detecting, detector=load_detector(path))
+    after = load_dataset(copied, data_dir=tmp_path / "data", cropper=rewritten)
     assert len(list((tmp_path / "data" / "cache").glob("*.npy"))) == 2
     assert after.fingerprint == before.fingerprint
 
     Image.new("RGB", (250, 250)).save(copied / "Person_00" / "0001.jpg")
-    assert (
-        load_dataset(copied, data_dir=tmp_path / "data", detector=load_detector(path)).fingerprint != before.fingerprint
-    )
+    changed = load_dataset(copied, data_dir=tmp_path / "data", cropper=rewritten)
+    assert changed.fingerprint != before.fingerprint
 
 
-def test_a_missing_detector_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(
-        DataError, match=r"missing\.onnx is missing.*--detector names a face detector's file; --crop-mode centre"
-    ):
-        load_detector(tmp_path / "missing.onnx")
+def test_aligned_crops_have_their_own_size_and_cache(tmp_path: Path, predictor: LandmarkPredictor) -> None:
+    folder = draw_people(tmp_path / "people", [1, 1])
+    face = Face(125, 125, FACE_SIZE, angle=0, score=1)
+    for side in (60, 80):
+        reference = tuple((75 + side * x, 75 + side * y) for x, y in TOY_POINTS)
+        cropper = PictureCropper(FaceCropper(predictor, Alignment(crop_size=150, points=reference)), detector=None)
+        for _ in range(2):  # written and read
+            dataset = load_dataset(folder, data_dir=tmp_path / "data", cropper=cropper)
+            assert dataset.crops.shape == (2, 150, 150, 3)
+            assert dataset.without_face == []
+            for path, crop, landmarks in zip(dataset.paths, dataset.crops, dataset.landmarks, strict=True):
+                with Image.open(folder / path) as picture:
+                    points = predictor.predict(picture, face)
+                    assert points is not None
+                    assert landmarks == pytest.approx(points, abs=0.01)
+                    assert np.array_equal(crop, crop_aligned(picture, points, np.array(reference), 150))
+    assert len(list((tmp_path / "data" / "cache").glob("*.npy"))) == 2
+
+
+def test_points_that_are_not_a_faces_are_nan(tmp_path: Path) -> None:
+    folder = draw_people(tmp_path / "people", [1, 1])
+    write_toy_landmark_predictor(tmp_path / "crossed.onnx", TOY_POINTS[::-1])
+    cropper = FaceCropper(load_landmark_predictor(tmp_path / "crossed.onnx"), alignment=None)
+    dataset = load_dataset(folder, data_dir=tmp_path / "data", cropper=PictureCropper(cropper, detector=None))
+    assert np.isnan(dataset.landmarks).all()
+    centred = load_dataset(folder, data_dir=tmp_path / "data")
+    assert np.isnan(centred.landmarks).all()
+    assert np.array_equal(dataset.crops, centred.crops)
 
 
 def test_damaged_pictures_are_skipped(tmp_path: Path) -> None:

@@ -1,12 +1,12 @@
 from dataclasses import fields
 from pathlib import Path
-from typing import get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
 from facerec.training.backbone import BLOCKS
 from facerec.training.errors import OptionError
-from facerec.training.options import DetectorOptions, RecognizerOptions, TuneOptions, changed, validated
+from facerec.training.options import DetectorOptions, RecognizerOptions, TuneOptions, changed, option_name, validated
 
 OUT_OF_BOUNDS = {
     "min_images": (4,),
@@ -76,3 +76,49 @@ def test_every_option_is_named_once() -> None:
         names = [field.name for group in groups for field in fields(group)]
         assert len(set(names)) == len(names)
         assert get_args(get_type_hints(type(groups[0]))["crop_mode"]) == ("detect", "centre")
+
+
+def accurate(options: RecognizerOptions | None = None, **values: Any) -> RecognizerOptions:
+    return changed(options or RecognizerOptions(), backbone="dlib-resnet", **values)
+
+
+ANOTHER_VALUE: dict[str, Any] = {
+    "weights": "none", "embedding_size": 128, "unfrozen_blocks": 3, "learning_rate": 0.1, "weight_decay": 0.1,
+    "checkpoints": Path("elsewhere"), "resume": True, "epochs": 3, "min_epoch_images": 1, "batch_size": 8,
+    "backbone_rate": 1.0, "margin": 0.1, "scale": 16.0, "balance": 0.1, "weights_licence": "MIT",
+}  # fmt: skip
+"""A value other than the default of each option that does not apply to dlib-resnet."""
+
+
+@pytest.mark.parametrize("name", ANOTHER_VALUE)
+def test_options_of_training_are_refused_where_nothing_is_trained(name: str) -> None:
+    given = changed(RecognizerOptions(), **{name: ANOTHER_VALUE[name]})
+    assert validated(given) == given
+    with pytest.raises(OptionError) as info:
+        validated(accurate(given))
+    assert str(info.value) == f"{option_name(name)} does not apply to --backbone dlib-resnet, which is not trained."
+
+
+def test_all_other_options_apply_to_every_backbone(tmp_path: Path) -> None:
+    options = RecognizerOptions()
+    groups = (options.model, options.training, options.publishing)
+    others = {field.name for group in groups for field in fields(group)} - ANOTHER_VALUE.keys()
+    assert others == {"backbone", "folds", "output", "images", "false_accept_rate"}
+    given = accurate(
+        data=tmp_path, data_dir=tmp_path, min_images=10, seed=3, crop_mode="centre", detector=tmp_path / "a.onnx",
+        landmarks=tmp_path / "b.onnx", folds=5, output=tmp_path, images=tmp_path, false_accept_rate=0.1,
+    )  # fmt: skip
+    assert validated(given) == given
+
+
+def test_the_search_is_refused_where_nothing_is_trained() -> None:
+    with pytest.raises(OptionError, match=r"^tune does not apply to --backbone dlib-resnet, which is not trained\.$"):
+        validated(accurate(TuneOptions()))
+
+
+def test_the_recipe_of_a_network_that_is_not_trained_holds_only_what_applies() -> None:
+    data = {"min_images", "seed", "crop_mode", "detector", "align", "landmarks"}
+    recipe = accurate().recipe()
+    assert recipe.keys() == data | {"backbone", "false_accept_rate"}
+    assert (recipe["backbone"], recipe["landmarks"]) == ("dlib-resnet", "face_landmarks.onnx")
+    assert RecognizerOptions().recipe().keys() == recipe.keys() | ANOTHER_VALUE.keys() - {"checkpoints", "resume"}

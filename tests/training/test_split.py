@@ -8,18 +8,22 @@ from facerec.training.split import FOLDS, split_dataset
 from tests.training.blank_dataset import blank_dataset
 
 UNKNOWN_COUNTS = {f"Unknown {i}": 1 for i in range(21)}
-COUNTS = {"Ann": 20, "Bob": 37, "Cid": 100, "Dee": 2, "Eve": 19} | UNKNOWN_COUNTS
+COUNTS = {"Ann": 20, "Bob": 37, "Cid": 100, "Dee": 2, "Eve": 19, "Fay": 12} | UNKNOWN_COUNTS
 
 
 @pytest.mark.parametrize("fold", range(FOLDS))
 def test_every_image_is_in_one_part(fold: int) -> None:
     dataset = blank_dataset(COUNTS)
     split = split_dataset(dataset, min_images=20, seed=3, fold=fold)
-    parts = (split.train, split.validation, split.test, split.background, split.unknown_validation, split.unknown_test)
+    unknown = (split.unknown_validation, split.unknown_test)
+    parts = (split.train, split.validation, split.test, split.background, *split.new_people, *unknown)
     assert sorted(np.concatenate(parts)) == list(range(len(dataset.paths)))
     assert split.people == ["Ann", "Bob", "Cid"]
     assert split.background_people == 2
     assert set(split.labels[split.background]) == {3, 4}
+    (new_person,) = split.new_people
+    assert {dataset.paths[image].split("/")[0] for image in new_person} == {"Eve"}
+    assert set(split.labels[new_person]) == {-1}
     assert set(split.labels[split.unknown_validation]) | set(split.labels[split.unknown_test]) == {-1}
     assert abs(len(split.unknown_validation) - len(split.unknown_test)) <= 1
 
@@ -69,6 +73,33 @@ def test_background_people_become_unknown_where_too_few_people_have_one_image() 
     assert not set(split.background) & {*split.unknown_validation, *split.unknown_test}
 
 
+def test_every_second_person_with_10_to_19_images_is_new() -> None:
+    counts = {"Ann": 20, "Bob": 20, "Cid": 10, "Dee": 9, "Eve": 19, "Fay": 15, "Gus": 11, "Hal": 12} | UNKNOWN_COUNTS
+    dataset = blank_dataset(counts)
+    for fold in range(FOLDS):
+        split = split_dataset(dataset, min_images=20, seed=fold, fold=fold)
+        names = [{dataset.paths[image].split("/")[0] for image in images} for images in split.new_people]
+        assert names == [{"Cid"}, {"Fay"}, {"Hal"}]
+        assert [len(images) for images in split.new_people] == [10, 15, 12]
+        background = {dataset.paths[image].split("/")[0] for image in split.background}
+        assert background == {"Dee", "Eve", "Gus"}
+        assert split.background_people == 3
+
+
+def test_nobody_is_new_where_all_people_with_10_images_are_known() -> None:
+    split = split_dataset(blank_dataset(COUNTS), min_images=5, seed=0, fold=0)
+    assert split.new_people == []
+    assert "Fay" in split.people
+
+
+def test_new_people_do_not_become_unknown() -> None:
+    background_counts = {f"Background {i}": 12 for i in range(10)}
+    dataset = blank_dataset({"Ann": 20, "Bob": 20} | background_counts)
+    split = split_dataset(dataset, min_images=20, seed=0, fold=0)
+    assert len(split.new_people) == 5
+    assert not {*np.concatenate(split.new_people)} & {*split.unknown_validation, *split.unknown_test, *split.background}
+
+
 def test_known_people_stand_in_where_nobody_is_unknown() -> None:
     split = split_dataset(blank_dataset({"Ann": 5, "Bob": 5, "Cid": 3}), min_images=5, seed=0, fold=0)
     assert split.unknown_source == "known people, each compared with everybody but themselves"
@@ -77,7 +108,7 @@ def test_known_people_stand_in_where_nobody_is_unknown() -> None:
     assert len(split.background) == 3
 
 
-@pytest.mark.parametrize("counts", [{"Cid": 25}, {"Cid": 19, "Dee": 1}])
+@pytest.mark.parametrize("counts", [{"Cid": 9}, {"Cid": 9, "Dee": 1}])
 def test_too_few_unknown_images_are_trained_on_instead(counts: dict[str, int]) -> None:
     split = split_dataset(blank_dataset({"Ann": 30, "Bob": 30} | counts), min_images=30, seed=0, fold=0)
     assert split.unknown_source == "known people, each compared with everybody but themselves"

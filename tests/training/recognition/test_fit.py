@@ -12,8 +12,9 @@ from facerec.training.dataset import FaceDataset
 from facerec.training.errors import CheckpointError, FitError
 from facerec.training.options import RecognizerOptions, changed
 from facerec.training.recognition import fit as module
-from facerec.training.recognition.fit import EpochStats, TrainedModel, fit
-from facerec.training.recognition.network import INPUT_RECIPE, similarities_to_people
+from facerec.training.recognition.fit import fit
+from facerec.training.recognition.network import INPUT_RECIPE
+from facerec.training.recognition.trained_model import EpochStats, TrainedModel
 from facerec.training.split import Split
 from facerec.training.state import TrainState
 from tests.training.small_disk import no_file_larger_than
@@ -87,7 +88,8 @@ def test_it_gives_the_network_after_the_last_epoch(
     dataset: FaceDataset, split: Split, options: RecognizerOptions
 ) -> None:
     model = fit(dataset, split, options, fold=0, device=CPU)
-    similarities = similarities_to_people(len(split.people), model.network, dataset, split.validation)
+    similarities = model.similarities(split.validation)
+    assert similarities.shape == (len(split.validation), len(split.people))
     labels = torch.from_numpy(split.labels[split.validation])
     loss = torch.nn.functional.cross_entropy(options.training.scale * similarities, labels).item()
     assert loss == pytest.approx(model.history[-1].validation_loss, rel=1e-4)

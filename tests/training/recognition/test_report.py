@@ -1,0 +1,81 @@
+"""The model card in all its forms."""
+
+import json
+import re
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from facerec.training.recognition.new_people import NewPeopleMetrics
+from facerec.training.recognition.report import RecognitionReport
+from tests.shipped import RECOGNIZER
+
+SHIPPED: dict[str, Any] = json.loads(RECOGNIZER.with_suffix(".json").read_text())
+NEW_PEOPLE = [
+    {"enrolled_images": 1, "top_1": 0.5, "top_1_with_known": 0.4, "dir_at_far_1": 0.2, "dir_at_far_10": 0.3},
+    {"enrolled_images": 3, "top_1": 0.8, "top_1_with_known": 0.7, "dir_at_far_1": 0.5, "dir_at_far_10": 0.6},
+]
+FOLD = SHIPPED["metrics"] | {"similarity_own": 0.7, "similarity_unknown": 0.3}
+CONDITION = {"condition": "sharpness", "low": 1.5, "high": 2.5, "errors": SHIPPED["metrics"]["top_1"]}
+
+
+def report(*, dlib: bool = False, folds: int = 5, lfw: bool = True, new_people: bool = True) -> RecognitionReport:
+    """The report of the shipped model, or of another with the same metrics."""
+    metadata = dict(SHIPPED["metadata"])
+    if dlib:
+        metadata |= {"backbone": "dlib-resnet", "alignment": {"crop_size": 150, "points": [(1.0, 2.0)] * 5}}
+    metrics = [FOLD | {"new_people": NEW_PEOPLE if new_people else []}] * folds
+    changes = {
+        "file": "face_recognition_accurate.onnx" if dlib else "face_recognition.onnx",
+        "metadata": metadata,
+        "metrics": metrics[0],
+        "folds": metrics,
+        "lfw": lfw,
+        "conditions": [CONDITION] * 3,
+        "history": [] if dlib else SHIPPED["history"],
+        "commit": SHIPPED["commit"] if lfw else None,
+        "mistakes": SHIPPED["mistakes"] if lfw else [],
+    }
+    return TypeAdapter(RecognitionReport).validate_python(SHIPPED | changes)
+
+
+@pytest.mark.parametrize(
+    ("dlib", "folds", "lfw", "new_people"), list(product((False, True), (1, 5), (False, True), (False, True)))
+)
+def test_the_card_is_well_formed(dlib: bool, folds: int, lfw: bool, new_people: bool) -> None:
+    card = report(dlib=dlib, folds=folds, lfw=lfw, new_people=new_people).card()
+    assert "\n\n\n" not in card
+    assert card.endswith("|\n")
+    lines = card.splitlines()
+    for line in lines:
+        assert line == line.rstrip()
+        assert not re.match(r"\d+[.)] ", line), f"the end of a sentence reads as a list: {line}"
+        assert len(line) <= 120 or line.startswith(("|", "    ", "The network ")), line
+    for before, line, after in zip(["", *lines], lines, [*lines[1:], ""], strict=False):
+        if line.startswith("#"):
+            assert (before, after) == ("", "")
+        if line.startswith("|"):
+            assert before == "" or before.startswith("|"), f"text runs into the table: {before}"
+            if before:
+                assert before.count("|") == line.count("|"), line
+            else:
+                assert set(after) == set("|-"), "every table has a head"
+        elif before.startswith("|"):
+            assert line == ""
+    assert ("whom it never saw" in card) == new_people
+    assert ("## Compared with others" in card) == lfw
+    assert ("Together, five of them test every" in card) == (folds > 1)
+    assert ("Training the exported network took" in card) == (not dlib)
+    assert f"`face_recognition{'_accurate' if dlib else ''}.json`" in card
+
+
+def test_new_people_are_described_by_the_means_of_the_folds() -> None:
+    two = report(folds=2)
+    doubled = [NewPeopleMetrics(1, 1, 0.8, 0.4, 0.6), NewPeopleMetrics(3, 1, 0.7, 0.5, 0.6)]
+    better = replace(two.metrics, new_people=doubled)
+    card = replace(two, folds=[two.metrics, better]).card()
+    assert "| 1 | 75.00% | 60.00% | 30.00% | 45.00% |" in card
+    assert "| 3 | 90.00% | 70.00% | 50.00% | 60.00% |" in card
