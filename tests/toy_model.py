@@ -1,6 +1,7 @@
 """Tiny ONNX models with the signatures of the real ones, which go by colours.
 
-The recognizer knows three people by the mean colour of the crop; the detector takes patches of magenta for faces.
+The recognizer knows three people by the mean colour of the crop; the detector takes patches of magenta for faces; the
+landmark predictor finds the same points in every face.
 """
 
 from datetime import UTC, datetime
@@ -14,6 +15,8 @@ from facerec.inference.cropping import CROP_SIZE, Face
 from facerec.inference.model_file import (
     DETECTOR_STRIDE,
     DetectorMetadata,
+    LandmarkMetadata,
+    ModelMetadata,
     Person,
     RecognizerMetadata,
     SecondPass,
@@ -31,6 +34,10 @@ TOY_FACE = 64
 TOY_SCORE = 0.5
 """Threshold of the toy detector."""
 TOY_SECOND_PASS = SecondPass(min_score=0.25, max_score=0.7, side=192, min_iou=0.4, full_score_size=28)
+
+TOY_POINTS = ((0.36, -0.2), (0.15, -0.19), (-0.36, -0.2), (-0.15, -0.19), (0.02, 0.15))
+"""Where the toy landmark predictor finds the points of every face."""
+TOY_LANDMARK_CROP = 32
 
 
 def toy_graph(*, nan_for_white: bool = False) -> onnx.GraphProto:
@@ -180,7 +187,52 @@ def write_toy_detector(path: Path) -> None:
     write_model(path, toy_detector_graph(), toy_detector_metadata())
 
 
-def write_model(path: Path, graph: onnx.GraphProto, metadata: RecognizerMetadata | DetectorMetadata) -> None:
+def toy_landmark_graph(
+    points: tuple[tuple[float, float], ...] = TOY_POINTS, *, nan_for_white: bool = False
+) -> onnx.GraphProto:
+    """`points` is the same for every crop. With `nan_for_white` the model is broken: a white crop gives NaN."""
+    return helper.make_graph(
+        [
+            helper.make_node("Cast", ["images"], ["pixels"], to=TensorProto.FLOAT),
+            helper.make_node("ReduceMean", ["pixels", "all_but_batch"], ["brightness"], keepdims=0),
+            helper.make_node("Sub", ["limit", "brightness"], ["margin"]),
+            helper.make_node("Sqrt", ["margin"], ["root"]),  # NaN beyond the limit
+            helper.make_node("Div", ["root", "root"], ["one_or_nan"]),
+            helper.make_node("Unsqueeze", ["one_or_nan", "last_axes"], ["ones"]),
+            helper.make_node("Mul", ["ones", "constant"], ["points"]),
+        ],
+        "toy_landmarks",
+        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["n", TOY_LANDMARK_CROP, TOY_LANDMARK_CROP, 3])],
+        [helper.make_tensor_value_info("points", TensorProto.FLOAT, ["n", 5, 2])],
+        [
+            numpy_helper.from_array(np.array([1, 2, 3], np.int64), "all_but_batch"),
+            numpy_helper.from_array(np.array([1, 2], np.int64), "last_axes"),
+            numpy_helper.from_array(np.array([250 if nan_for_white else 1000], np.float32), "limit"),
+            numpy_helper.from_array(np.array([points], np.float32), "constant"),
+        ],
+    )
+
+
+def toy_landmark_metadata() -> LandmarkMetadata:
+    """What the toy landmark predictor says of itself."""
+    return LandmarkMetadata(
+        version="0.0.0",
+        created=datetime(2026, 1, 1, tzinfo=UTC),
+        crop_size=TOY_LANDMARK_CROP,
+        enlargement=1.5,
+        mean_points=TOY_POINTS,
+        metrics={"mean_error": 0.02},
+        configuration={},
+        licence="public domain",
+    )
+
+
+def write_toy_landmark_predictor(path: Path, points: tuple[tuple[float, float], ...] = TOY_POINTS) -> None:
+    """Write the toy landmark predictor and its checksum. With other `points` it finds these, plausible or not."""
+    write_model(path, toy_landmark_graph(points), toy_landmark_metadata())
+
+
+def write_model(path: Path, graph: onnx.GraphProto, metadata: ModelMetadata) -> None:
     """Write any graph as a model file with its checksum."""
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     helper.set_model_props(model, metadata.to_properties())

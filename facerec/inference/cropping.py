@@ -1,4 +1,4 @@
-"""Cut 250 x 250 pixel RGB crops out of pictures: the centre of a picture, or a face in it.
+"""Cut square RGB crops out of pictures, by default 250 x 250 pixels: the centre of a picture, or a face in it.
 
 Training and inference use the same functions, so that a network is trained on what it will later be given.
 """
@@ -26,7 +26,7 @@ Turn = Literal[0, 90, 180, 270]
 """Degrees by which a picture is turned clockwise, so that the people in it lie on their side or stand upside down."""
 
 Crop = NDArray[np.uint8]
-"""uint8 `[250, 250, 3]`, RGB, 0 to 255, upright."""
+"""uint8 `[S, S, 3]`, RGB, 0 to 255, upright. S is 250 unless a function is told another size."""
 
 
 class Face(NamedTuple):
@@ -84,26 +84,32 @@ def crop_centre(picture: Image.Image) -> Crop:
     return cast(Crop, np.asarray(to_rgb(square), dtype=np.uint8))
 
 
-def crop_face(picture: Image.Image, face: Face) -> Crop:
-    """Cut out `face` as LFW shows faces: upright, in the middle and `FACE_SIZE` large.
+def crop_face(picture: Image.Image, face: Face, *, size: int = CROP_SIZE, face_size: float = FACE_SIZE) -> Crop:
+    """Cut out `face` upright and in the middle of a crop: by default as LFW shows faces.
 
     Pixels outside of the picture are black. Only the needed part of the picture is copied.
+
+    Args:
+        picture: upright, of any mode.
+        face: the face, in pixels of `picture`.
+        size: side of the crop in pixels.
+        face_size: side in pixels of the face's square in the crop.
     """
-    scale = face.size / FACE_SIZE
+    scale = face.size / face_size
     cos, sin = math.cos(face.angle), math.sin(face.angle)
-    reach = scale * CROP_SIZE / 2 * (abs(cos) + abs(sin)) + 2
+    reach = scale * size / 2 * (abs(cos) + abs(sin)) + 2
     left, top = max(0, math.floor(face.x - reach)), max(0, math.floor(face.y - reach))
     right, bottom = min(picture.width, math.ceil(face.x + reach)), min(picture.height, math.ceil(face.y + reach))
     if left >= right or top >= bottom:
-        return np.zeros((CROP_SIZE, CROP_SIZE, 3), np.uint8)
+        return np.zeros((size, size, 3), np.uint8)
     shrink = max(
         1, int(scale)
     )  # leaves less than twice the crop's size, which bicubic resampling takes without aliasing
     part = to_rgb(to_resizable(picture.crop((left, top, right, bottom))).reduce(shrink))
-    cos, sin, middle = cos * scale / shrink, sin * scale / shrink, CROP_SIZE / 2
+    cos, sin, middle = cos * scale / shrink, sin * scale / shrink, size / 2
     coefficients = (
         *(cos, -sin, (face.x - left) / shrink - middle * (cos - sin)),
         *(sin, cos, (face.y - top) / shrink - middle * (sin + cos)),
     )
-    crop = part.transform((CROP_SIZE, CROP_SIZE), Image.Transform.AFFINE, coefficients, Image.Resampling.BICUBIC)
+    crop = part.transform((size, size), Image.Transform.AFFINE, coefficients, Image.Resampling.BICUBIC)
     return cast(Crop, np.asarray(crop, dtype=np.uint8))

@@ -1,4 +1,4 @@
-"""The format of the two ONNX files: names, types and shapes of their tensors, their metadata and their checksums.
+"""The format of the three ONNX files: names, types and shapes of their tensors, their metadata and their checksums.
 
 `facerec.training` writes the files, `facerec.inference` reads them. The graphs include preprocessing, calibration and
 non-maximum suppression. Beside each file, `FILE.sha256` holds its checksum.
@@ -19,9 +19,11 @@ from facerec.inference.errors import ModelFileError
 RECOGNIZER_FILE = "face_recognition.onnx"
 ACCURATE_RECOGNIZER_FILE = "face_recognition_accurate.onnx"
 DETECTOR_FILE = "face_detector.onnx"
+LANDMARKS_FILE = "face_landmarks.onnx"
 
 METADATA_KEY = "facerec"
-"""The only entry of the ONNX file's metadata. Its value is `RecognizerMetadata` or `DetectorMetadata` as JSON."""
+"""The only entry of the ONNX file's metadata. Its value is `RecognizerMetadata`, `DetectorMetadata` or
+`LandmarkMetadata` as JSON."""
 
 
 class Tensor(NamedTuple):
@@ -56,6 +58,14 @@ DETECTOR_INPUTS = (Tensor("image", "tensor(uint8)", ("rows", "columns", 3)),)
 DETECTOR_OUTPUTS = (Tensor("faces", "tensor(float)", ("faces", 5)),)
 """The fields of `facerec.inference.cropping.Face` for each face, by falling score: at most 100 faces, no duplicates."""
 
+LANDMARK_INPUTS = (Tensor("images", "tensor(uint8)", ("batch", None, None, 3)),)
+"""RGB crops as `facerec.inference.landmark_predictor` makes them. Their sides are `LandmarkMetadata.crop_size`."""
+
+LANDMARK_OUTPUTS = (Tensor("points", "tensor(float)", ("batch", 5, 2)),)
+"""x and y of the five points of each face, in the order of `facerec.inference.alignment.Landmarks`.
+
+The unit is the side of the face's square, the origin its centre. The axes are those of the face turned upright."""
+
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -83,7 +93,7 @@ class Person(BaseModel):
 
 
 class ModelMetadata(BaseModel):
-    """Metadata that both files have."""
+    """Metadata that all files have."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -185,6 +195,17 @@ class DetectorMetadata(ModelMetadata):
     long_side: Annotated[int, Field(ge=DETECTOR_STRIDE, le=4096)]
     """Pixels of the long side to which larger pictures are reduced for the first pass."""
     second_pass: SecondPass
+
+
+class LandmarkMetadata(ModelMetadata):
+    """Metadata of the landmark predictor's file."""
+
+    crop_size: Annotated[int, Field(ge=16, le=CROP_SIZE)]
+    """Side of the crops in pixels."""
+    enlargement: Annotated[float, Field(ge=1, le=4)]
+    """Side of the crops as a multiple of the side of the face's square."""
+    mean_points: Annotated[tuple[tuple[float, float], ...], Field(min_length=5, max_length=5)]
+    """The mean of the points over the faces of the training pictures, in the units of the output."""
 
 
 def checksum_path(model: Path) -> Path:

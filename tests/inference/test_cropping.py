@@ -136,3 +136,17 @@ def test_around_a_transparent_face_it_is_white() -> None:
 )
 def test_overlap(x: float, size: float, overlap: float) -> None:
     assert Face(50, 50, 20, 0, 1).iou(Face(x, 50, size, 0, 1)) == pytest.approx(overlap)
+
+
+@pytest.mark.parametrize("scale", [0.5, 1, 3])
+def test_a_crop_of_another_size_shows_the_same(scale: float) -> None:
+    side = round(CROP_SIZE * scale)
+    picture = smooth().resize((side, side), Image.Resampling.BICUBIC)
+    turned = face(size=FACE_SIZE * scale, x=side / 2, y=side / 2, degrees=20)
+    crop = crop_face(picture, turned, size=60, face_size=40)
+    half = CROP_SIZE * 30 / 40 / 2.2  # what the crop reaches of a crop of the default size
+    expected = Image.fromarray(crop_face(picture, turned)).resize(
+        (60, 60), Image.Resampling.BILINEAR, (125 - half, 125 - half, 125 + half, 125 + half)
+    )
+    assert crop.shape == (60, 60, 3)
+    assert np.abs(crop.astype(int) - np.asarray(expected).astype(int)).max() <= 4
