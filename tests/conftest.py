@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from facerec.inference.detector import FaceDetector
+from facerec.inference.landmark_predictor import LandmarkPredictor
 from facerec.training.dataset import FaceDataset, load_dataset, load_detector
 from facerec.training.options import RecognizerOptions, changed
 from facerec.training.split import Split, split_dataset
 from tests.drawn_people import draw_people
 from tests.shipped import DETECTOR, LFW, RECOGNIZER, ROOT
 from tests.toy_backbone import use_toy_backbone
-from tests.toy_model import write_toy_detector, write_toy_model
+from tests.toy_model import write_aligned_toy_model, write_toy_detector, write_toy_landmark_predictor, write_toy_model
 
 
 @pytest.fixture(scope="session")
@@ -72,6 +73,14 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def aligned_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of the toy model of aligned faces."""
+    path = tmp_path_factory.mktemp("aligned_model") / "toy_aligned.onnx"
+    write_aligned_toy_model(path)
+    return path
+
+
+@pytest.fixture(scope="session")
 def detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The toy detector's file."""
     path = tmp_path_factory.mktemp("detector") / "toy_detector.onnx"
@@ -83,3 +92,17 @@ def detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finder(detector: Path) -> FaceDetector:
     """The toy detector, loaded."""
     return FaceDetector.load(detector, threads=1)
+
+
+@pytest.fixture(scope="session")
+def landmarks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The toy landmark predictor's file."""
+    path = tmp_path_factory.mktemp("landmarks") / "toy_landmarks.onnx"
+    write_toy_landmark_predictor(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def predictor(landmarks: Path) -> LandmarkPredictor:
+    """The toy landmark predictor, loaded."""
+    return LandmarkPredictor.load(landmarks, threads=1)

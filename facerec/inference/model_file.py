@@ -227,7 +227,9 @@ def verify_checksum(model: Path) -> str:
     beside = checksum_path(model)
     for path in (model, beside):
         if not path.is_file():
-            raise ModelFileError(f"{path} is missing: get it from the repository, or train a model with train.py")
+            accurate = model.name == ACCURATE_RECOGNIZER_FILE
+            command = "uv run train.py --backbone dlib-resnet" if accurate else "train.py"
+            raise ModelFileError(f"{path} is missing: get it from the repository, or make it with `{command}`")
     expected = _read_checksum(beside)
     actual = file_sha256(model)
     if expected != actual:
