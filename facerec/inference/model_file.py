@@ -21,6 +21,13 @@ ACCURATE_RECOGNIZER_FILE = "face_recognition_accurate.onnx"
 DETECTOR_FILE = "face_detector.onnx"
 LANDMARKS_FILE = "face_landmarks.onnx"
 
+_COMMANDS = {
+    ACCURATE_RECOGNIZER_FILE: "uv run train.py --backbone dlib-resnet",
+    DETECTOR_FILE: "uv run train.py detector",
+    LANDMARKS_FILE: "uv run train.py landmarks",
+}
+"""What makes the files. Those of other names are recognizers of `uv run train.py`."""
+
 METADATA_KEY = "facerec"
 """The only entry of the ONNX file's metadata. Its value is `RecognizerMetadata`, `DetectorMetadata` or
 `LandmarkMetadata` as JSON."""
@@ -227,8 +234,7 @@ def verify_checksum(model: Path) -> str:
     beside = checksum_path(model)
     for path in (model, beside):
         if not path.is_file():
-            accurate = model.name == ACCURATE_RECOGNIZER_FILE
-            command = "uv run train.py --backbone dlib-resnet" if accurate else "train.py"
+            command = _COMMANDS.get(model.name, "uv run train.py")
             raise ModelFileError(f"{path} is missing: get it from the repository, or make it with `{command}`")
     expected = _read_checksum(beside)
     actual = file_sha256(model)

@@ -13,7 +13,7 @@ import psutil
 import pytest
 import requests
 
-from facerec.inference.model_file import ACCURATE_RECOGNIZER_FILE, checksum_path
+from facerec.inference.model_file import checksum_path
 from facerec.serving import server as server_module
 from facerec.serving.settings import Settings
 from tests.harness import connect, free_port, picture, post_json, process, ready, wait_until
@@ -148,15 +148,6 @@ def test_a_bad_landmark_predictor_ends_the_process_with_a_clear_line(damage: str
     expected = {"missing": "is missing: ", "another model": "can't be used: its outputs are probabilities, "}
     assert f"{path} {expected.get(damage, 'is truncated or altered: ')}" in json.loads(line)["message"]
     assert "Traceback" not in output
-
-
-def test_the_accurate_model_says_what_makes_it_where_it_is_missing(tmp_path: Path) -> None:
-    path = tmp_path / ACCURATE_RECOGNIZER_FILE
-    with process(PYTHON, {"FACEREC_MODEL": str(path), "PORT": str(free_port())}) as running:
-        output, _ = running.communicate(timeout=30)
-    assert running.returncode != 0
-    assert f"{path} is missing: get it from the repository, or make it with" in output
-    assert "`uv run train.py --backbone dlib-resnet`" in output
 
 
 @pytest.mark.parametrize("command", [PYTHON, FASTAPI], ids=["python", "fastapi"])
