@@ -84,8 +84,10 @@ class FaceCropper:
         Raises:
             InvalidOutput: a predicted point is NaN or infinity.
         """
-        cropped = self.crop_face(picture, central_face(picture.size))
-        return cropped if self._alignment else cropped._replace(crop=crop_centre(picture))
+        face = central_face(picture.size)
+        if self._alignment:
+            return self.crop_face(picture, face)
+        return CroppedFace(crop_centre(picture), self._predictor.predict(picture, face))
 
 
 def central_face(size: tuple[int, int]) -> Face:
