@@ -26,7 +26,7 @@ import requests
 import tyro
 from PIL import Image, ImageDraw, ImageFilter
 
-FIELDS = {"identity", "similarity", "threshold", "top_class", "top_score", "predictions"}
+FIELDS = {"identity", "similarity", "threshold", "top_class", "top_score", "predictions", "landmarks"}
 """Fields that the answer and each of its faces must have."""
 
 
@@ -160,6 +160,7 @@ def check(answer: dict[str, Any]) -> None:
         (answer.get("top_class") == next(iter(predictions), None), "top_class is not the largest prediction"),
         (answer.get("top_score") == max(probabilities, default=None), "top_score is not the largest probability"),
         (answer.get("identity") == (answer.get("top_class") if known else None), "identity contradicts the threshold"),
+        (are_landmarks(answer["landmarks"]), f"{answer['landmarks']} are no five points"),
     )
 
 
@@ -177,6 +178,15 @@ def check_place(face: dict[str, Any]) -> None:
         ),
         (is_number(angle) and abs(angle) <= 180, f"{angle} is no angle of a face in degrees"),
         (is_number(score) and 0 <= score <= 1, f"{score} is no score of a face"),
+    )
+
+
+def are_landmarks(value: object) -> bool:
+    """Whether a JSON value is the five points of a face, or null where they were not found."""
+    return value is None or (
+        isinstance(value, list)
+        and len(value) == 5
+        and all(isinstance(point, list) and len(point) == 2 and all(map(is_number, point)) for point in value)
     )
 
 

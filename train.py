@@ -8,12 +8,14 @@
     uv run train.py explore                  describe the data and draw its plots, without training
     uv run train.py tune --epochs 3          search embedding size, unfrozen blocks and learning rate
     uv run train.py detector                 train the network that finds the faces in a photo
+    uv run train.py landmarks                train the network that finds five points of a face, to align it by
     uv run torchrun --nproc-per-node=2 train.py        train in two processes, one per GPU
 
 Training writes model/face_recognition.onnx with its checksum, its report face_recognition.json, its model card
 face_recognition.md, and the plots in images/. `--backbone dlib-resnet` writes face_recognition_accurate.* and the plots
 in images/accurate/. `detector` writes model/face_detector.onnx with checksum, report and card, and images/photo.png;
-`tune` writes model/tuning.csv and images/tuning.png. `train.py SUBCOMMAND --help` lists a subcommand's options.
+`landmarks` writes model/face_landmarks.onnx with checksum, report and card; `tune` writes model/tuning.csv and
+images/tuning.png. `train.py SUBCOMMAND --help` lists a subcommand's options.
 """
 
 import sys
@@ -23,12 +25,19 @@ import tyro
 from pydantic import JsonValue
 
 from facerec.training.errors import TrainingError
-from facerec.training.options import DetectorOptions, ExploreOptions, RecognizerOptions, TuneOptions, validated
+from facerec.training.options import (
+    DetectorOptions,
+    ExploreOptions,
+    LandmarkOptions,
+    RecognizerOptions,
+    TuneOptions,
+    validated,
+)
 
 # Each command imports what it needs, so that --help and wrong options are answered without importing torch.
 # ruff: noqa: PLC0415
 
-Options = RecognizerOptions | TuneOptions | DetectorOptions | ExploreOptions
+Options = RecognizerOptions | TuneOptions | DetectorOptions | LandmarkOptions | ExploreOptions
 
 
 def main(options: Options) -> None:
@@ -40,6 +49,8 @@ def main(options: Options) -> None:
             train_recognizer(options)
         case DetectorOptions():
             train_detector(options)
+        case LandmarkOptions():
+            train_landmarks(options)
         case ExploreOptions():
             explore(options)
 
@@ -124,6 +135,41 @@ def train_detector(options: DetectorOptions) -> None:
         print_table("Face detector", publish_detector(network, recognizer, pictures, split, options, origin=origin))
 
 
+def train_landmarks(options: LandmarkOptions) -> None:
+    """Train the landmark network on dlib's points, evaluate it, and write its files."""
+    import numpy as np
+
+    from facerec.training.croppers import load_detector
+    from facerec.training.landmarks.fit import fit_landmarks
+    from facerec.training.landmarks.labels import label_faces, split_background
+    from facerec.training.landmarks.publish import publish_landmarks
+    from facerec.training.origin import Origin
+    from facerec.training.session import load_pictures, training_session
+    from facerec.training.split import split_dataset
+
+    with training_session() as device:
+        origin = Origin.of_this_run(device)
+        pictures = load_pictures(options.data)
+        detector = load_detector(options.data.detector)
+        split = split_dataset(pictures, min_images=options.data.min_images, seed=options.data.seed, fold=0)
+        for_training, for_validation = split_background(pictures, split)
+        training = label_faces(pictures, for_training, detector, "Training faces")
+        validation = label_faces(pictures, for_validation, detector, "Validation faces")
+        test = label_faces(pictures, np.union1d(split.unknown_test, split.test), detector, "Test faces")
+        network = fit_landmarks(pictures, training.steady(), options, device=device)
+        metrics = publish_landmarks(
+            network,
+            pictures,
+            options,
+            detector=detector,
+            training=training,
+            validation=validation,
+            test=test,
+            origin=origin,
+        )
+        print_table("Landmark predictor", metrics)
+
+
 def explore(options: ExploreOptions) -> None:
     """Describe the data and draw its plots."""
     from facerec.training.exploration import describe_data, draw_data
@@ -161,6 +207,8 @@ def parse(arguments: list[str]) -> Options:
             return validated(tyro.cli(TuneOptions, args=rest, prog="train.py tune", config=config))
         case ["detector", *rest]:
             return validated(tyro.cli(DetectorOptions, args=rest, prog="train.py detector", config=config))
+        case ["landmarks", *rest]:
+            return validated(tyro.cli(LandmarkOptions, args=rest, prog="train.py landmarks", config=config))
         case _:
             return validated(
                 tyro.cli(RecognizerOptions, args=arguments, prog="train.py", description=__doc__, config=config)

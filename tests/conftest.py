@@ -14,7 +14,7 @@ from facerec.training.split import Split, split_dataset
 from tests.drawn_people import draw_people
 from tests.shipped import DETECTOR, LFW, RECOGNIZER, ROOT
 from tests.toy_backbone import use_toy_backbone
-from tests.toy_model import write_toy_detector, write_toy_landmark_predictor, write_toy_model
+from tests.toy_model import write_aligned_toy_model, write_toy_detector, write_toy_landmark_predictor, write_toy_model
 
 
 @pytest.fixture(scope="session")
@@ -72,6 +72,14 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The toy model's file."""
     path = tmp_path_factory.mktemp("model") / "toy.onnx"
     write_toy_model(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def aligned_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of the toy model of aligned faces."""
+    path = tmp_path_factory.mktemp("aligned_model") / "toy_aligned.onnx"
+    write_aligned_toy_model(path)
     return path
 
 

@@ -1,6 +1,7 @@
 """Which package may import which: the arrows of the house, and nothing else."""
 
 import ast
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -63,7 +64,7 @@ def test_pictures_and_inference_know_neither_torch_nor_a_web_framework(package: 
 
 
 def test_the_wings_of_training_do_not_know_each_other() -> None:
-    for wing, other in (("recognition", "detection"), ("detection", "recognition")):
+    for wing, other in itertools.permutations(("recognition", "detection", "landmarks"), 2):
         for path in (ROOT / "facerec" / "training" / wing).glob("*.py"):
             assert not any(name.startswith(f"facerec.training.{other}") for name in imported_modules(path)), path
 

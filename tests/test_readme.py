@@ -14,7 +14,7 @@ import pytest
 
 from facerec.serving.settings import Settings
 from tests.harness import ROOT, photo, running, saved
-from tests.toy_model import write_toy_detector, write_toy_model
+from tests.toy_model import write_toy_detector, write_toy_landmark_predictor, write_toy_model
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = [
@@ -47,8 +47,13 @@ def test_every_command_is_of_a_kind_that_is_tested_here_or_by_ci() -> None:
 def test_calls_of_the_service_answer(tmp_path: Path) -> None:
     write_toy_model(tmp_path / "toy.onnx")
     write_toy_detector(tmp_path / "toy_detector.onnx")
+    write_toy_landmark_predictor(tmp_path / "toy_landmarks.onnx")
     photo((80, 80, "red"), (240, 80, "lime")).save(tmp_path / "portrait.jpg", quality=95)
-    settings = Settings(model=tmp_path / "toy.onnx", detector=tmp_path / "toy_detector.onnx")
+    settings = Settings(
+        model=tmp_path / "toy.onnx",
+        detector=tmp_path / "toy_detector.onnx",
+        landmarks=tmp_path / "toy_landmarks.onnx",
+    )
     with running(settings, write_log=lambda _: None) as address:
         for command in (*commands("curl"), *commands("uv run --no-default-groups test.py")):
             words = shlex.split(

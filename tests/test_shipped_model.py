@@ -20,7 +20,7 @@ from facerec.training.exploration import channel_statistics
 from facerec.training.options import RecognizerOptions
 from facerec.training.split import Split
 from tests.harness import running
-from tests.shipped import DETECTOR, LFW, RECOGNIZER, ROOT, needs_lfw
+from tests.shipped import DETECTOR, LANDMARKS, LFW, RECOGNIZER, ROOT, needs_lfw
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,9 @@ def test_the_service_names_the_test_images_as_the_report_says(
     people = next(extract(LFW, ROOT / "data").glob("*/Aaron_Eckhart")).parent
     wrong, accepted = set(), 0
     with (
-        running(Settings(model=RECOGNIZER, detector=DETECTOR), write_log=lambda _: None) as address,
+        running(
+            Settings(model=RECOGNIZER, detector=DETECTOR, landmarks=LANDMARKS), write_log=lambda _: None
+        ) as address,
         requests.Session() as client,
     ):
         for image in lfw_split.test:

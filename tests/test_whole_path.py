@@ -242,7 +242,8 @@ def test_test_py_says_that_an_address_is_none() -> None:
 
 FACE = {
     "identity": None, "similarity": 0.1, "threshold": 0.4, "top_class": "Ada", "top_score": 0.6,
-    "predictions": {"Ada": 0.6, "Bea": 0.4}, "box": [1, 2, 3, 4], "angle": 5, "score": 0.9,
+    "predictions": {"Ada": 0.6, "Bea": 0.4}, "landmarks": [[1.5, 2], [3, 4], [5, 6], [7, 8], [9, 10]],
+    "box": [1, 2, 3, 4], "angle": 5, "score": 0.9,
 }  # fmt: skip
 
 
@@ -256,6 +257,8 @@ FACE = {
         (FACE | {"faces": [FACE | {"box": ["1", 2, 3, 4]}]}, "['1', 2, 3, 4] is no box of a face"),
         (FACE | {"faces": [FACE | {"angle": 9999}]}, "9999 is no angle"),
         (FACE | {"faces": [FACE | {"score": 9}]}, "9 is no score"),
+        (FACE | {"faces": [], "landmarks": None}, None),
+        (FACE | {"faces": [], "landmarks": [[1, 2]] * 4}, "[[1, 2], [1, 2], [1, 2], [1, 2]] are no five points"),
         (FACE | {"faces": [FACE | {"similarity": 0.2}]}, "its top-level fields differ from those of faces[0]"),
         (FACE | {"faces": [], "identity": "Ada"}, "identity contradicts the threshold"),
         (FACE | {"faces": [], "predictions": {"Ada": 0.6, "Bea": 0.5}}, "probabilities sum to 1.1"),

@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from facerec.inference.cropping import CROP_SIZE, Face
 from facerec.inference.model_file import (
     DETECTOR_STRIDE,
+    Alignment,
     DetectorMetadata,
     LandmarkMetadata,
     ModelMetadata,
@@ -39,8 +40,11 @@ TOY_POINTS = ((0.36, -0.2), (0.15, -0.19), (-0.36, -0.2), (-0.15, -0.19), (0.02,
 """Where the toy landmark predictor finds the points of every face."""
 TOY_LANDMARK_CROP = 32
 
+TOY_ALIGNMENT = Alignment(crop_size=60, points=tuple((30 + 40 * x, 30 + 40 * y) for x, y in TOY_POINTS))
+"""Of the toy recognizer of aligned faces: the square of a face with the toy's points is 40 pixels large in a crop."""
 
-def toy_graph(*, nan_for_white: bool = False) -> onnx.GraphProto:
+
+def toy_graph(*, nan_for_white: bool = False, crop_size: int = CROP_SIZE) -> onnx.GraphProto:
     """`embeddings` is the crop's mean colour as a unit vector, `similarities` its cosines to red, green and blue.
 
     With `nan_for_white` the model is broken: a white crop gives NaN.
@@ -61,7 +65,7 @@ def toy_graph(*, nan_for_white: bool = False) -> onnx.GraphProto:
             helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
         ],
         "toy",
-        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["n", CROP_SIZE, CROP_SIZE, 3])],
+        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["n", crop_size, crop_size, 3])],
         [
             helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3])
             for name in ("probabilities", "similarities", "embeddings")
@@ -96,6 +100,12 @@ def toy_metadata() -> RecognizerMetadata:
 def write_toy_model(path: Path) -> None:
     """Write the toy recognizer and its checksum."""
     write_model(path, toy_graph(), toy_metadata())
+
+
+def write_aligned_toy_model(path: Path) -> None:
+    """Write a toy recognizer of aligned faces and its checksum."""
+    metadata = toy_metadata().model_copy(update={"backbone": "dlib-resnet", "alignment": TOY_ALIGNMENT})
+    write_model(path, toy_graph(crop_size=TOY_ALIGNMENT.crop_size), metadata)
 
 
 def toy_detector_graph(*, nan_for_white: bool = False) -> onnx.GraphProto:

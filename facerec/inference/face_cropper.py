@@ -1,10 +1,11 @@
-"""Cut the faces out of a picture as a recognizer takes them: find their points, align by them.
+"""Cut the faces out of a picture as a recognizer takes them: find their points, and align them by these if it wants.
 
 Training and inference use the same functions, so that a network is trained on what it will later be given.
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,11 @@ class CroppedFace(NamedTuple):
     crop: NDArray[np.uint8]
     """uint8 `[S, S, 3]`, RGB, 0 to 255, upright."""
     landmarks: Landmarks | None
-    """The points of the face. `None` where those that were found can't be a face's."""
+    """The points of the face, in pixels of the picture. `None` where those that were found can't be a face's."""
+
+    def scaled(self, factor: float) -> Self:
+        """The same face of a picture that is `factor` times as large."""
+        return self if self.landmarks is None else self._replace(landmarks=self.landmarks * factor)
 
 
 class FaceCropper:
@@ -45,6 +50,10 @@ class FaceCropper:
         """A text that differs between croppers whose crops may differ."""
         return f"{self._predictor.checksum} {self.alignment and self.alignment.model_dump_json()}"
 
+    def max_shrink(self, faces: Sequence[Face]) -> int:
+        """How many times smaller a picture may be decoded without giving blurred crops of its `faces`; at least 1."""
+        return max(1, int(min(face.size for face in faces) / self.face_size + 1e-9))
+
     def crop_face(self, picture: Image.Image, face: Face) -> CroppedFace:
         """Cut out a face.
 
@@ -66,7 +75,7 @@ class FaceCropper:
         return CroppedFace(crop_aligned(picture, points, reference, self.crop_size), landmarks)
 
     def crop_centre(self, picture: Image.Image) -> CroppedFace:
-        """Cut the central square out of a picture, in which a face is where LFW's pictures have it.
+        """Cut the central square out of a picture, or the face in it where faces are aligned.
 
         Args:
             picture: upright, of any mode.
@@ -74,9 +83,20 @@ class FaceCropper:
         Raises:
             InvalidOutput: a predicted point is NaN or infinity.
         """
-        side = min(picture.size) * FACE_SIZE / CROP_SIZE
-        cropped = self.crop_face(picture, Face(picture.width / 2, picture.height / 2, side, angle=0, score=1))
-        return cropped if self.alignment else cropped._replace(crop=crop_centre(picture))
+        face = central_face(picture.size)
+        if self.alignment:
+            return self.crop_face(picture, face)
+        return CroppedFace(crop_centre(picture), self._predictor.predict(picture, face))
+
+
+def central_face(size: tuple[int, int]) -> Face:
+    """The face of a picture's central square, in its middle and as large as in LFW's pictures.
+
+    Args:
+        size: width and height of the picture.
+    """
+    width, height = size
+    return Face(width / 2, height / 2, min(size) * FACE_SIZE / CROP_SIZE, angle=0, score=1)
 
 
 def _face_size(predictor: LandmarkPredictor, alignment: Alignment) -> float:

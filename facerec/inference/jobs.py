@@ -7,7 +7,7 @@ from typing import NamedTuple
 from facerec.errors import CodedError
 from facerec.inference.cropping import CropMode
 from facerec.inference.errors import InferenceError
-from facerec.inference.model_file import DetectorMetadata, RecognizerMetadata
+from facerec.inference.model_file import DetectorMetadata, LandmarkMetadata, RecognizerMetadata
 from facerec.inference.results import PictureResult, Trace
 
 
@@ -18,6 +18,7 @@ class WorkerOptions:
     Attributes:
         recognizer: the recognizer's file.
         detector: the face detector's file.
+        landmarks: the landmark predictor's file.
         threads: threads that compute one picture.
         max_bytes: bytes of a picture file.
         max_pixels: pixels of a picture that are decoded.
@@ -28,6 +29,7 @@ class WorkerOptions:
 
     recognizer: Path
     detector: Path
+    landmarks: Path
     threads: int
     max_bytes: int
     max_pixels: int
@@ -43,6 +45,8 @@ class LoadedModels(NamedTuple):
     recognizer_checksum: str
     detector: DetectorMetadata
     detector_checksum: str
+    landmarks: LandmarkMetadata
+    landmarks_checksum: str
 
 
 class Job(NamedTuple):

@@ -21,6 +21,13 @@ ACCURATE_RECOGNIZER_FILE = "face_recognition_accurate.onnx"
 DETECTOR_FILE = "face_detector.onnx"
 LANDMARKS_FILE = "face_landmarks.onnx"
 
+_COMMANDS = {
+    ACCURATE_RECOGNIZER_FILE: "uv run train.py --backbone dlib-resnet",
+    DETECTOR_FILE: "uv run train.py detector",
+    LANDMARKS_FILE: "uv run train.py landmarks",
+}
+"""What makes the files. Those of other names are recognizers of `uv run train.py`."""
+
 METADATA_KEY = "facerec"
 """The only entry of the ONNX file's metadata. Its value is `RecognizerMetadata`, `DetectorMetadata` or
 `LandmarkMetadata` as JSON."""
@@ -157,8 +164,8 @@ class RecognizerMetadata(ModelMetadata):
     """In the order of the outputs' columns."""
     embedding_size: Annotated[int, Field(ge=1, le=4096)]
     embedding_id: str | None = None
-    """Identifies the embeddings: they are comparable with those of another file if both have the same. It depends on the
-    network's weights and on the alignment, not on people, threshold and temperature."""
+    """Embeddings of two files are comparable if both have the same. It depends on the network's weights and on the
+    alignment, not on people, threshold and temperature."""
     threshold: Annotated[float, Field(ge=-1, le=1)]
     """Cosine similarity below which a face belongs to nobody whom the model knows."""
     false_accept_rate: Fraction
@@ -230,7 +237,8 @@ def verify_checksum(model: Path) -> str:
     beside = checksum_path(model)
     for path in (model, beside):
         if not path.is_file():
-            raise ModelFileError(f"{path} is missing: get it from the repository, or train a model with train.py")
+            command = _COMMANDS.get(model.name, "uv run train.py")
+            raise ModelFileError(f"{path} is missing: get it from the repository, or make it with `{command}`")
     expected = _read_checksum(beside)
     actual = file_sha256(model)
     if expected != actual:

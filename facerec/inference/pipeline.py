@@ -1,12 +1,13 @@
-"""The steps from a picture file to the people in it: decode, detect, crop, recognize."""
+"""The steps from a picture file to the people in it: decode, detect, find the faces' points, crop, recognize."""
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from facerec.inference.cropping import CROP_SIZE, FACE_SIZE, CropMode, Face, crop_centre, crop_face
+from facerec.inference.cropping import CropMode, Face
 from facerec.inference.detector import FaceDetector
+from facerec.inference.face_cropper import CroppedFace, FaceCropper, central_face
+from facerec.inference.landmark_predictor import LandmarkPredictor
 from facerec.inference.recognizer import Recognizer
 from facerec.inference.results import PictureResult, Trace
 from facerec.pictures.decode import Picture, PictureFile
@@ -18,16 +19,25 @@ class Pipeline:
     Args:
         recognizer: names the person of a crop.
         detector: finds faces.
+        predictor: finds the points of a face.
         max_bytes: bytes of a picture file.
         max_pixels: pixels of a picture.
         max_faces: faces of a picture that are recognized, the most prominent ones.
     """
 
     def __init__(
-        self, recognizer: Recognizer, detector: FaceDetector, *, max_bytes: int, max_pixels: int, max_faces: int
+        self,
+        recognizer: Recognizer,
+        detector: FaceDetector,
+        predictor: LandmarkPredictor,
+        *,
+        max_bytes: int,
+        max_pixels: int,
+        max_faces: int,
     ) -> None:
         self.recognizer = recognizer
         self.detector = detector
+        self._cropper = FaceCropper(predictor, recognizer.metadata.alignment)
         self._max_bytes = max_bytes
         self._max_pixels = max_pixels
         self._max_faces = max_faces
@@ -50,10 +60,10 @@ class Pipeline:
     def _take_centre(self, read: Callable[[], bytes], trace: Trace) -> PictureResult:
         with trace.stage("decode"):
             file = self._open(read, trace)
-            picture = file.decode(shrink=min(file.size) // CROP_SIZE)
-            crop = crop_centre(picture.image)
+            picture = file.decode(shrink=self._cropper.max_shrink([central_face(file.size)]))
         with trace.stage("infer"):
-            return PictureResult(self.recognizer.recognize(crop[None]), [], picture.width, picture.height)
+            cropped = self._cropper.crop_centre(picture.image).scaled(picture.shrink)
+            return self._recognize([cropped], PictureResult(None, [], [], picture.width, picture.height))
 
     def _detect(self, read: Callable[[], bytes], trace: Trace) -> PictureResult:
         with trace.stage("decode"):
@@ -62,12 +72,12 @@ class Pipeline:
         with trace.stage("locate"):  # the name that metrics and logs have had from the start
             turned, found = self.detector.detect_turned(picture.image)
             faces = [face.scaled(picture.shrink) for face in found[: self._max_faces]]
+            located = PictureResult(None, faces, [], picture.width, picture.height, turned, len(found))
             if not faces:
-                return PictureResult(None, [], picture.width, picture.height)
-            crops = _crop_faces(file, picture, faces)
+                return located
+            cropped = self._crop_faces(file, picture, faces)
         with trace.stage("infer"):
-            output = self.recognizer.recognize(crops)
-            return PictureResult(output, faces, picture.width, picture.height, turned, len(found))
+            return self._recognize(cropped, located)
 
     def _open(self, read: Callable[[], bytes], trace: Trace) -> PictureFile:
         data = read()
@@ -76,13 +86,20 @@ class Pipeline:
         trace.width, trace.height = file.size
         return file
 
+    def _crop_faces(self, file: PictureFile, picture: Picture, faces: Sequence[Face]) -> list[CroppedFace]:
+        """Cut `faces` out of `picture`, or out of a larger decoding of `file` where the smallest face needs it.
 
-def _crop_faces(file: PictureFile, picture: Picture, faces: Sequence[Face]) -> NDArray[np.uint8]:
-    """The crops `[N, 250, 250, 3]` of `faces`.
+        Faces and points are in pixels of the whole picture.
+        """
+        shrink = self._cropper.max_shrink(faces)
+        if shrink < picture.shrink:
+            picture = file.decode(shrink=shrink)
+        return [
+            self._cropper.crop_face(picture.image, face.scaled(1 / picture.shrink)).scaled(picture.shrink)
+            for face in faces
+        ]
 
-    They are cut from `picture`, or from a larger decoding of `file` where the smallest face needs it.
-    """
-    shrink = max(1, int(min(face.size for face in faces) / FACE_SIZE))
-    if shrink < picture.shrink:
-        picture = file.decode(shrink=shrink)
-    return np.stack([crop_face(picture.image, face.scaled(1 / picture.shrink)) for face in faces])
+    def _recognize(self, cropped: Sequence[CroppedFace], located: PictureResult) -> PictureResult:
+        """`located` with the people of its faces, or of its central square."""
+        crops, landmarks = zip(*cropped, strict=True)
+        return located._replace(output=self.recognizer.recognize(np.stack(crops)), landmarks=list(landmarks))

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from facerec.inference.alignment import landmarks_plausible
+from facerec.inference.cropping import Face
 from facerec.inference.errors import ModelFileError
 from facerec.inference.model_file import RECOGNIZER_INPUTS, RECOGNIZER_OUTPUTS, RecognizerMetadata
 from facerec.inference.results import ModelOutput
@@ -31,6 +33,9 @@ class Recognizer(OnnxModel[RecognizerMetadata]):
         side = self.metadata.crop_size
         if (sides := self._session.get_inputs()[0].shape[1:3]) != [side, side]:
             raise ModelFileError(f"its input takes crops of {sides} pixels, its metadata says {side}")
+        alignment, whole_crop = self.metadata.alignment, Face(side / 2, side / 2, side, angle=0, score=1)
+        if alignment and not landmarks_plausible(np.array(alignment.points), whole_crop):
+            raise ModelFileError("the points of its metadata's alignment are not those of an upright face")
         output = self.recognize(np.zeros((1, side, side, 3), np.uint8))
         people, size = len(self.metadata.people), self.metadata.embedding_size
         for name, values, width in zip(ModelOutput._fields, output, (people, people, size), strict=True):

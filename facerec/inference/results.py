@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from facerec.inference.alignment import Landmarks
 from facerec.inference.cropping import Face, Turn
 
 
@@ -30,6 +31,9 @@ class PictureResult(NamedTuple):
     """One row for each face, or one for the picture's centre. `None` where no face was found."""
     faces: list[Face]
     """In pixels of the whole picture, the most prominent first. Empty in the crop mode `centre`."""
+    landmarks: list[Landmarks | None]
+    """The points of the face of each row of `output`, in pixels of the whole picture. `None` where those that were
+    found can't be a face's."""
     width: int
     """Pixels of the whole picture, set upright by its EXIF orientation."""
     height: int

@@ -19,6 +19,7 @@ from facerec.errors import CodedError, raised_at
 from facerec.inference.detector import FaceDetector
 from facerec.inference.errors import InferenceError, WorkerFault
 from facerec.inference.jobs import Answer, Job, LoadedModels, WorkerOptions
+from facerec.inference.landmark_predictor import LandmarkPredictor
 from facerec.inference.memory import limit_freed_memory, release_freed_memory
 from facerec.inference.pipeline import Pipeline
 from facerec.inference.recognizer import Recognizer
@@ -55,16 +56,27 @@ def _load(options: WorkerOptions, connection: Connection) -> Pipeline | None:
     try:
         recognizer = Recognizer.load(options.recognizer, threads=options.threads)
         detector = FaceDetector.load(options.detector, threads=options.threads)
+        predictor = LandmarkPredictor.load(options.landmarks, threads=options.threads)
     except InferenceError as error:
         connection.send(error)
         return None
     release_freed_memory()
     gc.freeze()  # what lives as long as the process need not be visited by each later collection
     _limit_memory(options.memory_bytes)
-    connection.send(LoadedModels(recognizer.metadata, recognizer.checksum, detector.metadata, detector.checksum))
+    connection.send(
+        LoadedModels(
+            recognizer=recognizer.metadata,
+            recognizer_checksum=recognizer.checksum,
+            detector=detector.metadata,
+            detector_checksum=detector.checksum,
+            landmarks=predictor.metadata,
+            landmarks_checksum=predictor.checksum,
+        )
+    )
     return Pipeline(
         recognizer,
         detector,
+        predictor,
         max_bytes=options.max_bytes,
         max_pixels=options.max_pixels,
         max_faces=options.max_faces,

@@ -26,6 +26,7 @@ from facerec.serving.schemas import (
     BatchRequest,
     DetectorInfo,
     Health,
+    LandmarkPredictorInfo,
     ModelInfo,
     People,
     Prediction,
@@ -144,6 +145,7 @@ async def model_info(service: Service) -> ModelInfo:
         checksum=models.recognizer_checksum,
         threshold=service.threshold,
         detector=DetectorInfo.from_metadata(models.detector, checksum=models.detector_checksum),
+        landmarks=LandmarkPredictorInfo.from_metadata(models.landmarks, checksum=models.landmarks_checksum),
     )
 
 
@@ -168,4 +170,5 @@ async def readyz(service: Service) -> Readiness:
         status="ready",
         sha256=service.models.recognizer_checksum,
         locator_sha256=service.models.detector_checksum,
+        landmarks_sha256=service.models.landmarks_checksum,
     )

@@ -1,11 +1,12 @@
-"""The page at `/`: one HTML file, which calls the API like any other client."""
+"""The page at `/`: one HTML file, which calls the API like any other client. It says which network recognizes."""
 
 from pathlib import Path
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from facerec.serving.content_security import hash_source
+from facerec.serving.service import RecognitionService
 
 _HTML = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
 _HEADERS = {
@@ -30,6 +31,7 @@ page = APIRouter(include_in_schema=False)
 
 @page.head("/")
 @page.get("/")
-async def index() -> HTMLResponse:
+async def index(request: Request) -> HTMLResponse:
     """Try the service in a browser."""
-    return HTMLResponse(_HTML, headers=_HEADERS)
+    service: RecognitionService = request.state.service
+    return HTMLResponse(_HTML.replace("{{backbone}}", service.models.recognizer.backbone), headers=_HEADERS)

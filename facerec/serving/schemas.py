@@ -9,8 +9,16 @@ from numpy.typing import NDArray
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from facerec.inference.alignment import Landmarks
 from facerec.inference.cropping import Face, Turn
-from facerec.inference.model_file import DetectorMetadata, Fraction, Person, RecognizerMetadata
+from facerec.inference.model_file import (
+    Backbone,
+    DetectorMetadata,
+    Fraction,
+    LandmarkMetadata,
+    Person,
+    RecognizerMetadata,
+)
 from facerec.inference.results import PictureResult
 from facerec.serving.problems import Problem
 from facerec.serving.settings import Framing
@@ -90,8 +98,12 @@ class BatchRequest(BaseModel):
     framing: FramingChoice = None
 
 
+Points = Annotated[list[tuple[float, float]], Field(min_length=5, max_length=5)]
+"""Five points of a face, in the order of `facerec.inference.alignment.Landmarks`."""
+
+
 class Identification(BaseModel):
-    """Whose face it is."""
+    """Whose face it is, and where its eyes and nose are."""
 
     identity: str | None = Field(
         description="The answer to act on: the most similar person, or null where the similarity is under the "
@@ -111,12 +123,19 @@ class Identification(BaseModel):
         description="The probability of each of the known people, largest first.",
         examples=[{"Serena_Williams": 0.97, "Jennifer_Capriati": 0.02}],
     )
+    landmarks: Points | None = Field(
+        description="Five points of the face, each [x, y] in pixels of the picture: outer and inner corner of the "
+        "person's left eye, outer and inner corner of the right eye, base of the nose. Null where the points found "
+        "cannot be a face's: the face is then cropped by its box, with `centre` by the central square.",
+        examples=[[[171.2, 89.9], [155.4, 91.3], [109.6, 92.8], [125.1, 92.9], [140.3, 119.5]]],
+    )
 
     @classmethod
     def from_row(
         cls,
         probabilities: NDArray[np.float32],
         similarities: NDArray[np.float32],
+        landmarks: Landmarks | None,
         names: list[str],
         *,
         threshold: float,
@@ -127,6 +146,7 @@ class Identification(BaseModel):
         Args:
             probabilities: float32 `[P]`, in the order of `names`.
             similarities: float32 `[P]`, in the order of `names`.
+            landmarks: the points of the face.
             names: the P people whom the model knows.
             threshold: the similarity below which there is no identity.
             top_k: how many people to list, all if None.
@@ -141,6 +161,7 @@ class Identification(BaseModel):
             top_class=names[top],
             top_score=round(float(probabilities[top]), 6),
             predictions={names[index]: round(float(probabilities[index]), 6) for index in order[:top_k].tolist()},
+            landmarks=None if landmarks is None else landmarks.round(1).tolist(),
         )
 
 
@@ -165,7 +186,7 @@ class Prediction(Identification):
     )
     turned: Turn = Field(
         description="Degrees by which the picture is turned clockwise, so that the people in it lie on their side or "
-        "stand upside down. Boxes are places in the picture as it is."
+        "stand upside down. Boxes and landmarks are places in the picture as it is."
     )
 
     @classmethod
@@ -173,8 +194,8 @@ class Prediction(Identification):
         """The answer for a picture in which a face was found or whose centre was taken."""
         assert result.output
         crops = [
-            Identification.from_row(probabilities, similarities, names, threshold=threshold, top_k=top_k)
-            for probabilities, similarities, _ in zip(*result.output, strict=True)
+            Identification.from_row(probabilities, similarities, landmarks, names, threshold=threshold, top_k=top_k)
+            for probabilities, similarities, _, landmarks in zip(*result.output, result.landmarks, strict=True)
         ]
         faces = [
             DetectedFace(
@@ -231,12 +252,37 @@ class DetectorInfo(BaseModel):
         )
 
 
-class ModelInfo(BaseModel):
-    """The models that are loaded: the one that knows people, and the one that finds their faces."""
+class LandmarkPredictorInfo(BaseModel):
+    """The model that finds the points of a face."""
 
     version: str = Field(description="Version of the project that made the file.", examples=["0.1.0"])
     created: AwareDatetime = Field(description="When the file was made.")
     sha256: str = Field(description="Checksum of the file.")
+    figures: dict[str, float] = Field(
+        description="Test metrics. Distances are fractions of the distance between the middles of the eyes.",
+        examples=[{"mean_error": 0.03}],
+    )
+    licence: str = Field(description="What the weights were trained from, and the licence that they carry.")
+
+    @classmethod
+    def from_metadata(cls, metadata: LandmarkMetadata, *, checksum: str) -> Self:
+        return cls(
+            sha256=checksum,
+            figures=metadata.metrics,
+            **metadata.model_dump(include={"version", "created", "licence"}),
+        )
+
+
+class ModelInfo(BaseModel):
+    """The models that are loaded: those that know people, find their faces, and find the points of a face."""
+
+    version: str = Field(description="Version of the project that made the file.", examples=["0.1.0"])
+    created: AwareDatetime = Field(description="When the file was made.")
+    sha256: str = Field(description="Checksum of the file.")
+    backbone: Backbone = Field(description="The network that it is made of.")
+    aligned: bool = Field(
+        description="Whether faces are aligned by their landmarks before they are recognized, or cropped by their box."
+    )
     people: int = Field(description="How many people it knows.", examples=[62])
     embedding_size: int = Field(description="Length of the embeddings.", examples=[256])
     threshold: float = Field(
@@ -248,21 +294,33 @@ class ModelInfo(BaseModel):
     figures: dict[str, float] = Field(description="Test metrics, on a scale of 0 to 1.", examples=[{"top_1": 0.98}])
     licence: str = Field(description="What the weights were trained from, and the licence that they carry.")
     locator: DetectorInfo
+    landmarks: LandmarkPredictorInfo
 
     @classmethod
     def from_metadata(
-        cls, metadata: RecognizerMetadata, *, checksum: str, threshold: float, detector: DetectorInfo
+        cls,
+        metadata: RecognizerMetadata,
+        *,
+        checksum: str,
+        threshold: float,
+        detector: DetectorInfo,
+        landmarks: LandmarkPredictorInfo,
     ) -> Self:
         """The answer of `GET /model`. `threshold` is the one in force."""
         return cls(
             sha256=checksum,
+            aligned=metadata.alignment is not None,
             people=len(metadata.people),
             threshold=threshold,
             calibrated_threshold=metadata.threshold,
             figures=metadata.metrics,
             locator=detector,
+            landmarks=landmarks,
             **metadata.model_dump(
-                include={"version", "created", "embedding_size", "false_accept_rate", "temperature", "licence"}
+                include={
+                    *("version", "created", "backbone", "embedding_size"),
+                    *("false_accept_rate", "temperature", "licence"),
+                }
             ),
         )
 
@@ -279,3 +337,4 @@ class Readiness(BaseModel):
     status: str = Field(examples=["ready"])
     sha256: str = Field(description="Checksum of the loaded model file.")
     locator_sha256: str = Field(description="Checksum of the loaded face detector's file.")
+    landmarks_sha256: str = Field(description="Checksum of the loaded landmark predictor's file.")

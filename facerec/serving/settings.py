@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, Pydanti
 
 from facerec.inference.cpus import available_cpus
 from facerec.inference.jobs import WorkerOptions
-from facerec.inference.model_file import DETECTOR_FILE, RECOGNIZER_FILE
+from facerec.inference.model_file import ACCURATE_RECOGNIZER_FILE, DETECTOR_FILE, LANDMARKS_FILE, RECOGNIZER_FILE
 
 Framing = Literal["auto", "centre"]
 """The API's names of the crop modes: `auto` is the crop mode `detect`."""
@@ -29,6 +29,11 @@ _KUBERNETES_VARIABLE = re.compile(
 def _split_list(value: Any) -> Any:
     """Environment variables hold lists as `a,b,c`."""
     return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
+
+
+def _find_model(value: Any) -> Any:
+    """The word `accurate` stands for the file of the accurate recognizer; anything else is a path."""
+    return _MODEL_FOLDER / ACCURATE_RECOGNIZER_FILE if value == "accurate" else value
 
 
 def _check_key(key: SecretStr | None) -> SecretStr | None:
@@ -84,10 +89,12 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid", validate_by_name=True)
 
-    model: Path = _MODEL_FOLDER / RECOGNIZER_FILE
-    """The recognizer's file."""
+    model: Annotated[Path, BeforeValidator(_find_model)] = _MODEL_FOLDER / RECOGNIZER_FILE
+    """The recognizer's file, or `accurate` for the accurate one in `model/`."""
     detector: Annotated[Path, Field(validation_alias="FACEREC_LOCATOR")] = _MODEL_FOLDER / DETECTOR_FILE
     """The face detector's file."""
+    landmarks: Path = _MODEL_FOLDER / LANDMARKS_FILE
+    """The landmark predictor's file."""
     threshold: Annotated[float, Field(ge=-1, le=1)] | None = None
     """Cosine similarity below which a face belongs to nobody whom the model knows. `None` takes the model file's."""
     framing: Framing = "auto"
@@ -167,6 +174,7 @@ class Settings(BaseSettings):
         return WorkerOptions(
             recognizer=self.model.absolute(),
             detector=self.detector.absolute(),
+            landmarks=self.landmarks.absolute(),
             threads=self.threads,
             max_bytes=self.max_bytes,
             max_pixels=self.max_pixels,

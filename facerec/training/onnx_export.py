@@ -19,9 +19,10 @@ class Parity:
     """How closely the ONNX file agrees with the PyTorch network.
 
     Attributes:
-        compared: number of answers compared: test images of the recognizer, faces of the detector.
+        compared: number of answers compared: test images of the recognizer, faces of the others.
         equal: number of them on which both agree.
-        largest_difference: of any probability of the recognizer, or of any coordinate of the detector in pixels.
+        largest_difference: of any probability of the recognizer, of any coordinate of the detector in pixels, or of
+            any coordinate of the landmark predictor in sides of the face's square.
     """
 
     compared: int

@@ -74,6 +74,14 @@ class DetectorDataOptions(DataOptions):
 
 
 @dataclass(frozen=True)
+class LandmarkDataOptions(DataOptions):
+    """The data set and its split."""
+
+    detector: Path = Path("model/face_detector.onnx")
+    """The face detector's file: points are learned in the faces that it finds."""
+
+
+@dataclass(frozen=True)
 class ModelOptions:
     """The network."""
 
@@ -104,7 +112,7 @@ class TrainingOptions:
     weight_decay: NonNegativeFloat = 0.05
     """AdamW's weight decay, on matrices and convolutions only."""
     checkpoints: Folder = Path("checkpoints")
-    """Folder for the state of unfinished runs: fold-N/, detector/, and tuning.db of the search."""
+    """Folder for the state of unfinished runs: fold-N/, detector/, landmarks/, and tuning.db of the search."""
     resume: Annotated[bool, OUTSIDE_RECIPE] = False
     """Go on with a run that was stopped, from its last checkpoint."""
 
@@ -138,6 +146,24 @@ class DetectorTrainingOptions(TrainingOptions):
 
     steps: PositiveInt = 3000
     """Steps of 16 synthetic scenes."""
+
+
+@dataclass(frozen=True)
+class LandmarkTrainingOptions(TrainingOptions):
+    """The optimization."""
+
+    learning_rate: PositiveFloat = 3e-3
+    """AdamW's learning rate, after a warm-up and before a cosine decay to zero."""
+    steps: PositiveInt = 6000
+    """Steps of 64 faces."""
+
+
+@dataclass(frozen=True)
+class LandmarkPublishingOptions:
+    """The files that are written."""
+
+    output: Folder = Path("model")
+    """Folder for the ONNX model, its checksum, the report and the model card."""
 
 
 @dataclass(frozen=True)
@@ -206,6 +232,19 @@ class DetectorOptions:
 
 
 @dataclass(frozen=True)
+class LandmarkOptions:
+    """Train, evaluate and export the network that finds five points of a face, by which faces are aligned."""
+
+    data: LandmarkDataOptions = field(default_factory=LandmarkDataOptions)
+    training: LandmarkTrainingOptions = field(default_factory=LandmarkTrainingOptions)
+    publishing: LandmarkPublishingOptions = field(default_factory=LandmarkPublishingOptions)
+
+    def recipe(self) -> dict[str, JsonValue]:
+        """The options that decide the exported model."""
+        return recipe(self.data, self.training)
+
+
+@dataclass(frozen=True)
 class ExploreOptions:
     """Describe the data set and draw its plots, without training."""
 
@@ -214,7 +253,7 @@ class ExploreOptions:
     """Folder for the plots."""
 
 
-Options = TypeVar("Options", RecognizerOptions, TuneOptions, DetectorOptions, ExploreOptions)
+Options = TypeVar("Options", RecognizerOptions, TuneOptions, DetectorOptions, LandmarkOptions, ExploreOptions)
 
 
 def validated(options: Options) -> Options:

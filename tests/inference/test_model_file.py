@@ -7,7 +7,11 @@ import pytest
 
 from facerec.inference.errors import ModelFileError
 from facerec.inference.model_file import (
+    ACCURATE_RECOGNIZER_FILE,
+    DETECTOR_FILE,
+    LANDMARKS_FILE,
     METADATA_KEY,
+    RECOGNIZER_FILE,
     DetectorMetadata,
     Person,
     RecognizerMetadata,
@@ -87,6 +91,21 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     model.write_bytes(b"weights")
     with pytest.raises(ModelFileError, match=r"model\.onnx\.sha256 is missing"):
         verify_checksum(model)
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        (RECOGNIZER_FILE, "uv run train.py"),
+        (ACCURATE_RECOGNIZER_FILE, "uv run train.py --backbone dlib-resnet"),
+        (DETECTOR_FILE, "uv run train.py detector"),
+        (LANDMARKS_FILE, "uv run train.py landmarks"),
+        ("mine.onnx", "uv run train.py"),
+    ],
+)
+def test_the_error_of_a_missing_file_says_what_makes_it(tmp_path: Path, name: str, command: str) -> None:
+    with pytest.raises(ModelFileError, match=f"is missing: get it from the repository, or make it with `{command}`"):
+        verify_checksum(tmp_path / name)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])

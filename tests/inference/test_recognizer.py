@@ -13,7 +13,7 @@ from facerec.inference.errors import InvalidOutput, ModelFileError
 from facerec.inference.model_file import checksum_path, write_checksum
 from facerec.inference.recognizer import Recognizer
 from tests.harness import ROOT
-from tests.toy_model import TOY_PEOPLE, toy_graph, toy_metadata, write_model, write_toy_model
+from tests.toy_model import TOY_ALIGNMENT, TOY_PEOPLE, toy_graph, toy_metadata, write_model, write_toy_model
 
 
 def crops(*colours: tuple[int, int, int]) -> np.ndarray:
@@ -54,6 +54,17 @@ def test_a_damaged_model_is_refused(tmp_path: Path, damage: str) -> None:
         checksum_path(path).unlink()
     with pytest.raises(ModelFileError, match=r"toy\.onnx.* is (truncated or altered|missing)"):
         Recognizer.load(path, threads=1)
+
+
+@pytest.mark.parametrize(
+    "points", [((30, 30),) * 5, [(x, 60 - y) for x, y in TOY_ALIGNMENT.points]], ids=["all the same", "upside down"]
+)
+def test_an_alignment_that_is_not_a_faces_is_refused(tmp_path: Path, points: list[tuple[float, float]]) -> None:
+    alignment = TOY_ALIGNMENT.model_copy(update={"points": tuple(points)})
+    metadata = toy_metadata().model_copy(update={"alignment": alignment})
+    write_model(tmp_path / "toy.onnx", toy_graph(crop_size=60), metadata)
+    with pytest.raises(ModelFileError, match=r"toy\.onnx can't be used: the points of its metadata's alignment"):
+        Recognizer.load(tmp_path / "toy.onnx", threads=1)
 
 
 def test_what_is_no_onnx_model_is_refused(tmp_path: Path) -> None:

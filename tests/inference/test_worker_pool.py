@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -23,10 +24,11 @@ LARGE = picture(size=(5000, 5000))
 
 
 @pytest.fixture
-def options(model: Path, detector: Path) -> WorkerOptions:
+def options(model: Path, detector: Path, landmarks: Path) -> WorkerOptions:
     return WorkerOptions(
         recognizer=model,
         detector=detector,
+        landmarks=landmarks,
         threads=1,
         max_bytes=10**7,
         max_pixels=25_000_000,
@@ -109,9 +111,12 @@ def test_a_model_that_gives_nan_is_an_answer(options: WorkerOptions, tmp_path: P
     in_pool(replace(options, recognizer=broken), test)
 
 
-def test_a_model_that_cannot_be_loaded_ends_the_start(options: WorkerOptions, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["recognizer", "detector", "landmarks"])
+def test_a_model_that_cannot_be_loaded_ends_the_start(options: WorkerOptions, name: str, tmp_path: Path) -> None:
+    changes: dict[str, Any] = {name: tmp_path / "absent.onnx"}
+
     async def start() -> None:
-        async with pool_of(replace(options, recognizer=tmp_path / "absent.onnx"), workers=2):
+        async with pool_of(replace(options, **changes), workers=2):
             pass
 
     with pytest.raises(ModelFileError, match=r"absent\.onnx is missing"):

@@ -23,12 +23,13 @@ class Service(Protocol):
 
 
 @pytest.fixture(autouse=True)
-def settings_around(monkeypatch: pytest.MonkeyPatch, detector: Path) -> None:
-    """The settings of whoever runs the tests are not the tests': a toy detector, and the centre unless a test says."""
+def settings_around(monkeypatch: pytest.MonkeyPatch, detector: Path, landmarks: Path) -> None:
+    """The settings of whoever runs the tests are not the tests': toys, and the centre unless a test says."""
     for name in os.environ:
         if name.startswith("FACEREC_") or name in {"API_KEY", "PORT"}:
             monkeypatch.delenv(name)
     monkeypatch.setenv("FACEREC_LOCATOR", str(detector))
+    monkeypatch.setenv("FACEREC_LANDMARKS", str(landmarks))
     monkeypatch.setenv("FACEREC_FRAMING", "centre")
 
 

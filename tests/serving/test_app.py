@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from facerec.inference.detector import FaceDetector
+from facerec.inference.landmark_predictor import LandmarkPredictor
 from facerec.inference.recognizer import Recognizer
 from facerec.serving.schemas import MAX_BATCH_URLS
 from facerec.serving.settings import Settings
@@ -147,17 +148,21 @@ def test_pictures_over_the_limits_of_the_service_are_refused(serve: Service, mod
         assert (answer.status_code, answer.json().get("code")) == expected
 
 
-def test_people_and_model_say_what_is_loaded(service: str, model: Path, finder: FaceDetector) -> None:
+def test_people_and_model_say_what_is_loaded(
+    service: str, model: Path, finder: FaceDetector, predictor: LandmarkPredictor
+) -> None:
     people = requests.get(f"{service}/people", timeout=9).json()["people"]
     assert [person["name"] for person in people] == list(TOY_PEOPLE)
     assert people[0].items() >= {"training_images": 20, "test_recall": 0.8}.items()
     card = requests.get(f"{service}/model", timeout=9).json()
     checksum = Recognizer.load(model, threads=1).checksum
     assert (card["sha256"], card["people"], card["figures"]) == (checksum, 3, {"top_1": 0.9})
+    assert (card["backbone"], card["aligned"]) == ("mobilenet-v3-large", False)
     assert requests.get(f"{service}/readyz", timeout=9).json() == {
         "status": "ready",
         "sha256": checksum,
         "locator_sha256": finder.checksum,
+        "landmarks_sha256": predictor.checksum,
     }
     assert card["locator"] == {
         "version": "0.0.0",
@@ -167,7 +172,22 @@ def test_people_and_model_say_what_is_loaded(service: str, model: Path, finder: 
         "figures": {"recall": 0.9},
         "licence": "public domain",
     }
+    assert card["landmarks"] == {
+        "version": "0.0.0",
+        "created": "2026-01-01T00:00:00Z",
+        "sha256": predictor.checksum,
+        "figures": {"mean_error": 0.02},
+        "licence": "public domain",
+    }
     assert requests.get(f"{service}/healthz", timeout=9).json() == {"status": "ok"}
+
+
+def test_a_model_of_aligned_faces_says_so(serve: Service, aligned_model: Path) -> None:
+    service = serve(Settings(model=aligned_model))
+    card = requests.get(f"{service}/model", timeout=9).json()
+    assert (card["backbone"], card["aligned"]) == ("dlib-resnet", True)
+    assert_well_formed(post(f"{service}/predict", {"url": data_url(picture("lime"))}).json(), top=GUSTAV)
+    assert "recognized by the network dlib-resnet." in requests.get(service, timeout=9).text
 
 
 # Errors
@@ -328,6 +348,9 @@ def test_the_documented_examples_work(service: str) -> None:
     document = requests.get(f"{service}/openapi.json", timeout=9).json()
     schemas = document["components"]["schemas"]
     assert "HTTPValidationError" not in schemas
+    described = schemas["DetectedFace"]["properties"]["landmarks"]["description"]
+    order = ("outer and inner corner of the person's left eye", "outer and inner corner of the right eye", "nose")
+    assert [described.find(name) for name in order] == sorted(described.index(name) for name in order)
     (url,) = schemas["PredictRequest"]["properties"]["url"]["examples"]
     assert len(url) < 300
     assert post(f"{service}/predict", {"url": url}).status_code == 200

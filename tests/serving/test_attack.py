@@ -79,6 +79,7 @@ def test_a_service_under_attack_serves_others_and_stays_small() -> None:
             "FACEREC_WORKERS": "2",
             "FACEREC_FRAMING": "auto",
             "FACEREC_LOCATOR": "model/face_detector.onnx",
+            "FACEREC_LANDMARKS": "model/face_landmarks.onnx",
             "FACEREC_ALLOWED_NETWORKS": "127.0.0.1",
             "FACEREC_ALLOWED_PORTS": str(server.port),
         }

@@ -13,7 +13,16 @@ from facerec.serving.settings import Framing, Settings
 from tests.harness import data_url, photo, picture, saved
 from tests.serving.conftest import Service
 from tests.shipped import DETECTOR
-from tests.toy_model import TOY_PEOPLE, toy_detector_graph, toy_detector_metadata, write_model
+from tests.toy_model import (
+    TOY_PEOPLE,
+    TOY_POINTS,
+    toy_detector_graph,
+    toy_detector_metadata,
+    toy_landmark_graph,
+    toy_landmark_metadata,
+    write_model,
+    write_toy_landmark_predictor,
+)
 
 ROSA, GUSTAV, _ = TOY_PEOPLE
 TWO = ((176, 80, "red"), (48, 80, "lime"))
@@ -50,6 +59,30 @@ def test_angle_and_score_are_told(service: str) -> None:
     image.paste((242, 0, 191), (160, 64, 192, 96))
     face = faces(service, saved(image))[0]
     assert (face["angle"], face["score"]) == pytest.approx((np.degrees(0.2), 0.75), abs=0.06)
+
+
+def test_each_face_has_its_points_and_the_most_prominent_s_answer(service: str) -> None:
+    answer = upload(service, saved(photo(*TWO))).json()
+    for face, x in zip(answer["faces"], (176, 48), strict=True):
+        assert face["landmarks"] == [[round(x + 64 * dx, 1), round(80 + 64 * dy, 1)] for dx, dy in TOY_POINTS]
+    assert answer["landmarks"] == answer["faces"][0]["landmarks"]
+
+
+def test_the_points_of_the_centre_are_told_too(service: str) -> None:
+    answer = upload(service, picture(size=(220, 440)), framing="centre").json()
+    assert answer["landmarks"] == [[round(110 + 100 * dx, 1), round(220 + 100 * dy, 1)] for dx, dy in TOY_POINTS]
+    assert answer["faces"] == []
+
+
+@pytest.mark.parametrize("recognizer", ["model", "aligned_model"])
+def test_a_face_whose_points_make_no_sense_has_none_and_is_recognized_from_its_box(
+    serve: Service, recognizer: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    write_toy_landmark_predictor(tmp_path / "upside_down.onnx", tuple((x, -y) for x, y in TOY_POINTS))
+    model = request.getfixturevalue(recognizer)
+    service = serve(Settings(model=model, landmarks=tmp_path / "upside_down.onnx", framing="auto"))
+    found = faces(service, saved(photo((48, 80, "lime"), colour="lime")))
+    assert [(face["identity"], face["landmarks"]) for face in found] == [(GUSTAV, None)]
 
 
 def test_an_unknown_person_among_them_has_no_identity(service: str) -> None:
@@ -130,6 +163,10 @@ def test_a_picture_that_lies_on_its_side_is_answered_in_its_own_coordinates(
         x, y = -y, x
     assert left < picture.width / 2 + x < left + width
     assert top < picture.height / 2 + y < top + height
+    points = np.array(upload(service, saved(upright)).json()["landmarks"]) - np.array(upright.size) / 2
+    for _ in range(turn // 90):
+        points = np.stack([-points[:, 1], points[:, 0]], axis=1)
+    assert answer["landmarks"] == pytest.approx(points + np.array(picture.size) / 2, abs=0.2)
 
 
 def test_only_the_most_prominent_of_a_hundred_faces_are_recognized(serve: Service, model: Path) -> None:
@@ -143,5 +180,13 @@ def test_only_the_most_prominent_of_a_hundred_faces_are_recognized(serve: Servic
 def test_nan_out_of_the_detector_is_a_typed_error(serve: Service, model: Path, tmp_path: Path) -> None:
     write_model(tmp_path / "nan.onnx", toy_detector_graph(nan_for_white=True), toy_detector_metadata())
     service = serve(Settings(model=model, detector=tmp_path / "nan.onnx", framing="auto"))
+    response = upload(service, picture("white"))
+    assert (response.status_code, response.json()["code"]) == (500, "invalid_output")
+
+
+def test_nan_out_of_the_landmark_predictor_is_a_typed_error(serve: Service, model: Path, tmp_path: Path) -> None:
+    write_model(tmp_path / "nan.onnx", toy_landmark_graph(nan_for_white=True), toy_landmark_metadata())
+    service = serve(Settings(model=model, landmarks=tmp_path / "nan.onnx", framing="centre"))
+    assert upload(service, picture("red")).status_code == 200
     response = upload(service, picture("white"))
     assert (response.status_code, response.json()["code"]) == (500, "invalid_output")

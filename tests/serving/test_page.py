@@ -214,6 +214,10 @@ def test_every_face_has_its_box_with_a_name_and_is_listed(open_page: Open, model
     assert visit.page.evaluate("document.documentElement.scrollWidth") == width
 
 
+def test_it_says_which_network_recognizes(visit: Visit) -> None:
+    expect(visit.page.get_by_role("contentinfo")).to_contain_text("recognized by the network mobilenet-v3-large.")
+
+
 def test_a_picture_without_a_face_is_told_in_words(open_page: Open, model: Path) -> None:
     visit = open_page(Settings(model=model, framing="auto"))
     visit.choose(file("red"))

@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -18,7 +19,7 @@ from facerec.serving.settings import Settings
 from tests.harness import connect, free_port, picture, post_json, process, ready, wait_until
 from tests.hostile_server import Connection, HostileServer, head
 from tests.serving.conftest import Service
-from tests.toy_model import write_toy_model
+from tests.toy_model import write_toy_landmark_predictor, write_toy_model
 
 PYTHON = [sys.executable, "predict.py"]
 FASTAPI = [str(Path(sys.executable).parent / "fastapi"), "run", "predict.py"]
@@ -111,9 +112,9 @@ def test_requests_that_do_not_finish_are_cut_off(model: Path) -> None:
     assert "Traceback" not in output
 
 
-def damaged(directory: Path, damage: str) -> Path:
+def damaged(directory: Path, damage: str, write: Callable[[Path], None] = write_toy_model) -> Path:
     path = directory / "toy.onnx"
-    write_toy_model(path)
+    write(path)
     if damage == "missing":
         path.unlink()
     elif damage == "truncated":
@@ -134,6 +135,19 @@ def test_a_bad_model_ends_the_process_with_a_clear_line(command: list[str], dama
     said = " ".join(output.split())
     assert "toy.onnx" in said
     assert ("is missing" if damage == "missing" else "truncated or altered") in said
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated", "altered", "another model"])
+def test_a_bad_landmark_predictor_ends_the_process_with_a_clear_line(damage: str, model: Path, tmp_path: Path) -> None:
+    path = model if damage == "another model" else damaged(tmp_path, damage, write_toy_landmark_predictor)
+    variables = {"FACEREC_MODEL": str(model), "FACEREC_LANDMARKS": str(path), "PORT": str(free_port())}
+    with process(PYTHON, variables) as running:
+        output, _ = running.communicate(timeout=30)
+    assert running.returncode != 0
+    (line,) = (line for line in output.splitlines() if str(path) in line)
+    expected = {"missing": "is missing: ", "another model": "can't be used: its outputs are probabilities, "}
+    assert f"{path} {expected.get(damage, 'is truncated or altered: ')}" in json.loads(line)["message"]
+    assert "Traceback" not in output
 
 
 @pytest.mark.parametrize("command", [PYTHON, FASTAPI], ids=["python", "fastapi"])

@@ -31,17 +31,30 @@ def test_a_platform_s_number_of_workers_is_taken_where_none_is_set(monkeypatch: 
 
 
 def test_by_default_faces_are_looked_for_by_the_shipped_detector(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("FACEREC_FRAMING", "FACEREC_LOCATOR"):
+    for name in ("FACEREC_FRAMING", "FACEREC_LOCATOR", "FACEREC_LANDMARKS"):
         monkeypatch.delenv(name)
     settings = Settings.from_environment()
     assert (settings.framing, settings.max_faces) == ("auto", 20)
     assert settings.detector == settings.model.with_name("face_detector.onnx")
+    assert settings.landmarks == settings.model.with_name("face_landmarks.onnx")
+
+
+def test_the_accurate_model_has_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped = Settings.from_environment().model
+    for value, path in {
+        "accurate": shipped.with_name("face_recognition_accurate.onnx"),
+        "./accurate": Path("accurate"),
+        "Accurate": Path("Accurate"),
+    }.items():
+        monkeypatch.setenv("FACEREC_MODEL", value)
+        assert Settings.from_environment().model == path
 
 
 def test_each_setting_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "FACEREC_DEADLINE": "2.5",
         "FACEREC_MODEL": "/models/m.onnx",
+        "FACEREC_LANDMARKS": "/models/l.onnx",
         "FACEREC_ALLOWED_PORTS": "8080, 9000",
         "FACEREC_ALLOWED_NETWORKS": "10.1.0.0/16,fd00::/8",
         "FACEREC_THRESHOLD": "0.5",
@@ -55,6 +68,7 @@ def test_each_setting_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings.from_environment()
     assert settings.deadline == 2.5
     assert settings.model == Path("/models/m.onnx")
+    assert settings.landmarks == Path("/models/l.onnx")
     assert settings.allowed_ports == {8080, 9000}
     assert settings.allowed_networks == (ip_network("10.1.0.0/16"), ip_network("fd00::/8"))
     assert settings.threshold == 0.5

@@ -6,7 +6,15 @@ import pytest
 
 from facerec.training.backbone import BLOCKS
 from facerec.training.errors import OptionError
-from facerec.training.options import DetectorOptions, RecognizerOptions, TuneOptions, changed, option_name, validated
+from facerec.training.options import (
+    DetectorOptions,
+    LandmarkOptions,
+    RecognizerOptions,
+    TuneOptions,
+    changed,
+    option_name,
+    validated,
+)
 
 OUT_OF_BOUNDS = {
     "min_images": (4,),
@@ -33,7 +41,11 @@ def test_numbers_out_of_their_bounds_are_refused(name: str, value: float) -> Non
 
 
 def test_every_number_has_bounds() -> None:
-    groups = [group for options in (RecognizerOptions(), DetectorOptions()) for group in vars(options).values()]
+    groups = [
+        group
+        for options in (RecognizerOptions(), DetectorOptions(), LandmarkOptions())
+        for group in vars(options).values()
+    ]
     numbers = {field.name for group in groups for field in fields(group) if type(field.default) in {int, float}}
     assert numbers - {"embedding_size", "folds"} == OUT_OF_BOUNDS.keys() | {"steps"}
     with pytest.raises(OptionError, match="--steps is 0: should be greater than or equal to 1"):

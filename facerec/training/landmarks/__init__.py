@@ -1,0 +1,1 @@
+"""Train and measure the network that finds five points of a face."""
