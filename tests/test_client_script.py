@@ -19,6 +19,7 @@ ANSWER = {
     "top_class": NAME,
     "top_score": 0.8,
     "predictions": {NAME: 0.8, "Ana": 0.2},
+    "landmarks": None,
     "faces": [],
 }
 

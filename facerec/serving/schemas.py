@@ -259,8 +259,9 @@ class LandmarkPredictorInfo(BaseModel):
     created: AwareDatetime = Field(description="When the file was made.")
     sha256: str = Field(description="Checksum of the file.")
     figures: dict[str, float] = Field(
-        description="Test metrics. Distances are fractions of the distance between the middles of the eyes.",
-        examples=[{"mean_error": 0.03}],
+        description="Test metrics. Errors are distances between points, as fractions of the distance between the "
+        "middles of the eyes; `milliseconds` is the time of a face, and names with `not_found` are numbers of faces.",
+        examples=[{"test_mean": 0.03}],
     )
     licence: str = Field(description="What the weights were trained from, and the licence that they carry.")
 
