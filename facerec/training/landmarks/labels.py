@@ -172,7 +172,7 @@ def split_background(dataset: FaceDataset, split: Split) -> tuple[Indices, Indic
     Raises:
         DataError: there are fewer than two background people.
     """
-    background = split.background[~_of_new_people(dataset, split.background)]
+    background = split.background
     people = np.unique(dataset.identities[background])
     if len(people) < 2:
         raise DataError(
@@ -181,14 +181,3 @@ def split_background(dataset: FaceDataset, split: Split) -> tuple[Indices, Indic
         )
     validates = np.isin(dataset.identities[background], people[::VALIDATION_EVERY])
     return background[~validates], background[validates]
-
-
-def _of_new_people(dataset: FaceDataset, indices: Indices) -> NDArray[np.bool_]:
-    """Whether pictures show one of the people who are enrolled in tests of people whom no network was trained on.
-
-    These are, of the people with 10 to 19 pictures sorted by name, every second from the first. MERGE: delete this
-    function once `split_dataset` leaves them out of `Split.background`.
-    """
-    counts = dataset.counts()
-    new_people = np.flatnonzero((counts >= 10) & (counts < 20))[::2]
-    return np.isin(dataset.identities[indices], new_people)
