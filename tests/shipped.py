@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from facerec.inference.model_file import DETECTOR_FILE, RECOGNIZER_FILE
+from facerec.inference.model_file import DETECTOR_FILE, LANDMARKS_FILE, RECOGNIZER_FILE
 
 ROOT = Path(__file__).parents[1]
 RECOGNIZER = ROOT / "model" / RECOGNIZER_FILE
 DETECTOR = ROOT / "model" / DETECTOR_FILE
+LANDMARKS = ROOT / "model" / LANDMARKS_FILE
 LFW = Path(os.environ.get("LFW", ROOT / "data" / "lfw-funneled.tgz"))
 
 needs_lfw = pytest.mark.skipif(not LFW.exists(), reason=f"{LFW} is not there: train.py downloads it, or set LFW")
