@@ -72,7 +72,7 @@ def train_recognizer(options: RecognizerOptions) -> None:
     with training_session() as device:
         is_main = rank() == 0  # of several processes, only the first evaluates, prints and writes
         origin = Origin.of_this_run(device)
-        cropper = load_cropper(options.data, options.model.backbone)
+        cropper = load_cropper(options.data, options.model)
         pictures = load_pictures(options.data)
         splits = [
             split_dataset(pictures, min_images=options.data.min_images, seed=options.data.seed, fold=fold)
@@ -114,7 +114,7 @@ def tune_recognizer(options: TuneOptions) -> None:
     with training_session() as device:
         pictures = load_pictures(options.data)
         split = split_dataset(pictures, min_images=options.data.min_images, seed=options.data.seed, fold=0)
-        dataset = load_crops(pictures, options.data, load_cropper(options.data, options.model.backbone))
+        dataset = load_crops(pictures, options.data, load_cropper(options.data, options.model))
         save_trials(tune(dataset, split, options, device=device), options)
 
 

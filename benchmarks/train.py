@@ -23,7 +23,7 @@ from tqdm import tqdm
 from benchmarks.results import publish, table
 from facerec.training.croppers import load_cropper
 from facerec.training.dataset import load_dataset
-from facerec.training.options import RecognizerDataOptions
+from facerec.training.options import RecognizerDataOptions, RecognizerModelOptions
 from tests.shipped import DETECTOR, LANDMARKS, LFW
 
 
@@ -40,7 +40,7 @@ class Options:
 
 def main(options: Options) -> None:
     """Prepare, measure by turns, take medians, publish."""
-    detecting = load_cropper(RecognizerDataOptions(detector=DETECTOR, landmarks=LANDMARKS), "mobilenet-v3-large")
+    detecting = load_cropper(RecognizerDataOptions(detector=DETECTOR, landmarks=LANDMARKS), RecognizerModelOptions())
     croppers = {"archive to crops of the centre": None, "crops of the detected faces": detecting}
     preparation: list[dict[str, str | float]] = []
     rounds: dict[int, list[dict[str, float]]] = defaultdict(list)

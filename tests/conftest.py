@@ -9,7 +9,7 @@ from facerec.inference.detector import FaceDetector
 from facerec.inference.landmark_predictor import LandmarkPredictor
 from facerec.training.croppers import load_cropper
 from facerec.training.dataset import FaceDataset, load_dataset
-from facerec.training.options import RecognizerDataOptions, RecognizerOptions, changed
+from facerec.training.options import RecognizerDataOptions, RecognizerModelOptions, RecognizerOptions, changed
 from facerec.training.split import Split, split_dataset
 from tests.drawn_people import draw_people
 from tests.shipped import DETECTOR, LFW, RECOGNIZER, ROOT
@@ -57,7 +57,7 @@ def lfw() -> FaceDataset:
 def cropped_lfw(landmarks: Path) -> FaceDataset:
     """The same, cropped by the shipped detector."""
     options = RecognizerDataOptions(detector=DETECTOR, landmarks=landmarks)
-    return load_dataset(LFW, data_dir=ROOT / "data", cropper=load_cropper(options, "mobilenet-v3-large"))
+    return load_dataset(LFW, data_dir=ROOT / "data", cropper=load_cropper(options, RecognizerModelOptions()))
 
 
 @pytest.fixture(scope="session")

@@ -157,7 +157,7 @@ def test_dlibs_network_leaves_the_same_files_by_another_name(accurate_run: tuple
 def test_the_exported_file_recognizes_the_people_of_dlibs_run(accurate_run: tuple[RecognizerOptions, Path]) -> None:
     options, people = accurate_run
     recognizer = Recognizer.load(options.publishing.output / "face_recognition_accurate.onnx", threads=1)
-    cropper = load_cropper(options.data, options.model.backbone)
+    cropper = load_cropper(options.data, options.model)
     for column, person in enumerate(recognizer.metadata.people):
         with Image.open(people / person.name / "0000.jpg") as picture:
             answer = recognizer.recognize(cropper.crop(picture).crop[None])
@@ -175,7 +175,7 @@ def test_pictures_that_go_while_they_are_read(small_options: RecognizerOptions, 
     dataset = load_dataset(options.data.data, data_dir=options.data.data_dir)
     (tmp_path / "people" / "Person_00" / "0000.jpg").unlink()
     with pytest.raises(DataError, match="came or went"):
-        load_crops(dataset, options.data, load_cropper(options.data, options.model.backbone))
+        load_crops(dataset, options.data, load_cropper(options.data, options.model))
 
 
 @pytest.mark.slow

@@ -10,27 +10,27 @@ from facerec.inference.detector import FaceDetector
 from facerec.inference.errors import ModelFileError
 from facerec.inference.face_cropper import FaceCropper
 from facerec.inference.landmark_predictor import LandmarkPredictor
-from facerec.inference.model_file import Alignment, Backbone
+from facerec.inference.model_file import Alignment
 from facerec.training.crop_pictures import PictureCropper
 from facerec.training.dlib_resnet import CHIP_SIZE, REFERENCE_POINTS
 from facerec.training.errors import DataError
-from facerec.training.options import RecognizerDataOptions
+from facerec.training.options import RecognizerDataOptions, RecognizerModelOptions
 
 Model = TypeVar("Model", FaceDetector, LandmarkPredictor)
 
 
-def load_cropper(options: RecognizerDataOptions, backbone: Backbone) -> PictureCropper:
-    """What crops the pictures for a recognizer with this backbone.
+def load_cropper(data: RecognizerDataOptions, model: RecognizerModelOptions) -> PictureCropper:
+    """What crops the pictures for a recognizer.
 
     Raises:
         DataError: a model's file is missing, altered or of another version.
     """
-    predictor = load_landmark_predictor(options.landmarks)
-    detector = load_detector(options.detector) if options.crop_mode == "detect" else None
+    predictor = load_landmark_predictor(data.landmarks)
+    detector = load_detector(data.detector) if data.crop_mode == "detect" else None
     alignment = None
-    if backbone == "dlib-resnet":
+    if model.backbone == "dlib-resnet":
         alignment = _alignment(CHIP_SIZE, REFERENCE_POINTS)
-    elif options.align:  # the points of an average face lie where they lie in crops that are not aligned
+    elif model.align:  # the points of an average face lie where they lie in crops that are not aligned
         middle = Face(CROP_SIZE / 2, CROP_SIZE / 2, FACE_SIZE, angle=0, score=1)
         alignment = _alignment(CROP_SIZE, predictor.mean_landmarks(middle))
     return PictureCropper(FaceCropper(predictor, alignment), detector)

@@ -59,10 +59,8 @@ class RecognizerDataOptions(DataOptions):
     takes the centre, where the face should fill about 45 % of the shorter side, as in LFW."""
     detector: Path = Path("model/face_detector.onnx")
     """The face detector's file, for the crop mode `detect`."""
-    align: bool = False
-    """Align the faces by five points. The network of the backbone dlib-resnet takes no others."""
     landmarks: Path = Path("model/face_landmarks.onnx")
-    """The landmark predictor's file, which finds these points."""
+    """The landmark predictor's file, which finds the five points by which faces are aligned."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +94,8 @@ class RecognizerModelOptions(ModelOptions):
     backbone: Annotated[Backbone, ANY_BACKBONE] = "mobilenet-v3-large"
     """dlib-resnet takes dlib's network as it is, which has learned the faces of other people: nothing is trained, a
     known person is the mean of the embeddings of their training images."""
+    align: bool = False
+    """Align the faces by five points, as dlib-resnet always does."""
     embedding_size: Literal[128, 256, 512] = 256
     """Length of the embeddings."""
     unfrozen_blocks: Annotated[int, Field(ge=0, le=17)] = 13

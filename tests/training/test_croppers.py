@@ -8,7 +8,7 @@ from facerec.inference.cropping import FACE_SIZE, crop_centre
 from facerec.training.croppers import load_cropper, load_detector, load_landmark_predictor
 from facerec.training.dlib_resnet import CHIP_SIZE, REFERENCE_POINTS
 from facerec.training.errors import DataError
-from facerec.training.options import RecognizerDataOptions
+from facerec.training.options import RecognizerDataOptions, RecognizerModelOptions
 from tests.drawn_people import draw_person
 from tests.toy_model import TOY_POINTS
 
@@ -19,12 +19,11 @@ def options(detector: Path, landmarks: Path) -> RecognizerDataOptions:
 
 
 def test_mobilenet_takes_faces_that_are_not_aligned_unless_told(options: RecognizerDataOptions) -> None:
-    assert load_cropper(options, "mobilenet-v3-large").cropper.alignment is None
+    assert load_cropper(options, RecognizerModelOptions()).cropper.alignment is None
 
 
-def test_aligned_faces_of_mobilenet_lie_where_those_that_are_not_aligned_do(detector: Path, landmarks: Path) -> None:
-    options = RecognizerDataOptions(detector=detector, landmarks=landmarks, align=True)
-    cropper = load_cropper(options, "mobilenet-v3-large")
+def test_aligned_faces_of_mobilenet_lie_where_those_that_are_not_aligned_do(options: RecognizerDataOptions) -> None:
+    cropper = load_cropper(options, RecognizerModelOptions(align=True))
     alignment = cropper.cropper.alignment
     assert alignment is not None
     assert alignment.crop_size == 250
@@ -34,19 +33,17 @@ def test_aligned_faces_of_mobilenet_lie_where_those_that_are_not_aligned_do(dete
     assert np.abs(difference).max() <= 1
 
 
-@pytest.mark.parametrize("align", [False, True])
-def test_dlibs_network_takes_dlibs_chips(detector: Path, landmarks: Path, align: bool) -> None:
-    options = RecognizerDataOptions(detector=detector, landmarks=landmarks, align=align)
-    alignment = load_cropper(options, "dlib-resnet").cropper.alignment
+def test_dlibs_network_takes_dlibs_chips(options: RecognizerDataOptions) -> None:
+    alignment = load_cropper(options, RecognizerModelOptions(backbone="dlib-resnet")).cropper.alignment
     assert alignment is not None
     assert alignment.crop_size == CHIP_SIZE
     assert np.array(alignment.points) == pytest.approx(REFERENCE_POINTS)
 
 
 def test_the_mode_centre_needs_no_detector(options: RecognizerDataOptions, landmarks: Path) -> None:
-    assert load_cropper(options, "mobilenet-v3-large").detector is not None
+    assert load_cropper(options, RecognizerModelOptions()).detector is not None
     centre = RecognizerDataOptions(crop_mode="centre", detector=Path("missing.onnx"), landmarks=landmarks)
-    cropper = load_cropper(centre, "mobilenet-v3-large")
+    cropper = load_cropper(centre, RecognizerModelOptions())
     assert cropper.detector is None
     magenta = Image.new("RGB", (250, 250), "magenta")  # a face for the toy detector
     assert not cropper.crop(magenta).without_face

@@ -95,9 +95,9 @@ def accurate(options: RecognizerOptions | None = None, **values: Any) -> Recogni
 
 
 ANOTHER_VALUE: dict[str, Any] = {
-    "weights": "none", "embedding_size": 128, "unfrozen_blocks": 3, "learning_rate": 0.1, "weight_decay": 0.1,
-    "checkpoints": Path("elsewhere"), "resume": True, "epochs": 3, "min_epoch_images": 1, "batch_size": 8,
-    "backbone_rate": 1.0, "margin": 0.1, "scale": 16.0, "balance": 0.1, "weights_licence": "MIT",
+    "weights": "none", "align": True, "embedding_size": 128, "unfrozen_blocks": 3, "learning_rate": 0.1,
+    "weight_decay": 0.1, "checkpoints": Path("elsewhere"), "resume": True, "epochs": 3, "min_epoch_images": 1,
+    "batch_size": 8, "backbone_rate": 1.0, "margin": 0.1, "scale": 16.0, "balance": 0.1, "weights_licence": "MIT",
 }  # fmt: skip
 """A value other than the default of each option that does not apply to dlib-resnet."""
 
@@ -129,7 +129,7 @@ def test_the_search_is_refused_where_nothing_is_trained() -> None:
 
 
 def test_the_recipe_of_a_network_that_is_not_trained_holds_only_what_applies() -> None:
-    data = {"min_images", "seed", "crop_mode", "detector", "align", "landmarks"}
+    data = {"min_images", "seed", "crop_mode", "detector", "landmarks"}
     recipe = accurate().recipe()
     assert recipe.keys() == data | {"backbone", "false_accept_rate"}
     assert (recipe["backbone"], recipe["landmarks"]) == ("dlib-resnet", "face_landmarks.onnx")
