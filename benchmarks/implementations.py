@@ -17,10 +17,10 @@ from facerec.inference.cropping import Face
 from facerec.inference.detector import FaceDetector, prominence
 from facerec.inference.face_cropper import FaceCropper
 from facerec.inference.landmark_predictor import LandmarkPredictor
-from facerec.inference.model_file import ACCURATE_RECOGNIZER_FILE, LANDMARKS_FILE
+from facerec.inference.model_file import ACCURATE_RECOGNIZER_FILE
 from facerec.inference.recognizer import Recognizer
 from facerec.pictures.decode import PictureFile
-from tests.shipped import DETECTOR, ROOT
+from tests.shipped import DETECTOR, LANDMARKS, ROOT
 
 Floats = NDArray[np.floating]
 Box = tuple[int, int, int, int]
@@ -44,7 +44,7 @@ class ThisProject(Implementation):
 
     def __init__(self) -> None:
         self.detector = FaceDetector.load(DETECTOR, threads=1)
-        self.predictor = LandmarkPredictor.load(ROOT / "model" / LANDMARKS_FILE, threads=1)
+        self.predictor = LandmarkPredictor.load(LANDMARKS, threads=1)
         self.recognizer = Recognizer.load(ROOT / "model" / ACCURATE_RECOGNIZER_FILE, threads=1)
         self.cropper = FaceCropper(self.predictor, self.recognizer.metadata.alignment)
 
