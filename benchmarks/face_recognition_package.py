@@ -10,9 +10,12 @@ the data folder unless it is there. Leaves `benchmarks/results/face_recognition_
 
 import os
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 
 import dlib
 import numpy as np
@@ -136,28 +139,31 @@ def time_recognition(project: ThisProject, package: Package, files: Sequence[Pat
     for picture in map(decode, files):
         image = np.asarray(picture.convert("RGB"))
         faces += [(picture, image, face) for face in project.detector.detect(picture)[:1]]
-    durations = []
-    for _ in tqdm(range(rounds), desc="Rounds"):
-        for picture, image, face in faces:
-            times = [time.perf_counter()]
-            project.predictor.predict(picture, face)
-            times.append(time.perf_counter())
-            crop = project.cropper.crop_face(picture, face).crop
-            times.append(time.perf_counter())
-            project.recognizer.recognize(crop[None])
-            times.append(time.perf_counter())
-            package.embed_face(image, box_of(face))
-            times.append(time.perf_counter())
-            durations.append(np.diff(times))
-    points, aligned, network, other = 1000 * np.array(durations).T
-    steps = {
-        "face_recognition": other,
-        "this project": aligned + network,
-        "- five points": points,
-        "- aligned crop": aligned - points,
-        "- network": network,
-    }
-    return {name: float(np.median(each)) for name, each in steps.items()}
+    steps: dict[str, list[float]] = defaultdict(list)
+    for _ in tqdm(range(rounds), desc="Rounds"):  # one step after the other for all faces, so that its data stay cached
+        for _, image, face in faces:
+            with timed(steps["face_recognition"]):
+                package.embed_face(image, box_of(face))
+        for picture, _, face in faces:
+            with timed(steps["this project"]):
+                project.recognizer.recognize(project.cropper.crop_face(picture, face).crop[None])
+        for picture, _, face in faces:
+            with timed(steps["- five points"]):
+                project.predictor.predict(picture, face)
+        for picture, _, face in faces:
+            with timed(steps["- five points and aligned crop"]):
+                crop = project.cropper.crop_face(picture, face).crop
+            with timed(steps["- network"]):
+                project.recognizer.recognize(crop[None])
+    return {name: 1000 * median(seconds) for name, seconds in steps.items()}
+
+
+@contextmanager
+def timed(seconds: list[float]) -> Iterator[None]:
+    """Append the duration of the block to `seconds`."""
+    start = time.perf_counter()
+    yield
+    seconds.append(time.perf_counter() - start)
 
 
 def compare_naming(project: ThisProject, package: Package, pictures: Pictures) -> list[Naming]:
