@@ -15,11 +15,14 @@ HERE = Path(__file__).parent
 PACKAGES = ("fastapi", "uvicorn", "numpy", "onnxruntime", "pillow", "requests", "torch", "torchvision")
 
 
-def publish(name: str, results: Mapping[str, object], tables: str) -> None:
-    """Publish `results` of the benchmark `name` and the Markdown `tables` of them, with date, command and versions."""
+def publish(name: str, results: Mapping[str, object], tables: str, *, packages: Sequence[str] = PACKAGES) -> None:
+    """Publish `results` of the benchmark `name` and the Markdown `tables` of them, with date, command and versions.
+
+    `packages` are those whose versions decide the results.
+    """
     date = f"{datetime.now(UTC):%Y-%m-%d}"
     command = shlex.join(["uv", "run", "-m", f"benchmarks.{name}", *sys.argv[1:]])
-    versions = {"Python": platform.python_version()} | {package: version(package) for package in PACKAGES}
+    versions = {"Python": platform.python_version()} | {package: version(package) for package in packages}
     listed = ", ".join(f"{package} {number}" for package, number in versions.items())
     section = f"{tables}\n\nMeasured on {date} with `{command}` on {_machine()}; {listed}."
     print(f"\n{section}")
