@@ -41,13 +41,11 @@ def errors_by_condition(dataset: FaceDataset, images: Indices, accepted: NDArray
     """
     points = dataset.landmarks[images].astype(np.float64)
     conditions = {
-        "sharpness of the crop (standard deviation of its Laplacian, in grey values)": np.array(
+        "sharpness: standard deviation of the crop's Laplacian, in grey values": np.array(
             [_sharpness(dataset.crops[image]) for image in images]
         ),
-        "distance between the eyes in pixels of the picture": _eye_distances(points),
-        "turn to the side (distance of the nose from the line midway between the eyes, as part of their distance)": (
-            _turns(points)
-        ),
+        "size: distance between the eyes, in pixels of the picture": _eye_distances(points),
+        "turn: distance of the nose from the line midway between the eyes, as part of their distance": _turns(points),
     }
     rows = []
     for condition, values in conditions.items():

@@ -37,12 +37,12 @@ def test_images_are_split_into_thirds_by_each_condition() -> None:
     assert sorted(value for low, high, *_ in sharpness for value in (low, high)) == [
         value for low, high, *_ in sharpness for value in (low, high)
     ]
-    assert rows_of(rows, "distance between the eyes") == [
+    assert rows_of(rows, "size") == [
         pytest.approx((10, 30, 0, 3)),
         pytest.approx((40, 50, 1, 2)),
         pytest.approx((60, 70, 2, 2)),
     ]
-    assert rows_of(rows, "turn to the side") == [
+    assert rows_of(rows, "turn") == [
         pytest.approx((0, 0.1, 3, 3), abs=1e-6),
         pytest.approx((0.15, 0.2, 0, 2), abs=1e-6),
         pytest.approx((0.25, 0.3, 0, 2), abs=1e-6),
@@ -63,7 +63,7 @@ def test_images_without_points_have_only_a_sharpness() -> None:
     accepted = np.array([False, False, True, True])
     rows = errors_by_condition(dataset(points), np.array([0, 1, 2, 3]), accepted)
     assert sum(total for *_, total in rows_of(rows, "sharpness")) == 4
-    assert rows_of(rows, "distance") == [pytest.approx((20, 20, 0, 1)), pytest.approx((30, 30, 1, 1))]
+    assert rows_of(rows, "size") == [pytest.approx((20, 20, 0, 1)), pytest.approx((30, 30, 1, 1))]
     without = errors_by_condition(dataset([nothing] * 5), np.arange(4), accepted)
     assert {row.condition for row in without} == {row.condition for row in rows[:3]}
 
