@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from facerec.inference.model_file import DETECTOR_FILE, LANDMARKS_FILE, RECOGNIZER_FILE
+from facerec.inference.model_file import ACCURATE_RECOGNIZER_FILE, DETECTOR_FILE, LANDMARKS_FILE, RECOGNIZER_FILE
 
 ROOT = Path(__file__).parents[1]
 RECOGNIZER = ROOT / "model" / RECOGNIZER_FILE
+ACCURATE_RECOGNIZER = ROOT / "model" / ACCURATE_RECOGNIZER_FILE
 DETECTOR = ROOT / "model" / DETECTOR_FILE
 LANDMARKS = ROOT / "model" / LANDMARKS_FILE
 LFW = Path(os.environ.get("LFW", ROOT / "data" / "lfw-funneled.tgz"))

@@ -1,0 +1,89 @@
+"""The shipped accurate model on real faces: its report is true, on the way that a picture takes in the service."""
+
+import json
+import shlex
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import train
+from facerec.inference.detector import FaceDetector
+from facerec.inference.landmark_predictor import LandmarkPredictor
+from facerec.inference.model_file import RecognizerMetadata
+from facerec.inference.pipeline import Pipeline
+from facerec.inference.recognizer import Recognizer
+from facerec.inference.results import ModelOutput, Trace
+from facerec.training.archive import extract
+from facerec.training.dataset import FaceDataset
+from facerec.training.options import RecognizerOptions
+from facerec.training.recognition.dlib_network import DlibNetwork
+from facerec.training.recognition.publish import embedding_id
+from facerec.training.split import Split
+from tests.shipped import ACCURATE_RECOGNIZER, DETECTOR, LANDMARKS, LFW, ROOT, needs_lfw
+
+
+@pytest.fixture(scope="module")
+def report() -> dict[str, Any]:
+    return dict(json.loads(ACCURATE_RECOGNIZER.with_suffix(".json").read_text()))
+
+
+@pytest.fixture(scope="module")
+def recognizer() -> Recognizer:
+    return Recognizer.load(ACCURATE_RECOGNIZER, threads=1)
+
+
+def test_file_and_report_are_of_one_run(recognizer: Recognizer, report: dict[str, Any]) -> None:
+    assert recognizer.metadata == RecognizerMetadata.model_validate(report["metadata"])
+    assert report["command"] in ACCURATE_RECOGNIZER.with_suffix(".md").read_text()
+
+
+def test_its_command_still_makes_it(report: dict[str, Any]) -> None:
+    command = shlex.split(report["command"])
+    options = train.parse(command[command.index("train.py") + 1 :])
+    assert isinstance(options, RecognizerOptions)
+    assert options.recipe() == report["metadata"]["configuration"]
+
+
+def test_its_embeddings_are_those_of_dlibs_network(recognizer: Recognizer) -> None:
+    assert recognizer.metadata.embedding_id == embedding_id(DlibNetwork(), recognizer.metadata.alignment)
+
+
+def test_it_is_good_enough_to_ship(report: dict[str, Any]) -> None:
+    folds = report["folds"]
+    assert np.mean([fold["top_1"]["value"] for fold in folds]) >= 0.996
+    assert np.mean([fold["dir_at_far_1"]["value"] for fold in folds]) >= 0.98
+    new_people = {row["enrolled_images"]: row for row in report["metrics"]["new_people"]}
+    assert new_people[1]["dir_at_far_1"] >= 0.84
+    assert new_people[5]["dir_at_far_1"] >= 0.97
+    assert report["parity"]["largest_difference"] <= 1e-3
+    assert ACCURATE_RECOGNIZER.stat().st_size <= 12_000_000
+
+
+@pytest.mark.slow
+@needs_lfw
+def test_its_metrics_are_the_reports(
+    recognizer: Recognizer, lfw: FaceDataset, lfw_split: Split, report: dict[str, Any]
+) -> None:
+    people = next(extract(LFW, ROOT / "data").glob("*/Aaron_Eckhart")).parent
+    detector, predictor = FaceDetector.load(DETECTOR, threads=1), LandmarkPredictor.load(LANDMARKS, threads=1)
+    pipeline = Pipeline(recognizer, detector, predictor, max_bytes=2**20, max_pixels=2**20, max_faces=1)
+
+    def recognize(images: NDArray[np.int64]) -> ModelOutput:
+        files = [people / lfw.paths[image] for image in images]
+        results = [pipeline.recognize(file.read_bytes, "detect", Trace()) for file in files]
+        outputs = [result.output for result in results if result.output]
+        assert len(outputs) == len(files)
+        return ModelOutput(*map(np.concatenate, zip(*outputs, strict=True)))
+
+    threshold, metrics = recognizer.metadata.threshold, report["metrics"]
+    known = recognize(lfw_split.test)
+    correct = known.similarities.argmax(axis=1) == lfw_split.labels[lfw_split.test]
+    wrong = {lfw.paths[image] for image in lfw_split.test[~correct]}
+    assert wrong == {mistake["picture"] for mistake in report["mistakes"]}
+    # One answer of each may differ: rounding differs between machines.
+    accepted = correct & (known.similarities.max(axis=1) >= threshold)
+    assert abs(accepted.sum() - metrics["accepted_known"]["count"]) <= 1
+    unknown = recognize(lfw_split.unknown_test).similarities.max(axis=1) >= threshold
+    assert abs(unknown.sum() - metrics["accepted_unknown"]["count"]) <= 1
