@@ -54,22 +54,28 @@ def plot_classes(split: Split) -> Figure:
 
 
 def plot_split(dataset: FaceDataset, split: Split) -> Figure:
-    """Plot histograms of the number of images per person: known, background, and people who are not trained on."""
+    """Plot a stacked histogram of the number of images per person: known, background, new and unknown people."""
     counts = dataset.counts()
     labels = np.full(len(counts), -1)
     labels[dataset.identities] = split.labels
     known = (labels >= 0) & (labels < len(split.people))
+    new = np.isin(np.arange(len(counts)), [dataset.identities[images[0]] for images in split.new_people])
+    uses = {
+        "unknown, never trained on": (labels < 0) & ~new,
+        "background, training only": labels >= len(split.people),
+        "new, never trained on": new,
+        "known": known,
+    }
     smallest = int(counts[known].min())
     edges = np.concatenate([np.geomspace(1, smallest, 16), np.geomspace(smallest, counts.max() + 1, 12)]).round()
     figure = Figure(figsize=(8, 3.6))
     axes = figure.subplots()
-    for use, people in (
-        ("not trained on", labels < 0),
-        ("background, training only", labels >= len(split.people)),
-        ("known", known),
-    ):
-        label = f"{use}: {people.sum():,} people, {counts[people].sum():,} images"
-        axes.hist(counts[people], np.unique(edges).tolist(), label=label)
+    axes.hist(
+        [counts[people] for people in uses.values()],
+        np.unique(edges).tolist(),
+        stacked=True,
+        label=[f"{use}: {people.sum():,} people, {counts[people].sum():,} images" for use, people in uses.items()],
+    )
     axes.set(xscale="log", yscale="log", xlabel="images of a person", ylabel="people", title="Use of the images")
     axes.xaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_major_formatter("{x:g}")
