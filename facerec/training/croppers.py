@@ -42,7 +42,7 @@ def load_detector(path: Path) -> FaceDetector:
     Raises:
         DataError: the file is missing, altered or of another version.
     """
-    return _load(FaceDetector, path, "--detector names a face detector's file; --crop-mode centre needs none.")
+    return _load(FaceDetector, path, "--detector names a face detector's file.")
 
 
 def load_landmark_predictor(path: Path) -> LandmarkPredictor:

@@ -1,5 +1,7 @@
 """Train the landmark network on dlib's points."""
 
+import hashlib
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -61,7 +63,8 @@ def fit_landmarks(
         weight_decay=training.weight_decay,
     )
     checkpoint = training.checkpoints / "landmarks" / "last.pt"
-    recipe = options.recipe() | {"data_fingerprint": dataset.fingerprint}
+    labels = hashlib.sha256(np.array(faces.faces).tobytes() + faces.points.tobytes()).hexdigest()
+    recipe = options.recipe() | {"data_fingerprint": dataset.fingerprint, "labels": labels}
     if training.resume:
         state.restore(checkpoint, recipe=recipe)
     else:

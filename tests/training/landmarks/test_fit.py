@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,15 @@ def test_other_options_are_refused(marked: FaceDataset, labelled: LabelledFaces,
     fit.fit_landmarks(marked, labelled, options, device=CPU)
     with pytest.raises(CheckpointError, match="--seed 0"):
         fit.fit_landmarks(marked, labelled, changed(options, seed=1, resume=True), device=CPU)
+
+
+def test_faces_of_another_detector_are_refused(
+    marked: FaceDataset, labelled: LabelledFaces, options: LandmarkOptions
+) -> None:
+    fit.fit_landmarks(marked, labelled, options, device=CPU)
+    moved = dataclasses.replace(labelled, faces=[face._replace(x=face.x + 1) for face in labelled.faces])
+    with pytest.raises(CheckpointError, match="labels"):
+        fit.fit_landmarks(marked, moved, changed(options, resume=True), device=CPU)
 
 
 def test_without_a_steady_label_there_is_nothing_to_learn_from(
