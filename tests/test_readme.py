@@ -9,6 +9,7 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,11 +82,13 @@ def test_training_commands_run_one_after_the_other(tmp_path: Path, drawn_people:
     taken = {
         "explore": {"data", "data-dir", "images", "min-images"},
         "detector": small.keys() - {"epochs", "batch-size", "min-epoch-images", "landmarks"},
+        "landmarks": {"data", "data-dir", "output", "checkpoints", "min-images", "steps"},
+        "--backbone": {"data", "data-dir", "output", "images", "min-images", "crop-mode", "landmarks"},
     }
     for command in (line for line in COMMANDS if "train.py" in line):
         given = command.replace("my_people/", str(drawn_people)).replace("--epochs 3", "--epochs 1")
-        subcommand = next((name for name in ("explore", "tune", "detector") if f"train.py {name}" in command), "")
-        options = taken.get(subcommand, small.keys() - {"steps"})
+        kind = next((name for name in taken if f"train.py {name}" in command), "")
+        options = taken.get(kind, small.keys() - {"steps"})
         added = [f"--{name}={value}" for name, value in small.items() if name in options and f"--{name} " not in given]
         words = given.replace("uv run train.py", f"{sys.executable} {ROOT / 'train.py'}")
         words = words.replace("uv run torchrun", f"{sys.executable} -m torch.distributed.run --standalone")
@@ -98,8 +101,10 @@ def test_training_commands_run_one_after_the_other(tmp_path: Path, drawn_people:
             check=False,
             env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},  # two processes would want two GPUs
         )
-        if subcommand == "detector":  # which sees no face yet after one step, and says so
+        if kind == "detector":  # which sees no face yet after one step, and says so
             assert result.stderr.splitlines()[-1].endswith("train it for longer (--steps).")
+        elif kind == "landmarks":  # for which drawn faces are none, and it says so
+            assert result.stderr.splitlines()[-1].endswith("add pictures of background people.")
         else:
             assert result.returncode == 0, f"{command}: {result.stdout}{result.stderr}"
 
@@ -120,24 +125,73 @@ def test_every_file_that_it_shows_or_links_to_is_there() -> None:
         assert (ROOT / target).exists(), target
 
 
+def percent(text: str) -> float:
+    """The number of a text such as `98.50 %`."""
+    return float(text.removesuffix(" %"))
+
+
 def test_its_metrics_are_the_reports() -> None:
-    report, detector = (
-        json.loads((ROOT / "model" / name).read_text()) for name in ("face_recognition.json", "face_detector.json")
+    default, accurate, detector, landmarks = (
+        json.loads((ROOT / "model" / f"{name}.json").read_text())
+        for name in ("face_recognition", "face_recognition_accurate", "face_detector", "face_landmarks")
     )
-    metrics, detected = report["metrics"], detector["metrics"]
-    rows = dict(re.findall(r"^\| ([^|]+?) \| ([\d.]+) %", README, re.MULTILINE))
+    detected = detector["metrics"]
+    section = README.split("## How good it is")[1].split("## Training")[0]
+    rows = {name: rest.split(" | ") for name, rest in re.findall(r"^\| ([^|]+?) \| (.*) \|$", section, re.MULTILINE)}
+    for column, report in enumerate((default, accurate)):
+        metrics = report["metrics"]
+        expected = {
+            "top-1": metrics["top_1"]["value"],
+            "top-1, mean of five folds": statistics.mean(fold["top_1"]["value"] for fold in report["folds"]),
+            "macro recall": metrics["macro_recall"],
+            "DIR at FAR 1 %": metrics["dir_at_far_1"]["value"],
+            "DIR at FAR 10 %": metrics["dir_at_far_10"]["value"],
+            "unknown people accepted as known": metrics["accepted_unknown"]["value"],
+            "calibration error": metrics["ece"],
+        }
+        for enrolled in metrics.get("new_people", []):
+            if enrolled["enrolled_images"] == 5:
+                expected |= {
+                    "new people enrolled with 5 images, top-1": enrolled["top_1"],
+                    "the same, DIR at FAR 1 %": enrolled["dir_at_far_1"],
+                }
+        for name, value in expected.items():
+            assert percent(rows[name][column]) == pytest.approx(100 * value, abs=0.0051), name
     for name, value in (
-        ("top-1", metrics["top_1"]["value"]),
-        ("top-1, mean of five folds", statistics.mean(fold["top_1"]["value"] for fold in report["folds"])),
-        ("macro recall", metrics["macro_recall"]),
-        ("DIR at FAR 1 %", metrics["dir_at_far_1"]["value"]),
-        ("DIR at FAR 10 %", metrics["dir_at_far_10"]["value"]),
-        ("unknown people accepted as known", metrics["accepted_unknown"]["value"]),
-        ("calibration error", metrics["ece"]),
         ("faces of 40 pixels and more found", detected["recall"]["value"]),
         ("detections that are faces", detected["precision"]["value"]),
         ("pictures without a face in which one was detected", detected["face_free"]["value"]),
         ("test images named correctly, mode `detect`", detected["detect"]["value"]),
         ("test images named correctly in synthetic scenes", detected["scenes"]["value"]),
+        ("distance of a point from dlib's", landmarks["metadata"]["metrics"]["test_mean"]),
     ):
-        assert float(rows[name]) == pytest.approx(100 * value, abs=0.0051), name
+        assert percent(rows[name][0]) == pytest.approx(100 * value, abs=0.0051), name
+
+
+def test_the_comparison_of_the_recognizers_has_their_reports_metrics() -> None:
+    document = (ROOT / "docs" / "models.md").read_text()
+    default, accurate = (
+        json.loads((ROOT / "model" / f"{name}.json").read_text())
+        for name in ("face_recognition", "face_recognition_accurate")
+    )
+
+    def mean(report: dict[str, Any], metric: str) -> str:
+        values = [fold[metric] for fold in report["folds"]]
+        return f"{statistics.mean(value['value'] if isinstance(value, dict) else value for value in values):.2%}"
+
+    for row, metric in {
+        "top-1": "top_1",
+        "macro recall": "macro_recall",
+        "DIR at FAR 1 %": "dir_at_far_1",
+        "DIR at FAR 10 %": "dir_at_far_10",
+        "unknown people accepted": "accepted_unknown",
+        "calibration error": "ece",
+    }.items():
+        values = " | ".join(mean(report, metric).replace("%", " %") for report in (default, accurate))
+        assert f"| {row}, mean of five folds | {values} |" in document
+    for new in accurate["metrics"]["new_people"]:
+        top_1, dir_at_far_1, dir_at_far_10 = (
+            f"{new[metric]:.2%}".replace("%", " %") for metric in ("top_1", "dir_at_far_1", "dir_at_far_10")
+        )
+        line = next(line for line in document.splitlines() if f"new people, {new['enrolled_images']} image" in line)
+        assert f"{top_1}; {dir_at_far_1} and {dir_at_far_10}" in line
