@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from facerec.inference.alignment import eye_distances
 from facerec.inference.detector import FaceDetector
 from facerec.inference.landmark_predictor import LandmarkPredictor
 from facerec.inference.model_file import LandmarkMetadata
 from facerec.training.dataset import FaceDataset
 from facerec.training.landmarks.evaluate import evaluate_landmarks
-from facerec.training.landmarks.labels import eye_distances, label_faces, split_background
+from facerec.training.landmarks.labels import label_faces, split_background
 from facerec.training.split import Split
 from tests.shipped import DETECTOR, LANDMARKS, needs_lfw
 from tests.training.landmarks.photograph import HOPPER, HOPPER_POINTS, photograph

@@ -82,6 +82,17 @@ def crop_aligned(
     return cast(NDArray[np.uint8], np.asarray(crop.reduce(samples), dtype=np.uint8))
 
 
+def eye_middles(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The middles of the person's left and right eye, each `[..., 2]` for points `[..., 5, 2]` in any unit."""
+    return points[..., 0:2, :].mean(axis=-2), points[..., 2:4, :].mean(axis=-2)
+
+
+def eye_distances(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The distances between the middles of the two eyes, `[...]` for points `[..., 5, 2]` in any unit."""
+    left, right = eye_middles(points)
+    return np.asarray(np.linalg.norm(left - right, axis=-1))
+
+
 def landmarks_plausible(landmarks: Landmarks, face: Face) -> bool:
     """Whether five points can be those of `face`: a crop that is aligned by others shows anything but the face.
 

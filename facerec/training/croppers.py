@@ -5,10 +5,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from facerec.inference.cropping import CROP_SIZE, FACE_SIZE, Face
+from facerec.inference.cropping import CROP_SIZE
 from facerec.inference.detector import FaceDetector
 from facerec.inference.errors import ModelFileError
-from facerec.inference.face_cropper import FaceCropper
+from facerec.inference.face_cropper import FaceCropper, central_face
 from facerec.inference.landmark_predictor import LandmarkPredictor
 from facerec.inference.model_file import Alignment
 from facerec.training.crop_pictures import PictureCropper
@@ -31,8 +31,7 @@ def load_cropper(data: RecognizerDataOptions, model: RecognizerModelOptions) -> 
     if model.backbone == "dlib-resnet":
         alignment = _alignment(CHIP_SIZE, REFERENCE_POINTS)
     elif model.align:  # the points of an average face lie where they lie in crops that are not aligned
-        middle = Face(CROP_SIZE / 2, CROP_SIZE / 2, FACE_SIZE, angle=0, score=1)
-        alignment = _alignment(CROP_SIZE, predictor.mean_landmarks(middle))
+        alignment = _alignment(CROP_SIZE, predictor.mean_landmarks(central_face((CROP_SIZE, CROP_SIZE))))
     return PictureCropper(FaceCropper(predictor, alignment), detector)
 
 

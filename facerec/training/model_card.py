@@ -1,10 +1,30 @@
-"""Model cards (Mitchell et al., 2019, arXiv:1810.03993), rendered from Markdown templates."""
+"""The written results of a run. Model cards (Mitchell et al., 2019, arXiv:1810.03993) are Markdown templates."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jinja2
+
+from facerec.inference.model_file import ModelMetadata
+from facerec.training.atomic_write import atomic_write
+
+
+def write_results(model: Path, report: Mapping[str, Any], metadata: ModelMetadata, card: str) -> None:
+    """Write the report and the model card beside the file `model`: MODEL.json for programs, MODEL.md for people.
+
+    Args:
+        model: path of the model file, which need not be there yet.
+        report: plain values by name, but for `metadata`.
+        metadata: of the model file.
+        card: Markdown.
+    """
+    plain = {**report, "metadata": metadata.model_dump(mode="json")}
+    with atomic_write(model.with_suffix(".json")) as file:
+        file.write_text(json.dumps(plain, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    with atomic_write(model.with_suffix(".md")) as file:
+        file.write_text(card, encoding="utf-8")
 
 
 def render_card(template: Path, values: Mapping[str, Any]) -> str:

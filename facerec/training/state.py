@@ -9,7 +9,7 @@ from torch import nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
-from facerec.training.checkpoint import load_checkpoint, save_checkpoint, wrong_version_error
+from facerec.training.checkpoint import load_checkpoint, refuse_to_overwrite, save_checkpoint, wrong_version_error
 from facerec.training.optimizer import adamw, warmup_and_cosine
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -61,6 +61,20 @@ class TrainState(Generic[Network]):
             "schedule": self.schedule.state_dict(),
         }
         save_checkpoint({"recipe": recipe, "history": self.history, **states, **extra}, path)
+
+    def begin(self, path: Path, *, recipe: dict[str, JsonValue], resume: bool) -> None:
+        """Continue from the checkpoint of a stopped run, or delete that of a finished one.
+
+        The recipe has the number of steps as `steps`.
+
+        Raises:
+            CheckpointError: an unfinished run would be overwritten, or there is none to resume.
+        """
+        if resume:
+            self.restore(path, recipe=recipe)
+            return
+        refuse_to_overwrite(path, finished=lambda found: found["schedule"]["last_epoch"] == found["recipe"]["steps"])
+        path.unlink(missing_ok=True)
 
     def restore(self, path: Path, *, recipe: dict[str, JsonValue]) -> None:
         """Continue from the checkpoint at `path`.

@@ -11,7 +11,6 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm import tqdm
 
 from facerec.training.backbone import load_backbone, normalize
-from facerec.training.checkpoint import refuse_to_overwrite
 from facerec.training.dataset import FaceDataset
 from facerec.training.detection.loss import Target, detection_loss, target_of
 from facerec.training.detection.network import DetectorNetwork
@@ -97,13 +96,7 @@ def fit_detector(
     )
     checkpoint = training.checkpoints / "detector" / "last.pt"
     recipe = options.recipe() | {"data_fingerprint": dataset.fingerprint}
-    if training.resume:
-        state.restore(checkpoint, recipe=recipe)
-    else:
-        refuse_to_overwrite(
-            checkpoint, finished=lambda found: found["schedule"]["last_epoch"] == found["recipe"]["steps"]
-        )
-        checkpoint.unlink(missing_ok=True)
+    state.begin(checkpoint, recipe=recipe, resume=training.resume)
 
     scenes = SyntheticScenes(dataset, indices, options.data.seed, training.steps * BATCH_SIZE)
     batches = DataLoader(

@@ -1,17 +1,15 @@
 """The written results of a run: `face_detector.json` for programs, and the model card `face_detector.md` for people."""
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from facerec.inference.model_file import DetectorMetadata
-from facerec.training.atomic_write import atomic_write
+from facerec.inference.model_file import DETECTOR_FILE, DetectorMetadata
 from facerec.training.detection.evaluate import SCENE_COUNT, SINGLE_FACE_SCENE_COUNT, DetectionMetrics
 from facerec.training.detection.matching import RECALL_FACE_MIN_PIXELS
 from facerec.training.metrics import Proportion
-from facerec.training.model_card import render_card
+from facerec.training.model_card import render_card, write_results
 from facerec.training.onnx_export import Parity
 
 CARD_TEMPLATE = Path(__file__).with_name("model_card.md.jinja")
@@ -43,11 +41,7 @@ class DetectionReport:
 
     def write(self, output: Path) -> None:
         """Write `face_detector.json` and the model card to the folder `output`."""
-        plain = asdict(self) | {"metadata": self.metadata.model_dump(mode="json")}
-        with atomic_write(output / "face_detector.json") as file:
-            file.write_text(json.dumps(plain, indent=1) + "\n")
-        with atomic_write(output / "face_detector.md") as file:
-            file.write_text(self.card(), encoding="utf-8")
+        write_results(output / DETECTOR_FILE, asdict(self), self.metadata, self.card())
 
     def summary(self) -> list[tuple[str, str]]:
         """Names and values of the metrics in words."""

@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from facerec.inference.alignment import Landmarks
+from facerec.inference.alignment import Landmarks, eye_distances
 from facerec.inference.cropping import Face
 from facerec.inference.detector import FaceDetector
 from facerec.inference.landmark_predictor import LandmarkPredictor, place_points
 from facerec.training.dataset import FaceDataset
-from facerec.training.landmarks.labels import UPRIGHT_FACE, LabelledFaces, eye_distances
+from facerec.training.landmarks.labels import UPRIGHT_FACE, LabelledFaces
 from facerec.training.metrics import Proportion, single_numbers
 
 TURNED_DEGREES = 30

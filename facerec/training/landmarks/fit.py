@@ -11,7 +11,6 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from facerec.inference.landmark_predictor import crop_for_landmarks
-from facerec.training.checkpoint import refuse_to_overwrite
 from facerec.training.dataset import FaceDataset
 from facerec.training.distributed import world_size
 from facerec.training.errors import DataError, FitError, OptionError
@@ -65,13 +64,7 @@ def fit_landmarks(
     checkpoint = training.checkpoints / "landmarks" / "last.pt"
     labels = hashlib.sha256(np.array(faces.faces).tobytes() + faces.points.tobytes()).hexdigest()
     recipe = options.recipe() | {"data_fingerprint": dataset.fingerprint, "labels": labels}
-    if training.resume:
-        state.restore(checkpoint, recipe=recipe)
-    else:
-        refuse_to_overwrite(
-            checkpoint, finished=lambda found: found["schedule"]["last_epoch"] == found["recipe"]["steps"]
-        )
-        checkpoint.unlink(missing_ok=True)
+    state.begin(checkpoint, recipe=recipe, resume=training.resume)
 
     sources = _source_crops(dataset, faces)
     network.train()

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from facerec.inference.alignment import landmarks_plausible
+from facerec.inference.alignment import eye_distances, landmarks_plausible
 from facerec.inference.cropping import CROP_SIZE, FACE_SIZE, Crop, Face, crop_face
 from facerec.inference.detector import FaceDetector
 from facerec.training.dataset import FaceDataset
@@ -94,12 +94,6 @@ class DlibPredictor:
 def mirror(points: Points) -> Points:
     """The points of the mirrored faces."""
     return points[..., MIRRORED_ORDER, :] * (-1, 1)
-
-
-def eye_distances(points: Points) -> NDArray[np.float64]:
-    """The distances between the middles of the two eyes, `[...]` for points `[..., 5, 2]` in any unit."""
-    middles = points[..., 0:2, :].mean(axis=-2) - points[..., 2:4, :].mean(axis=-2)
-    return np.asarray(np.linalg.norm(middles, axis=-1))
 
 
 @dataclass(frozen=True)

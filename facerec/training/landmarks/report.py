@@ -1,15 +1,13 @@
 """The written results of a run: `face_landmarks.json` for programs, the model card `face_landmarks.md` for people."""
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
-from facerec.inference.model_file import LandmarkMetadata
-from facerec.training.atomic_write import atomic_write
+from facerec.inference.model_file import LANDMARKS_FILE, LandmarkMetadata
 from facerec.training.landmarks.evaluate import SMALL_PIXELS, TURNED_DEGREES, LandmarkMetrics, PointErrors
 from facerec.training.landmarks.labels import LabelledFaces
-from facerec.training.model_card import render_card
+from facerec.training.model_card import render_card, write_results
 from facerec.training.onnx_export import Parity
 
 CARD_TEMPLATE = Path(__file__).with_name("model_card.md.jinja")
@@ -72,11 +70,8 @@ class LandmarkReport:
 
     def write(self, output: Path) -> None:
         """Write `face_landmarks.json` and the model card to the folder `output`."""
-        plain = asdict(self) | {"metadata": self.metadata.model_dump(mode="json")}
-        with atomic_write(output / "face_landmarks.json") as file:
-            file.write_text(json.dumps(plain, indent=1) + "\n")
-        with atomic_write(output / "face_landmarks.md") as file:
-            file.write_text(render_card(CARD_TEMPLATE, {"report": self, "summary": self.summary()}), encoding="utf-8")
+        card = render_card(CARD_TEMPLATE, {"report": self, "summary": self.summary()})
+        write_results(output / LANDMARKS_FILE, asdict(self), self.metadata, card)
 
     def summary(self) -> list[tuple[str, str]]:
         """Names and values of the metrics in words."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from facerec.inference.alignment import eye_distances, eye_middles
 from facerec.training.dataset import FaceDataset
 from facerec.training.metrics import Proportion
 from facerec.training.split import Indices
@@ -44,7 +45,7 @@ def errors_by_condition(dataset: FaceDataset, images: Indices, accepted: NDArray
         "sharpness: standard deviation of the crop's Laplacian, in grey values": np.array(
             [_sharpness(dataset.crops[image]) for image in images]
         ),
-        "size: distance between the eyes, in pixels of the picture": _eye_distances(points),
+        "size: distance between the eyes, in pixels of the picture": eye_distances(points),
         "turn: distance of the nose from the line midway between the eyes, as part of their distance": _turns(points),
     }
     rows = []
@@ -66,19 +67,8 @@ def _sharpness(crop: NDArray[np.uint8]) -> float:
     return float(laplacian.std())
 
 
-def _eyes(points: Values) -> tuple[Values, Values]:
-    """The middles `[N, 2]` of the left and of the right eye in points `[N, 5, 2]`."""
-    return points[:, :2].mean(axis=1), points[:, 2:4].mean(axis=1)
-
-
-def _eye_distances(points: Values) -> Values:
-    left, right = _eyes(points)
-    distances: Values = np.linalg.norm(left - right, axis=1)
-    return distances
-
-
 def _turns(points: Values) -> Values:
-    left, right = _eyes(points)
+    left, right = eye_middles(points)
     across = left - right
     offset = ((points[:, 4] - (left + right) / 2) * across).sum(axis=1) / (across**2).sum(axis=1)
     turns: Values = np.abs(offset)

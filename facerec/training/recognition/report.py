@@ -1,6 +1,5 @@
 """The written results of a run: a report for programs, and the model card for people."""
 
-import json
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
@@ -8,9 +7,8 @@ import numpy as np
 from pydantic import JsonValue
 
 from facerec.inference.model_file import RecognizerMetadata
-from facerec.training.atomic_write import atomic_write
 from facerec.training.metrics import Proportion, single_numbers
-from facerec.training.model_card import render_card
+from facerec.training.model_card import render_card, write_results
 from facerec.training.onnx_export import Parity
 from facerec.training.recognition.conditions import ConditionError
 from facerec.training.recognition.evaluate import RecognitionMetrics
@@ -73,12 +71,7 @@ class RecognitionReport:
 
     def write(self, output: Path) -> None:
         """Write the report and the model card to the folder `output`. They have the model file's name."""
-        plain = asdict(self) | {"metadata": self.metadata.model_dump(mode="json")}
-        path = output / self.file
-        with atomic_write(path.with_suffix(".json")) as file:
-            file.write_text(json.dumps(plain, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        with atomic_write(path.with_suffix(".md")) as file:
-            file.write_text(self.card(), encoding="utf-8")
+        write_results(output / self.file, asdict(self), self.metadata, self.card())
 
     def summary(self) -> list[tuple[str, str]]:
         """Names and values of the metrics in words."""

@@ -11,6 +11,7 @@ from facerec.training.errors import CheckpointError, DataError
 from facerec.training.options import DetectorOptions, RecognizerOptions, changed
 from facerec.training.split import Split
 from tests.options import detector_options
+from tests.training.interruption import stopping_at
 
 CPU = torch.device("cpu")
 
@@ -34,7 +35,7 @@ def test_a_resumed_run_gives_what_an_uninterrupted_one_does(
 
     again = changed(options, checkpoints=options.training.checkpoints / "again")
     step = fit.train_step
-    monkeypatch.setattr(fit, "train_step", interrupted := _stopping_at(3, step))
+    monkeypatch.setattr(fit, "train_step", interrupted := stopping_at(3, step))
     with pytest.raises(KeyboardInterrupt):
         fit.fit_detector(dataset, split.background, again, device=CPU)
     assert interrupted.calls == 3
@@ -51,18 +52,6 @@ def test_crops_that_may_have_no_face_in_their_middle_are_refused(
 ) -> None:
     with pytest.raises(DataError, match="say so with --crop-mode centre"):
         fit.fit_detector(dataset, split.background, changed(options, crop_mode="detect"), device=CPU)
-
-
-class _stopping_at:  # noqa: N801 - used like a function
-    def __init__(self, step: int, inner: object) -> None:
-        self.stop, self.inner, self.calls = step, inner, 0
-
-    def __call__(self, *arguments: object) -> object:
-        self.calls += 1
-        if self.calls == self.stop:
-            raise KeyboardInterrupt
-        assert callable(self.inner)
-        return self.inner(*arguments)
 
 
 def test_the_weights_of_frozen_blocks_stay_as_they_were(
@@ -93,7 +82,7 @@ def test_a_finished_run_is_not_taken_for_the_one_that_followed_it(
     dataset: FaceDataset, split: Split, options: DetectorOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fit.fit_detector(dataset, split.background, options, device=CPU)
-    monkeypatch.setattr(fit, "train_step", _stopping_at(1, fit.train_step))
+    monkeypatch.setattr(fit, "train_step", stopping_at(1, fit.train_step))
     with pytest.raises(KeyboardInterrupt):
         fit.fit_detector(dataset, split.background, options, device=CPU)
     with pytest.raises(CheckpointError, match="there is no run to go on with"):

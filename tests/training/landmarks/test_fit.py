@@ -10,6 +10,7 @@ from facerec.training.errors import CheckpointError, DataError, FitError
 from facerec.training.landmarks import fit
 from facerec.training.landmarks.labels import LabelledFaces
 from facerec.training.options import LandmarkOptions, changed
+from tests.training.interruption import stopping_at
 
 CPU = torch.device("cpu")
 
@@ -25,18 +26,6 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fit, "STEPS_PER_CHECKPOINT", 2)
 
 
-class _stopping_at:  # noqa: N801 - used like a function
-    def __init__(self, step: int, inner: object) -> None:
-        self.stop, self.inner, self.calls = step, inner, 0
-
-    def __call__(self, *arguments: object) -> object:
-        self.calls += 1
-        if self.calls == self.stop:
-            raise KeyboardInterrupt
-        assert callable(self.inner)
-        return self.inner(*arguments)
-
-
 def test_a_resumed_run_gives_what_an_uninterrupted_one_does(
     marked: FaceDataset, labelled: LabelledFaces, options: LandmarkOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -44,7 +33,7 @@ def test_a_resumed_run_gives_what_an_uninterrupted_one_does(
 
     again = changed(options, checkpoints=options.training.checkpoints / "again")
     step = fit.train_step
-    monkeypatch.setattr(fit, "train_step", interrupted := _stopping_at(4, step))
+    monkeypatch.setattr(fit, "train_step", interrupted := stopping_at(4, step))
     with pytest.raises(KeyboardInterrupt):
         fit.fit_landmarks(marked, labelled, again, device=CPU)
     assert interrupted.calls == 4

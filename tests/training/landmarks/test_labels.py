@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from facerec.inference.alignment import eye_distances
 from facerec.inference.cropping import Face, crop_face
 from facerec.inference.detector import FaceDetector
 from facerec.training import dlib_resnet
@@ -13,7 +14,6 @@ from facerec.training.landmarks import labels
 from facerec.training.landmarks.labels import (
     DlibPredictor,
     LabelledFaces,
-    eye_distances,
     label_faces,
     mirror,
     split_background,
