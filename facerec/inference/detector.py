@@ -40,7 +40,7 @@ class FaceDetector(OnnxModel[DetectorMetadata]):
             InvalidOutput: the output holds NaN or infinity.
         """
         faces = [face for face in self.candidates(picture) if face.score >= self.metadata.threshold]
-        return sorted(faces, key=lambda face: -prominence(face, picture))
+        return sorted(faces, key=lambda face: -prominence(face, picture.size))
 
     def detect_turned(self, picture: Image.Image) -> tuple[Turn, list[Face]]:
         """The faces of a picture that may lie on its side or stand upside down.
@@ -125,7 +125,13 @@ class FaceDetector(OnnxModel[DetectorMetadata]):
         self.detect(Image.new("RGB", (self.metadata.long_side, self.metadata.long_side)))
 
 
-def prominence(face: Face, picture: Image.Image) -> float:
-    """How prominent a face is in a picture: its size in pixels, reduced by its distance from the picture's centre."""
-    distance = math.hypot(face.x - picture.width / 2, face.y - picture.height / 2)
-    return face.size / (1 + distance / (math.hypot(*picture.size) / 2))
+def prominence(face: Face, size: tuple[int, int]) -> float:
+    """How prominent a face is in a picture: its size in pixels, reduced by its distance from the picture's centre.
+
+    Args:
+        face: in pixels of the picture.
+        size: width and height of the picture.
+    """
+    width, height = size
+    distance = math.hypot(face.x - width / 2, face.y - height / 2)
+    return face.size / (1 + distance / (math.hypot(width, height) / 2))

@@ -104,7 +104,7 @@ def test_the_most_prominent_face_is_the_first(finder: FaceDetector) -> None:
     assert [face.x for face in finder.detect(picture)] == [176, 240, 48]
     near, far = finder.detect(photo((144, 80, "red"), (272, 144, "lime")))
     assert near.x == 144
-    assert prominence(far._replace(size=2 * far.size), picture) > prominence(near, picture)
+    assert prominence(far._replace(size=2 * far.size), picture.size) > prominence(near, picture.size)
 
 
 def test_at_most_a_hundred_faces_are_detected(finder: FaceDetector) -> None:
