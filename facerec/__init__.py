@@ -2,10 +2,11 @@
 
 - `facerec.pictures`: from a file, bytes or a URL to pixels
 - `facerec.inference`: from pixels to faces and names, with ONNX Runtime
+- `facerec.people`: those who are recognized without training, in a file or a database
 - `facerec.training`: from a folder of people to the model files (needs torch)
 - `facerec.serving`: the web service
 
-Inference imports pictures; training and serving import both, and not each other.
+Inference imports pictures; people and training import both; serving does too, and knows nothing of training.
 """
 
 import os

@@ -15,6 +15,7 @@ ALLOWED = {
     "pictures": {"errors"},
     "inference": {"errors", "pictures"},
     "training": {"errors", "pictures", "inference"},
+    "people": {"errors", "pictures", "inference"},
     "serving": {"errors", "pictures", "inference"},
 }
 """For each package, and the module of the errors' base class, what it may import of the others."""
@@ -56,8 +57,10 @@ def test_packages_import_along_the_arrows_alone(package: str) -> None:
                 assert other in {package, "__version__"} | ALLOWED[package], f"{path} imports {name}"
 
 
-@pytest.mark.parametrize(("package", "forbidden"), [("pictures", HEAVY | WEB), ("inference", HEAVY | WEB)])
-def test_pictures_and_inference_know_neither_torch_nor_a_web_framework(package: str, forbidden: set[str]) -> None:
+@pytest.mark.parametrize(
+    ("package", "forbidden"), [("pictures", HEAVY | WEB), ("inference", HEAVY | WEB), ("people", HEAVY | WEB)]
+)
+def test_what_serves_knows_neither_torch_nor_a_web_framework(package: str, forbidden: set[str]) -> None:
     for path in files(package):
         tops = {name.partition(".")[0] for name in imported_modules(path)}
         assert not tops & forbidden, f"{path} imports {tops & forbidden}"
