@@ -78,7 +78,7 @@ class Package(Implementation):
         if not boxes:
             return None
         picture = Image.fromarray(image)
-        box = max(boxes, key=lambda box: prominence(_face(box), picture))
+        box = max(boxes, key=lambda box: prominence(_face(box), picture.size))
         return self.embed_face(image, box)
 
     def samples(self, file: Path) -> list[Floats]:
