@@ -36,7 +36,7 @@ from benchmarks.implementations import (
 )
 from benchmarks.results import publish, table
 from facerec.inference.cropping import crop_face
-from facerec.inference.recognizer import Recognizer
+from facerec.inference.recognizer import FaceRecognizer
 from facerec.training.archive import extract
 from facerec.training.dataset import FaceDataset
 from facerec.training.metrics import Proportion, detection_and_identification
@@ -137,7 +137,7 @@ def choose_pictures(options: Options) -> Pictures:
 
 def time_recognition(project: ThisProject, package: Package, files: Sequence[Path], *, rounds: int) -> dict[str, float]:
     """Median milliseconds to embed a face of a decoded picture. Both implementations are told the same square."""
-    default = Recognizer.load(RECOGNIZER, threads=1)
+    default = FaceRecognizer.load(RECOGNIZER, threads=1)
     faces = []
     for picture in map(decode, files):
         image = np.asarray(picture.convert("RGB"))

@@ -18,7 +18,7 @@ from facerec.inference.detector import FaceDetector, prominence
 from facerec.inference.face_cropper import FaceCropper
 from facerec.inference.landmark_predictor import LandmarkPredictor
 from facerec.inference.model_file import ACCURATE_RECOGNIZER_FILE
-from facerec.inference.recognizer import Recognizer
+from facerec.inference.recognizer import FaceRecognizer
 from facerec.pictures.decode import PictureFile
 from tests.shipped import DETECTOR, LANDMARKS, ROOT
 
@@ -45,7 +45,7 @@ class ThisProject(Implementation):
     def __init__(self) -> None:
         self.detector = FaceDetector.load(DETECTOR, threads=1)
         self.predictor = LandmarkPredictor.load(LANDMARKS, threads=1)
-        self.recognizer = Recognizer.load(ROOT / "model" / ACCURATE_RECOGNIZER_FILE, threads=1)
+        self.recognizer = FaceRecognizer.load(ROOT / "model" / ACCURATE_RECOGNIZER_FILE, threads=1)
         self.cropper = FaceCropper(self.predictor, self.recognizer.metadata.alignment)
 
     def embed(self, file: Path) -> Floats | None:

@@ -13,7 +13,7 @@ from facerec.inference.detector import FaceDetector
 from facerec.inference.landmark_predictor import LandmarkPredictor
 from facerec.inference.model_file import RecognizerMetadata
 from facerec.inference.pipeline import Pipeline
-from facerec.inference.recognizer import Recognizer
+from facerec.inference.recognizer import FaceRecognizer
 from facerec.inference.results import ModelOutput, Trace
 from facerec.training.archive import extract
 from facerec.training.dataset import FaceDataset
@@ -30,11 +30,11 @@ def report() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def recognizer() -> Recognizer:
-    return Recognizer.load(ACCURATE_RECOGNIZER, threads=1)
+def recognizer() -> FaceRecognizer:
+    return FaceRecognizer.load(ACCURATE_RECOGNIZER, threads=1)
 
 
-def test_file_and_report_are_of_one_run(recognizer: Recognizer, report: dict[str, Any]) -> None:
+def test_file_and_report_are_of_one_run(recognizer: FaceRecognizer, report: dict[str, Any]) -> None:
     assert recognizer.metadata == RecognizerMetadata.model_validate(report["metadata"])
     assert report["command"] in ACCURATE_RECOGNIZER.with_suffix(".md").read_text()
 
@@ -46,7 +46,7 @@ def test_its_command_still_makes_it(report: dict[str, Any]) -> None:
     assert options.recipe() == report["metadata"]["configuration"]
 
 
-def test_its_embeddings_are_those_of_dlibs_network(recognizer: Recognizer) -> None:
+def test_its_embeddings_are_those_of_dlibs_network(recognizer: FaceRecognizer) -> None:
     assert recognizer.metadata.embedding_id == embedding_id(DlibNetwork(), recognizer.metadata.alignment)
 
 
@@ -64,7 +64,7 @@ def test_it_is_good_enough_to_ship(report: dict[str, Any]) -> None:
 @pytest.mark.slow
 @needs_lfw
 def test_its_metrics_are_the_reports(
-    recognizer: Recognizer, lfw: FaceDataset, lfw_split: Split, report: dict[str, Any]
+    recognizer: FaceRecognizer, lfw: FaceDataset, lfw_split: Split, report: dict[str, Any]
 ) -> None:
     people = next(extract(LFW, ROOT / "data").glob("*/Aaron_Eckhart")).parent
     detector, predictor = FaceDetector.load(DETECTOR, threads=1), LandmarkPredictor.load(LANDMARKS, threads=1)

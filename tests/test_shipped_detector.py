@@ -12,7 +12,7 @@ from PIL import Image
 from facerec.inference.cropping import Face, Turn
 from facerec.inference.detector import FaceDetector
 from facerec.inference.model_file import DetectorMetadata
-from facerec.inference.recognizer import Recognizer
+from facerec.inference.recognizer import FaceRecognizer
 from facerec.training.dataset import FaceDataset
 from facerec.training.detection.evaluate import evaluate_detector
 from facerec.training.split import Split
@@ -38,7 +38,7 @@ def photograph() -> Image.Image:
 
 def test_file_and_report_are_of_one_run(detector: FaceDetector, report: dict[str, Any]) -> None:
     assert detector.metadata == DetectorMetadata.model_validate(report["metadata"])
-    assert report["recognizer"] == Recognizer.load(RECOGNIZER, threads=1).checksum
+    assert report["recognizer"] == FaceRecognizer.load(RECOGNIZER, threads=1).checksum
     assert report["command"] in DETECTOR.with_suffix(".md").read_text()
     assert DETECTOR.stat().st_size <= 6_000_000
 
@@ -83,7 +83,7 @@ def test_its_metrics_are_the_reports(
     detector: FaceDetector, lfw: FaceDataset, lfw_split: Split, report: dict[str, Any]
 ) -> None:
     seed = report["metadata"]["configuration"]["seed"]
-    metrics = evaluate_detector(detector, Recognizer.load(RECOGNIZER, threads=1), lfw, lfw_split, seed=seed)
+    metrics = evaluate_detector(detector, FaceRecognizer.load(RECOGNIZER, threads=1), lfw, lfw_split, seed=seed)
     for name in ("recall", "precision", "face_free", "centre", "detect", "scenes"):
         assert abs(getattr(metrics, name).count - report["metrics"][name]["count"]) <= 2, name  # rounding differs
     for name in ("turned", "sized"):

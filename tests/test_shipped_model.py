@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import train
 from facerec.inference.model_file import RecognizerMetadata
-from facerec.inference.recognizer import Recognizer
+from facerec.inference.recognizer import FaceRecognizer
 from facerec.inference.results import ModelOutput
 from facerec.serving.settings import Settings
 from facerec.training.archive import extract
@@ -29,16 +29,16 @@ def report() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def recognizer() -> Recognizer:
-    return Recognizer.load(RECOGNIZER, threads=2)
+def recognizer() -> FaceRecognizer:
+    return FaceRecognizer.load(RECOGNIZER, threads=2)
 
 
-def recognize(recognizer: Recognizer, dataset: FaceDataset, indices: NDArray[np.int64]) -> ModelOutput:
+def recognize(recognizer: FaceRecognizer, dataset: FaceDataset, indices: NDArray[np.int64]) -> ModelOutput:
     parts = [recognizer.recognize(dataset.crops[chunk]) for chunk in np.array_split(indices, len(indices) // 32)]
     return ModelOutput(*(np.concatenate(outputs) for outputs in zip(*parts, strict=True)))
 
 
-def test_file_and_report_are_of_one_run(recognizer: Recognizer, report: dict[str, Any]) -> None:
+def test_file_and_report_are_of_one_run(recognizer: FaceRecognizer, report: dict[str, Any]) -> None:
     assert recognizer.metadata == RecognizerMetadata.model_validate(report["metadata"])
     assert report["command"] in RECOGNIZER.with_suffix(".md").read_text()
 
@@ -74,7 +74,7 @@ def test_the_data_is_the_one_that_the_protocol_describes(lfw: FaceDataset, lfw_s
 @pytest.mark.slow
 @needs_lfw
 def test_its_test_accuracy_is_the_reports(
-    recognizer: Recognizer, cropped_lfw: FaceDataset, lfw_split: Split, report: dict[str, Any]
+    recognizer: FaceRecognizer, cropped_lfw: FaceDataset, lfw_split: Split, report: dict[str, Any]
 ) -> None:
     answer = recognize(recognizer, cropped_lfw, lfw_split.test)
     correct = answer.probabilities.argmax(axis=1) == lfw_split.labels[lfw_split.test]
@@ -89,7 +89,7 @@ def test_its_test_accuracy_is_the_reports(
 @pytest.mark.slow
 @needs_lfw
 def test_unknown_people_are_rejected_at_the_reported_rate(
-    recognizer: Recognizer, cropped_lfw: FaceDataset, lfw_split: Split, report: dict[str, Any]
+    recognizer: FaceRecognizer, cropped_lfw: FaceDataset, lfw_split: Split, report: dict[str, Any]
 ) -> None:
     highest = recognize(recognizer, cropped_lfw, lfw_split.unknown_test).similarities.max(axis=1)
     accepted = int((highest >= recognizer.metadata.threshold).sum())

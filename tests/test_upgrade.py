@@ -10,7 +10,7 @@ from onnx import helper
 from facerec.inference.detector import FaceDetector
 from facerec.inference.errors import ModelFileError
 from facerec.inference.model_file import METADATA_KEY, checksum_path, write_checksum
-from facerec.inference.recognizer import Recognizer
+from facerec.inference.recognizer import FaceRecognizer
 from model.upgrade import NEW_NAMES, upgrade
 from tests.shipped import DETECTOR, RECOGNIZER
 
@@ -57,7 +57,7 @@ def old_models(tmp_path: Path) -> Path:
 
 
 def test_an_old_file_is_refused_with_the_name_of_the_script(old_models: Path) -> None:
-    for model, file in ((Recognizer, "face_recognition.onnx"), (FaceDetector, "face_locator.onnx")):
+    for model, file in ((FaceRecognizer, "face_recognition.onnx"), (FaceDetector, "face_locator.onnx")):
         with pytest.raises(ModelFileError, match=r"older version .*uv run -m model\.upgrade"):
             model.load(old_models / file, threads=1)
 
@@ -68,10 +68,10 @@ def test_upgraded_models_answer_as_before_and_say_the_same(old_models: Path) -> 
     assert [path.name for path in written] == ["face_recognition.onnx", "face_detector.onnx"]
     assert not list(old_models.glob("face_locator.onnx*"))
     assert not list(old_models.glob(".unfinished*"))
-    recognizer = Recognizer.load(old_models / "face_recognition.onnx", threads=1)
+    recognizer = FaceRecognizer.load(old_models / "face_recognition.onnx", threads=1)
     detector = FaceDetector.load(old_models / "face_detector.onnx", threads=1)
     shipped = FaceDetector.load(DETECTOR, threads=1).metadata
-    assert recognizer.metadata.metrics == Recognizer.load(RECOGNIZER, threads=1).metadata.metrics
+    assert recognizer.metadata.metrics == FaceRecognizer.load(RECOGNIZER, threads=1).metadata.metrics
     assert recognizer.metadata.configuration == {"crop_mode": "detect", "detector": "face_detector.onnx", "seed": 0}
     assert (detector.metadata.metrics, detector.metadata.second_pass) == (shipped.metrics, shipped.second_pass)
     assert detector.metadata.configuration == {"steps": 3000, "seed": 0}

@@ -13,7 +13,7 @@ from PIL import Image
 
 import train
 from facerec.inference.model_file import checksum_path
-from facerec.inference.recognizer import Recognizer
+from facerec.inference.recognizer import FaceRecognizer
 from facerec.training.croppers import load_cropper
 from facerec.training.dataset import load_dataset
 from facerec.training.errors import CheckpointError, DataError
@@ -156,7 +156,7 @@ def test_dlibs_network_leaves_the_same_files_by_another_name(accurate_run: tuple
 
 def test_the_exported_file_recognizes_the_people_of_dlibs_run(accurate_run: tuple[RecognizerOptions, Path]) -> None:
     options, people = accurate_run
-    recognizer = Recognizer.load(options.publishing.output / "face_recognition_accurate.onnx", threads=1)
+    recognizer = FaceRecognizer.load(options.publishing.output / "face_recognition_accurate.onnx", threads=1)
     cropper = load_cropper(options.data, options.model)
     for column, person in enumerate(recognizer.metadata.people):
         with Image.open(people / person.name / "0000.jpg") as picture:

@@ -60,7 +60,7 @@ def toy_graph(*, nan_for_white: bool = False, crop_size: int = CROP_SIZE) -> onn
             helper.make_node("Div", ["root", "root"], ["one_or_nan"]),
             helper.make_node("Mul", ["colour", "one_or_nan"], ["judged_colour"]),
             helper.make_node("LpNormalization", ["judged_colour"], ["embeddings"], axis=1, p=2),
-            helper.make_node("MatMul", ["embeddings", "primaries"], ["similarities"]),
+            helper.make_node("MatMul", ["embeddings", "directions"], ["similarities"]),
             helper.make_node("Div", ["similarities", "temperature"], ["logits"]),
             helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
         ],
@@ -69,13 +69,14 @@ def toy_graph(*, nan_for_white: bool = False, crop_size: int = CROP_SIZE) -> onn
         [
             helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3])
             for name in ("probabilities", "similarities", "embeddings")
-        ],
+        ]
+        + [helper.make_tensor_value_info("directions", TensorProto.FLOAT, [3, 3])],
         [
             numpy_helper.from_array(np.array([1], np.float32), "one"),
             numpy_helper.from_array(np.array([1, 2], np.int64), "height_width"),
             numpy_helper.from_array(np.array([1], np.int64), "channels"),
             numpy_helper.from_array(np.array([250 if nan_for_white else 1000], np.float32), "limit"),
-            numpy_helper.from_array(np.eye(3, dtype=np.float32), "primaries"),
+            numpy_helper.from_array(np.eye(3, dtype=np.float32), "directions"),
             numpy_helper.from_array(np.array([TOY_TEMPERATURE], np.float32), "temperature"),
         ],
     )

@@ -118,7 +118,7 @@ class FaceDetector(OnnxModel[DetectorMetadata]):
         Raises:
             InvalidOutput: the output holds NaN or infinity.
         """
-        (rows,) = self._run(image)
+        (rows,) = self._run(image, ["faces"])
         return rows
 
     def warm_up(self) -> None:

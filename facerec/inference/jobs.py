@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from facerec.errors import CodedError
 from facerec.inference.cropping import CropMode
 from facerec.inference.errors import InferenceError
@@ -43,6 +46,8 @@ class LoadedModels(NamedTuple):
 
     recognizer: RecognizerMetadata
     recognizer_checksum: str
+    directions: NDArray[np.float32]
+    """See `FaceRecognizer.directions`."""
     detector: DetectorMetadata
     detector_checksum: str
     landmarks: LandmarkMetadata

@@ -45,7 +45,7 @@ class LandmarkPredictor(OnnxModel[LandmarkMetadata]):
         Raises:
             InvalidOutput: the output holds NaN or infinity.
         """
-        (points,) = self._run(crops)
+        (points,) = self._run(crops, ["points"])
         return points
 
     def warm_up(self) -> None:

@@ -52,9 +52,11 @@ RECOGNIZER_OUTPUTS = (
     Tensor("probabilities", "tensor(float)", ("batch", None)),
     Tensor("similarities", "tensor(float)", ("batch", None)),
     Tensor("embeddings", "tensor(float)", ("batch", None)),
+    Tensor("directions", "tensor(float)", (None, None)),
 )
 """For N crops and P people: calibrated probabilities `[N, P]` (rows sum to 1), cosine similarities `[N, P]` (-1 to 1)
-and L2-normalized embeddings `[N, D]`."""
+and L2-normalized embeddings `[N, D]`; the people's L2-normalized directions `[P, D]`, which do not depend on the crops.
+The similarities are the products of embeddings and directions."""
 
 DETECTOR_STRIDE = 32
 """The sides of the detector's input are multiples of this many pixels."""

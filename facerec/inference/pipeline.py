@@ -8,8 +8,9 @@ from facerec.inference.cropping import CropMode, Face
 from facerec.inference.detector import FaceDetector
 from facerec.inference.face_cropper import CroppedFace, FaceCropper, central_face
 from facerec.inference.landmark_predictor import LandmarkPredictor
-from facerec.inference.recognizer import Recognizer
+from facerec.inference.recognizer import FaceRecognizer
 from facerec.inference.results import PictureResult, Trace
+from facerec.inference.sharpness import measure_sharpness
 from facerec.pictures.decode import Picture, PictureFile
 
 
@@ -27,7 +28,7 @@ class Pipeline:
 
     def __init__(
         self,
-        recognizer: Recognizer,
+        recognizer: FaceRecognizer,
         detector: FaceDetector,
         predictor: LandmarkPredictor,
         *,
@@ -63,7 +64,8 @@ class Pipeline:
             picture = file.decode(shrink=self._cropper.max_shrink([central_face(file.size)]))
         with trace.stage("infer"):
             cropped = self._cropper.crop_centre(picture.image).scaled(picture.shrink)
-            return self._recognize([cropped], PictureResult(None, [], [], picture.width, picture.height))
+            result = PictureResult(None, [], [], [], file.sha256, picture.width, picture.height)
+            return self._recognize([cropped], result)
 
     def _detect(self, read: Callable[[], bytes], trace: Trace) -> PictureResult:
         with trace.stage("decode"):
@@ -72,7 +74,7 @@ class Pipeline:
         with trace.stage("locate"):  # the name that metrics and logs have had from the start
             turned, found = self.detector.detect_turned(picture.image)
             faces = [face.scaled(picture.shrink) for face in found[: self._max_faces]]
-            located = PictureResult(None, faces, [], picture.width, picture.height, turned, len(found))
+            located = PictureResult(None, faces, [], [], file.sha256, picture.width, picture.height, turned, len(found))
             if not faces:
                 return located
             cropped = self._crop_faces(file, picture, faces)
@@ -102,4 +104,8 @@ class Pipeline:
     def _recognize(self, cropped: Sequence[CroppedFace], located: PictureResult) -> PictureResult:
         """`located` with the people of its faces, or of its central square."""
         crops, landmarks = zip(*cropped, strict=True)
-        return located._replace(output=self.recognizer.recognize(np.stack(crops)), landmarks=list(landmarks))
+        return located._replace(
+            output=self.recognizer.recognize(np.stack(crops)),
+            landmarks=list(landmarks),
+            sharpness=[measure_sharpness(crop, self._cropper.face_size) for crop in crops],
+        )

@@ -1,6 +1,7 @@
 """The recognizer: crops in, probabilities, similarities and embeddings out."""
 
 import numpy as np
+import onnxruntime as ort
 from numpy.typing import NDArray
 
 from facerec.inference.alignment import landmarks_plausible
@@ -11,13 +12,21 @@ from facerec.inference.results import ModelOutput
 from facerec.inference.session import OnnxModel
 
 
-class Recognizer(OnnxModel[RecognizerMetadata]):
-    """A loaded recognizer. Safe to call from several threads at once."""
+class FaceRecognizer(OnnxModel[RecognizerMetadata]):
+    """A loaded recognizer. Safe to call from several threads at once.
+
+    Attributes:
+        directions: float32 `[P, D]`, L2-normalized, of the people whom it knows, in the order of the metadata.
+    """
 
     metadata_type = RecognizerMetadata
     inputs = RECOGNIZER_INPUTS
     outputs = RECOGNIZER_OUTPUTS
     fixed_input_size = True
+
+    def __init__(self, session: ort.InferenceSession, metadata: RecognizerMetadata, checksum: str) -> None:
+        super().__init__(session, metadata, checksum)
+        self.directions: NDArray[np.float32] = np.empty((0, metadata.embedding_size), np.float32)
 
     def recognize(self, crops: NDArray[np.uint8]) -> ModelOutput:
         """Recognize the person of each crop, uint8 `[N, S, S, 3]`, N > 0. S is the metadata's `crop_size`.
@@ -26,7 +35,7 @@ class Recognizer(OnnxModel[RecognizerMetadata]):
             InvalidOutput: an output holds NaN or infinity.
         """
         # One crop at a time: a batch is no faster on a CPU, and the session would keep the memory of the largest batch.
-        runs = [self._run(crop[None]) for crop in crops]
+        runs = [self._run(crop[None], ModelOutput._fields) for crop in crops]
         return ModelOutput(*(np.concatenate(rows) for rows in zip(*runs, strict=True)))
 
     def warm_up(self) -> None:
@@ -36,8 +45,12 @@ class Recognizer(OnnxModel[RecognizerMetadata]):
         alignment, whole_crop = self.metadata.alignment, Face(side / 2, side / 2, side, angle=0, score=1)
         if alignment and not landmarks_plausible(np.array(alignment.points), whole_crop):
             raise ModelFileError("the points of its metadata's alignment are not those of an upright face")
-        output = self.recognize(np.zeros((1, side, side, 3), np.uint8))
+        black = np.zeros((1, side, side, 3), np.uint8)
+        output = self.recognize(black)
+        (self.directions,) = self._run(black, ["directions"])
         people, size = len(self.metadata.people), self.metadata.embedding_size
-        for name, values, width in zip(ModelOutput._fields, output, (people, people, size), strict=True):
-            if values.shape != (1, width):
-                raise ModelFileError(f"its output {name} has shape {values.shape}, its metadata says (1, {width})")
+        shapes = dict.fromkeys(("probabilities", "similarities"), (1, people)) | {"embeddings": (1, size)}
+        for name, values in (*output._asdict().items(), ("directions", self.directions)):
+            expected = shapes.get(name, (people, size))
+            if values.shape != expected:
+                raise ModelFileError(f"its output {name} has shape {values.shape}, its metadata says {expected}")

@@ -34,6 +34,10 @@ class PictureResult(NamedTuple):
     landmarks: list[Landmarks | None]
     """The points of the face of each row of `output`, in pixels of the whole picture. `None` where those that were
     found can't be a face's."""
+    sharpness: list[float]
+    """The sharpness of the face of each row of `output`, see `facerec.inference.sharpness`."""
+    sha256: str
+    """SHA-256 of the picture's file, in hexadecimal."""
     width: int
     """Pixels of the whole picture, set upright by its EXIF orientation."""
     height: int

@@ -74,13 +74,12 @@ class OnnxModel(ABC, Generic[Metadata]):
             ModelFileError: an output does not have the shape that the metadata says.
         """
 
-    def _run(self, image: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-        """The outputs for one input.
+    def _run(self, image: NDArray[np.uint8], names: Sequence[str]) -> list[NDArray[np.float32]]:
+        """The outputs with these names for one input.
 
         Raises:
             InvalidOutput: an output holds NaN or infinity.
         """
-        names = [output.name for output in self.outputs]
         outputs: list[NDArray[np.float32]] = self._session.run(names, {self.inputs[0].name: image})
         if not all(np.isfinite(output).all() for output in outputs):
             raise InvalidOutput

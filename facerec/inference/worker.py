@@ -22,7 +22,7 @@ from facerec.inference.jobs import Answer, Job, LoadedModels, WorkerOptions
 from facerec.inference.landmark_predictor import LandmarkPredictor
 from facerec.inference.memory import limit_freed_memory, release_freed_memory
 from facerec.inference.pipeline import Pipeline
-from facerec.inference.recognizer import Recognizer
+from facerec.inference.recognizer import FaceRecognizer
 from facerec.inference.results import Trace
 from facerec.pictures.data_urls import read_data_url
 from facerec.pictures.errors import PictureTooCostly
@@ -54,7 +54,7 @@ def main(descriptor: int) -> None:
 def _load(options: WorkerOptions, connection: Connection) -> Pipeline | None:
     limit_freed_memory(block_bytes=16 * 2**20, total_bytes=_KEPT_BYTES)
     try:
-        recognizer = Recognizer.load(options.recognizer, threads=options.threads)
+        recognizer = FaceRecognizer.load(options.recognizer, threads=options.threads)
         detector = FaceDetector.load(options.detector, threads=options.threads)
         predictor = LandmarkPredictor.load(options.landmarks, threads=options.threads)
     except InferenceError as error:
@@ -67,6 +67,7 @@ def _load(options: WorkerOptions, connection: Connection) -> Pipeline | None:
         LoadedModels(
             recognizer=recognizer.metadata,
             recognizer_checksum=recognizer.checksum,
+            directions=recognizer.directions,
             detector=detector.metadata,
             detector_checksum=detector.checksum,
             landmarks=predictor.metadata,

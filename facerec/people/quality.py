@@ -9,8 +9,6 @@ other beside the shipped people, 1.7 % are refused with either recognizer.
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from facerec.inference.alignment import Landmarks
 from facerec.inference.cropping import Face
@@ -43,9 +41,9 @@ EYE_DISTANCE_FULL = 30
 """Distance between the eyes from which more pixels don't help."""
 
 SHARPNESS_MIN = 0.14
-"""Smallest sharpness, see `sharpness`. 0.2 % of the pictures have less. Blurred by a Gaussian of 0.04 times the
-distance between the eyes, faces are less alike (0.61 instead of 0.69, 0.966 instead of 0.971) and 20 % fall below; of
-those blurred by 0.06 (0.43, 0.956) 90 %, of those blurred by 0.08 (0.28, 0.944) 99 %."""
+"""Smallest sharpness, see `facerec.inference.sharpness`. 0.2 % of the pictures have less. Blurred by a Gaussian of 0.04
+times the distance between the eyes, faces are less alike (0.61 instead of 0.69, 0.966 instead of 0.971) and 20 % fall
+below; of those blurred by 0.06 (0.43, 0.956) 90 %, of those blurred by 0.08 (0.28, 0.944) 99 %."""
 SHARPNESS_FULL = 0.28
 """Sharpness from which more doesn't help."""
 
@@ -64,10 +62,6 @@ LIKE_MAX_DISTANCE = 0.8
 """How near a face is to another person, in the same unit, that is taken for this person's. 0.9 % and 0.1 % of the new
 people's pictures are nearer, and 85 % and 83 % of those that are enrolled a second time under another name."""
 
-_SHARPNESS_SIDE = 64
-_SHARPNESS_PART = 0.8
-"""Side of the square that sharpness is judged in, as a fraction of the side of the face's square."""
-
 
 class Quality(NamedTuple):
     """What makes a face worth enrolling."""
@@ -75,7 +69,7 @@ class Quality(NamedTuple):
     eye_distance: float
     """Distance between the middles of the eyes, in pixels of the picture."""
     sharpness: float
-    """See `sharpness`."""
+    """See `facerec.inference.sharpness`."""
     turn: float
     """Distance of the base of the nose from the line midway between the eyes, as a fraction of the distance between the
     eyes. 0 is a face seen from the front."""
@@ -125,13 +119,12 @@ def choose_face(result: PictureResult, box: Box | None) -> int:
     return 0
 
 
-def measure(landmarks: Landmarks | None, crop: NDArray[np.uint8], face_size: float) -> Quality:
+def measure(landmarks: Landmarks | None, sharpness: float) -> Quality:
     """The quality of a face.
 
     Args:
         landmarks: in pixels of the whole picture. `None` where those that were found can't be a face's.
-        crop: the recognizer's crop of the face.
-        face_size: `FaceCropper.face_size` of the crop.
+        sharpness: of the face, see `facerec.inference.sharpness`.
 
     Raises:
         FaceTurned: there are no landmarks.
@@ -142,26 +135,7 @@ def measure(landmarks: Landmarks | None, crop: NDArray[np.uint8], face_size: flo
     across = left - right
     distance = float(np.hypot(*across))
     turn = abs(float((nose - (left + right) / 2) @ across)) / distance**2
-    return Quality(distance, sharpness(crop, face_size), turn)
-
-
-def sharpness(crop: NDArray[np.uint8], face_size: float) -> float:
-    """How much fine detail the middle of a crop has, about 0.05 to 0.6, regardless of its size, light and contrast.
-
-    It is the standard deviation of the Laplacian, as a multiple of that of the pixels themselves.
-
-    Args:
-        crop: uint8 `[S, S, 3]`.
-        face_size: side in pixels of the face's square in the middle of the crop.
-    """
-    middle, half = crop.shape[0] / 2, face_size * _SHARPNESS_PART / 2
-    corners = (middle - half, middle - half, middle + half, middle + half)
-    side = (_SHARPNESS_SIDE, _SHARPNESS_SIDE)
-    grey = Image.fromarray(crop).convert("L").resize(side, Image.Resampling.BILINEAR, box=corners)
-    values = np.asarray(grey, np.float32)
-    inner = values[1:-1, 1:-1]
-    laplacian = 4 * inner - values[:-2, 1:-1] - values[2:, 1:-1] - values[1:-1, :-2] - values[1:-1, 2:]
-    return float(laplacian.std() / max(values.std(), 1))
+    return Quality(distance, sharpness, turn)
 
 
 def check_likeness(embedding: Vector, name: str, own: Vector | None, snapshot: Snapshot, threshold: float) -> None:

@@ -1,6 +1,5 @@
 """What the gallery keeps of a person: a name and samples, no pictures."""
 
-import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple, Self
@@ -76,8 +75,3 @@ def normalize(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """The vectors `[..., D]` with a length of 1. Those of length 0 stay."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32)
-
-
-def picture_sha256(data: bytes) -> str:
-    """What `Sample.picture_sha256` holds for the bytes of a picture's file."""
-    return hashlib.sha256(data).hexdigest()

@@ -96,6 +96,8 @@ class PictureFile:
         self.size = _translated(self._read_size)
         """Width and height in pixels as stored in the file, before the EXIF orientation is applied."""
         self._check_size(self.size)
+        self.sha256 = hashlib.sha256(data).hexdigest()
+        """Of the file, in hexadecimal."""
 
     def decode(self, *, shrink: int = 1) -> Picture:
         """Decode the picture and turn it upright.

@@ -11,7 +11,7 @@ from facerec.inference.cropping import CropMode
 from facerec.inference.detector import FaceDetector
 from facerec.inference.landmark_predictor import LandmarkPredictor, place_points
 from facerec.inference.pipeline import Pipeline
-from facerec.inference.recognizer import Recognizer
+from facerec.inference.recognizer import FaceRecognizer
 from facerec.inference.results import PictureResult, Trace
 from facerec.pictures.decode import PictureFile
 from tests.harness import photo, picture, saved
@@ -22,7 +22,7 @@ TWO = ((176, 80, "red"), (48, 80, "lime"))
 
 
 def pipeline_of(model: Path, finder: FaceDetector, predictor: LandmarkPredictor) -> Pipeline:
-    recognizer = Recognizer.load(model, threads=1)
+    recognizer = FaceRecognizer.load(model, threads=1)
     return Pipeline(recognizer, finder, predictor, max_bytes=10**7, max_pixels=25_000_000, max_faces=20)
 
 

@@ -11,7 +11,7 @@ from onnx import TensorProto
 from facerec.inference.cropping import CROP_SIZE
 from facerec.inference.errors import InvalidOutput, ModelFileError
 from facerec.inference.model_file import checksum_path, write_checksum
-from facerec.inference.recognizer import Recognizer
+from facerec.inference.recognizer import FaceRecognizer
 from tests.harness import ROOT
 from tests.toy_model import TOY_ALIGNMENT, TOY_PEOPLE, toy_graph, toy_metadata, write_model, write_toy_model
 
@@ -21,7 +21,7 @@ def crops(*colours: tuple[int, int, int]) -> np.ndarray:
 
 
 def test_it_recognizes_a_batch(model: Path) -> None:
-    recognizer = Recognizer.load(model, threads=1)
+    recognizer = FaceRecognizer.load(model, threads=1)
     recognition = recognizer.recognize(crops((255, 0, 0), (0, 255, 0), (0, 0, 255), (99, 99, 99)))
     names = [person.name for person in recognizer.metadata.people]
     assert names == list(TOY_PEOPLE)
@@ -33,12 +33,12 @@ def test_it_recognizes_a_batch(model: Path) -> None:
 
 
 def test_its_checksum_is_the_files(model: Path) -> None:
-    assert checksum_path(model).read_text().startswith(Recognizer.load(model, threads=1).checksum)
+    assert checksum_path(model).read_text().startswith(FaceRecognizer.load(model, threads=1).checksum)
 
 
 def test_a_missing_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match=r"gone\.onnx is missing"):
-        Recognizer.load(tmp_path / "gone.onnx", threads=1)
+        FaceRecognizer.load(tmp_path / "gone.onnx", threads=1)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "altered", "no checksum"])
@@ -53,7 +53,7 @@ def test_a_damaged_model_is_refused(tmp_path: Path, damage: str) -> None:
     else:
         checksum_path(path).unlink()
     with pytest.raises(ModelFileError, match=r"toy\.onnx.* is (truncated or altered|missing)"):
-        Recognizer.load(path, threads=1)
+        FaceRecognizer.load(path, threads=1)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_an_alignment_that_is_not_a_faces_is_refused(tmp_path: Path, points: lis
     metadata = toy_metadata().model_copy(update={"alignment": alignment})
     write_model(tmp_path / "toy.onnx", toy_graph(crop_size=60), metadata)
     with pytest.raises(ModelFileError, match=r"toy\.onnx can't be used: the points of its metadata's alignment"):
-        Recognizer.load(tmp_path / "toy.onnx", threads=1)
+        FaceRecognizer.load(tmp_path / "toy.onnx", threads=1)
 
 
 def test_what_is_no_onnx_model_is_refused(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_what_is_no_onnx_model_is_refused(tmp_path: Path) -> None:
     path.write_text("not a model")
     write_checksum(path)
     with pytest.raises(ModelFileError, match="can be loaded"):
-        Recognizer.load(path, threads=1)
+        FaceRecognizer.load(path, threads=1)
 
 
 def changed(**changes: object) -> onnx.GraphProto:
@@ -100,7 +100,7 @@ def test_another_signature_is_refused(tmp_path: Path, change: str) -> None:
     path = tmp_path / "toy.onnx"
     write_model(path, changed(**{change: True}), toy_metadata())
     with pytest.raises(ModelFileError, match=r"toy\.onnx can't be used: its (in|out)put"):
-        Recognizer.load(path, threads=1)
+        FaceRecognizer.load(path, threads=1)
 
 
 @pytest.mark.parametrize("update", [{"embedding_size": 4}, {"people": toy_metadata().people[:2]}])
@@ -108,13 +108,13 @@ def test_columns_that_the_metadata_does_not_promise_are_refused(tmp_path: Path, 
     path = tmp_path / "toy.onnx"
     write_model(path, toy_graph(), toy_metadata().model_copy(update=update))
     with pytest.raises(ModelFileError, match="has shape"):
-        Recognizer.load(path, threads=1)
+        FaceRecognizer.load(path, threads=1)
 
 
 def test_nan_out_of_the_model_is_a_typed_error(tmp_path: Path) -> None:
     path = tmp_path / "toy.onnx"
     write_model(path, toy_graph(nan_for_white=True), toy_metadata())
-    recognizer = Recognizer.load(path, threads=1)
+    recognizer = FaceRecognizer.load(path, threads=1)
     recognizer.recognize(crops((9, 9, 9)))
     with pytest.raises(InvalidOutput):
         recognizer.recognize(crops((255, 255, 255)))
@@ -123,8 +123,8 @@ def test_nan_out_of_the_model_is_a_typed_error(tmp_path: Path) -> None:
 def test_onnx_runtime_reports_to_nobody(model: Path, tmp_path: Path) -> None:
     """With telemetry on, it leaves the machine's id and what it is about to send in the user's cache."""
     code = (
-        "import sys; from pathlib import Path; from facerec.inference.recognizer import Recognizer; "
-        f"Recognizer.load(Path({str(model)!r}), threads=1)"
+        "import sys; from pathlib import Path; from facerec.inference.recognizer import FaceRecognizer; "
+        f"FaceRecognizer.load(Path({str(model)!r}), threads=1)"
     )
     environment = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     environment.pop("ORT_DISABLE_TELEMETRY", None)

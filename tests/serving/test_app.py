@@ -13,7 +13,7 @@ import requests
 
 from facerec.inference.detector import FaceDetector
 from facerec.inference.landmark_predictor import LandmarkPredictor
-from facerec.inference.recognizer import Recognizer
+from facerec.inference.recognizer import FaceRecognizer
 from facerec.serving.schemas import MAX_BATCH_URLS
 from facerec.serving.settings import Settings
 from tests.harness import LOOPBACK, data_url, picture, running
@@ -155,7 +155,7 @@ def test_people_and_model_say_what_is_loaded(
     assert [person["name"] for person in people] == list(TOY_PEOPLE)
     assert people[0].items() >= {"training_images": 20, "test_recall": 0.8}.items()
     card = requests.get(f"{service}/model", timeout=9).json()
-    checksum = Recognizer.load(model, threads=1).checksum
+    checksum = FaceRecognizer.load(model, threads=1).checksum
     assert (card["sha256"], card["people"], card["figures"]) == (checksum, 3, {"top_1": 0.9})
     assert (card["backbone"], card["aligned"]) == ("mobilenet-v3-large", False)
     assert requests.get(f"{service}/readyz", timeout=9).json() == {

@@ -8,7 +8,7 @@ from PIL import Image
 
 from facerec.inference.cropping import Face, crop_face
 from facerec.inference.detector import FaceDetector
-from facerec.inference.recognizer import Recognizer
+from facerec.inference.recognizer import FaceRecognizer
 from facerec.training.dataset import FaceDataset
 from facerec.training.detection.backgrounds import Pixels, face_free_background
 from facerec.training.detection.compositing import Canvas, random_alpha_mask
@@ -23,7 +23,7 @@ UNKNOWN_PEOPLE_COUNT = 3
 
 
 def draw_demo_scene(
-    detector: FaceDetector, recognizer: Recognizer, dataset: FaceDataset, split: Split, *, seed: int
+    detector: FaceDetector, recognizer: FaceRecognizer, dataset: FaceDataset, split: Split, *, seed: int
 ) -> Figure:
     """Plot a synthetic scene with a box, a name and a similarity for each detected face.
 

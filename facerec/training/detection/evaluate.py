@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from facerec.inference.cropping import Face, crop_face
 from facerec.inference.detector import FaceDetector
-from facerec.inference.recognizer import Recognizer
+from facerec.inference.recognizer import FaceRecognizer
 from facerec.training.dataset import FaceDataset
 from facerec.training.detection.backgrounds import face_free_background
 from facerec.training.detection.compositing import SyntheticScene
@@ -93,7 +93,7 @@ def choose_threshold(detector: FaceDetector, dataset: FaceDataset, indices: Indi
 
 
 def evaluate_detector(
-    detector: FaceDetector, recognizer: Recognizer, dataset: FaceDataset, split: Split, *, seed: int
+    detector: FaceDetector, recognizer: FaceRecognizer, dataset: FaceDataset, split: Split, *, seed: int
 ) -> DetectionMetrics:
     """Measure the detector of a model file together with the recognizer of another.
 
@@ -180,7 +180,7 @@ def _single_face_recall(
 
 
 def _recognize(
-    detector: FaceDetector, recognizer: Recognizer, picture: Image.Image, expected: Face | None = None
+    detector: FaceDetector, recognizer: FaceRecognizer, picture: Image.Image, expected: Face | None = None
 ) -> int:
     """The class of the most prominent face, or of the one at `expected`; -1 where it was not detected."""
     detected = detector.detect(picture)
@@ -192,7 +192,7 @@ def _recognize(
 
 
 def _time_ratio(
-    detector: FaceDetector, recognizer: Recognizer, dataset: FaceDataset, split: Split, *, rounds: int = 30
+    detector: FaceDetector, recognizer: FaceRecognizer, dataset: FaceDataset, split: Split, *, rounds: int = 30
 ) -> float:
     """The median time of a detection over that of a recognition, measured in turns."""
     times = []

@@ -22,7 +22,7 @@ from facerec.inference.model_file import (
     SecondPass,
     checksum_path,
 )
-from facerec.inference.recognizer import Recognizer
+from facerec.inference.recognizer import FaceRecognizer
 from facerec.training.dataset import FaceDataset
 from facerec.training.detection.demo_plot import draw_demo_scene
 from facerec.training.detection.evaluate import choose_threshold, evaluate_detector
@@ -57,7 +57,7 @@ COMPARISON_MIN_SCORE = 0.3
 
 def publish_detector(
     network: DetectorNetwork,
-    recognizer: Recognizer,
+    recognizer: FaceRecognizer,
     dataset: FaceDataset,
     split: Split,
     options: DetectorOptions,
@@ -136,7 +136,7 @@ def publish_detector(
     return dict(report.summary())
 
 
-def load_recognizer(options: DetectorOptions, split: Split) -> Recognizer:
+def load_recognizer(options: DetectorOptions, split: Split) -> FaceRecognizer:
     """The recognizer in the output folder, with which the detector is measured.
 
     Raises:
@@ -144,7 +144,7 @@ def load_recognizer(options: DetectorOptions, split: Split) -> Recognizer:
     """
     path = options.publishing.output / RECOGNIZER_FILE
     try:
-        recognizer = Recognizer.load(path, threads=1)
+        recognizer = FaceRecognizer.load(path, threads=1)
     except ModelFileError as error:
         raise DataError(f"the detector is measured with the recognizer: train that first. ({error})") from error
     people = [(person.name, person.training_images, person.test_images) for person in recognizer.metadata.people]

@@ -90,8 +90,8 @@ class RecognizerGraph(nn.Module):
         self.register_buffer("directions", directions)
         self.temperature = temperature
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Convert crops uint8 `[N, S, S, 3]` to the outputs that `RECOGNIZER_OUTPUTS` of `model_file` describes."""
         embeddings = self.network.embed_crops(images)
         similarities = functional.linear(embeddings, self.directions)
-        return torch.softmax(similarities / self.temperature, dim=1), similarities, embeddings
+        return torch.softmax(similarities / self.temperature, dim=1), similarities, embeddings, self.directions

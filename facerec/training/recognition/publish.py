@@ -21,7 +21,7 @@ from facerec.inference.model_file import (
     RecognizerMetadata,
     checksum_path,
 )
-from facerec.inference.recognizer import Recognizer
+from facerec.inference.recognizer import FaceRecognizer
 from facerec.training.crop_pictures import PictureCropper
 from facerec.training.dataset import FaceDataset
 from facerec.training.errors import ExportError
@@ -166,7 +166,7 @@ def export(
             dynamic_axes={0: torch.export.Dim("batch")},
             metadata=metadata,
         )
-        recognizer = Recognizer.load(path, threads=torch.get_num_threads())
+        recognizer = FaceRecognizer.load(path, threads=torch.get_num_threads())
         parity = measure_parity(recognizer, dataset, test, probabilities)
         if parity.equal < parity.compared or parity.largest_difference > MAX_PROBABILITY_DIFFERENCE:
             raise ExportError(f"the exported file doesn't answer like the network: {parity}. It is not put in place.")
@@ -183,7 +183,7 @@ def embedding_id(network: EmbeddingNetwork, alignment: Alignment | None) -> str:
     return digest.hexdigest()
 
 
-def measure_parity(recognizer: Recognizer, dataset: FaceDataset, indices: Indices, probabilities: Floats) -> Parity:
+def measure_parity(recognizer: FaceRecognizer, dataset: FaceDataset, indices: Indices, probabilities: Floats) -> Parity:
     """Compare the file's most probable people and probabilities with `probabilities`, float32 `[N, P]`."""
     chunks: Sequence[Indices] = np.array_split(indices, max(1, len(indices) // 32))
     exported = np.concatenate([recognizer.recognize(dataset.crops[chunk]).probabilities for chunk in chunks])

@@ -10,7 +10,7 @@ from PIL import Image
 import train
 from facerec.inference.detector import FaceDetector
 from facerec.inference.model_file import verify_checksum
-from facerec.inference.recognizer import Recognizer
+from facerec.inference.recognizer import FaceRecognizer
 from facerec.training.dataset import FaceDataset
 from facerec.training.detection import evaluate, fit, matching, network, publish
 from facerec.training.detection.network import DetectorNetwork
@@ -89,9 +89,8 @@ def test_train_py_leaves_a_detector_with_report_card_and_plot(options: DetectorO
     file = options.publishing.output / "face_detector.onnx"
     detector = FaceDetector.load(file, threads=1)
     report = json.loads(file.with_suffix(".json").read_text())
-    assert (
-        report["recognizer"] == Recognizer.load(options.publishing.output / "face_recognition.onnx", threads=1).checksum
-    )
+    recognizer = FaceRecognizer.load(options.publishing.output / "face_recognition.onnx", threads=1)
+    assert report["recognizer"] == recognizer.checksum
     assert report["metadata"] == detector.metadata.model_dump(mode="json")
     assert report["metrics"]["detect"]["total"] == report["metrics"]["centre"]["total"] == 5
     assert f"**{detector.metadata.threshold:.3f}**" in file.with_suffix(".md").read_text()

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from facerec.inference.model_file import RECOGNIZER_FILE, Person, RecognizerMetadata
-from facerec.inference.recognizer import Recognizer
+from facerec.inference.recognizer import FaceRecognizer
 from facerec.training.dataset import FaceDataset
 from facerec.training.errors import ExportError
 from facerec.training.metrics import Floats
@@ -73,7 +73,7 @@ def test_the_file_answers_like_the_network_and_says_what_it_is(
     assert parity.largest_difference < 1e-4
     assert sorted(path.name for path in tmp_path.iterdir()) == [RECOGNIZER_FILE, f"{RECOGNIZER_FILE}.sha256"]
 
-    recognizer = Recognizer.load(tmp_path / RECOGNIZER_FILE, threads=1)
+    recognizer = FaceRecognizer.load(tmp_path / RECOGNIZER_FILE, threads=1)
     assert recognizer.metadata == METADATA
     for count in (1, 2, 9):
         answer = recognizer.recognize(dataset.crops[:count])

@@ -1,0 +1,90 @@
+"""Choose the samples of a person from pictures that were recognized."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facerec.inference.results import PictureResult
+from facerec.people.errors import AlreadyEnrolled, PeopleError, SampleRefused
+from facerec.people.gallery import Snapshot
+from facerec.people.quality import check_likeness, choose_face, measure
+from facerec.people.samples import Box, Sample, template
+
+
+class Portrait(NamedTuple):
+    """A picture of a person who is to be enrolled."""
+
+    result: PictureResult
+    """Of the crop mode `detect`."""
+    box: Box | None
+    """Where the person's face is. `None` if the picture shows nobody else."""
+
+
+class Selection(NamedTuple):
+    """Which portraits are good enough."""
+
+    samples: list[Sample]
+    refused: dict[int, PeopleError]
+    """Why the others are not, by their index."""
+
+
+def select_samples(
+    portraits: Sequence[Portrait],
+    name: str,
+    *,
+    own: Sequence[Sample],
+    snapshot: Snapshot,
+    threshold: float,
+    force: bool,
+) -> Selection:
+    """The samples that portraits of one person give.
+
+    Args:
+        portraits: the pictures.
+        name: of the person.
+        own: the samples that the person has.
+        snapshot: everybody who is known.
+        threshold: of the recognizer's metadata.
+        force: take faces that are unlike the person's others, or very like another person.
+    """
+    taken = {(sample.picture_sha256, sample.box) for sample in own}
+    good: dict[int, Sample] = {}
+    refused: dict[int, PeopleError] = {}
+    for index, portrait in enumerate(portraits):
+        try:
+            sample = _sample(portrait)
+            if (face := (sample.picture_sha256, sample.box)) in taken:
+                raise AlreadyEnrolled(sample.picture_sha256)
+        except (SampleRefused, AlreadyEnrolled) as error:
+            refused[index] = error
+        else:
+            taken.add(face)
+            good[index] = sample
+    if not force:
+        for index, sample in list(good.items()):
+            others = [each.embedding for each in (*own, *good.values()) if each is not sample]
+            try:
+                check_likeness(
+                    sample.embedding, name, template(np.stack(others)) if others else None, snapshot, threshold
+                )
+            except SampleRefused as error:
+                refused[index] = error
+                del good[index]
+    return Selection(list(good.values()), refused)
+
+
+def _sample(portrait: Portrait) -> Sample:
+    """The sample of a portrait.
+
+    Raises:
+        SampleRefused: the face can't be told, or is not good enough.
+    """
+    result = portrait.result
+    row = choose_face(result, portrait.box)
+    quality = measure(result.landmarks[row], result.sharpness[row])
+    quality.check()
+    assert result.output  # there is a face
+    embedding: NDArray[np.float32] = result.output.embeddings[row]
+    return Sample(embedding, quality.value, result.sha256, Box.of(result.faces[row]))

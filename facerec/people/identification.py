@@ -1,0 +1,78 @@
+"""Decide whose faces are: the one rule for people whom the model knows and for those who are enrolled."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facerec.inference.model_file import RecognizerMetadata
+from facerec.people.gallery import Known, Snapshot
+
+
+class Candidate(NamedTuple):
+    """A person whose face it may be."""
+
+    person: Known
+    similarity: float
+    """Cosine of the face's embedding and the person's template, -1 to 1."""
+    probability: float
+    """Calibrated, assuming that the face is one of the gallery's people. Over all of them it sums to 1."""
+
+
+class Identification(NamedTuple):
+    """Whose face it is."""
+
+    person: Known | None
+    """The answer to act on: the first candidate, or `None` where the similarity is below the threshold."""
+    threshold: float
+    """Similarity below which a face belongs to nobody in the gallery."""
+    candidates: list[Candidate]
+    """The most similar people, by falling similarity. Empty if the gallery is."""
+
+
+class Identifier:
+    """Identifies faces among the people of a gallery.
+
+    Args:
+        metadata: of the recognizer whose embeddings are compared.
+        threshold: of the operator, taken as it is. `None` takes the model's.
+    """
+
+    def __init__(self, metadata: RecognizerMetadata, threshold: float | None) -> None:
+        self._metadata = metadata
+        self._threshold = threshold
+
+    def threshold(self, snapshot: Snapshot) -> float:  # noqa: ARG002
+        """The similarity below which a face belongs to nobody in the gallery."""
+        return self._metadata.threshold if self._threshold is None else self._threshold
+
+    def identify(self, embeddings: NDArray[np.float32], snapshot: Snapshot, *, most: int) -> list[Identification]:
+        """Identify N faces.
+
+        Args:
+            embeddings: float32 `[N, D]`, L2-normalized.
+            snapshot: the people.
+            most: number of candidates for each face.
+        """
+        threshold = self.threshold(snapshot)
+        if not snapshot.people:
+            return [Identification(None, threshold, []) for _ in embeddings]
+        similarities = snapshot.similarities(embeddings)
+        probabilities = _softmax(similarities / self._metadata.temperature)
+        order = np.argsort(-similarities, axis=1, kind="stable")[:, :most]
+        identifications = []
+        for row, columns in enumerate(order):
+            candidates = [
+                Candidate(snapshot.people[column], float(similarities[row, column]), float(probabilities[row, column]))
+                for column in columns
+            ]
+            accepted = candidates[0].similarity >= threshold
+            identifications.append(Identification(candidates[0].person if accepted else None, threshold, candidates))
+        return identifications
+
+
+def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The softmax of each row of `[N, P]`."""
+    exponentials: NDArray[np.float32] = np.exp(logits - logits.max(axis=1, keepdims=True))
+    normalized: NDArray[np.float32] = exponentials / exponentials.sum(axis=1, keepdims=True)
+    return normalized
