@@ -46,6 +46,14 @@ class Identifier:
         """The similarity below which a face belongs to nobody in the gallery."""
         return self._metadata.threshold if self._threshold is None else self._threshold
 
+    def verification_threshold(self, samples: int) -> float:  # noqa: ARG002
+        """The similarity from which a face is that of one person, whose template has so many samples.
+
+        Args:
+            samples: number of pictures. 0 for a person of the model, whose template has many.
+        """
+        return self._metadata.threshold if self._threshold is None else self._threshold
+
     def identify(self, embeddings: NDArray[np.float32], snapshot: Snapshot, *, most: int) -> list[Identification]:
         """Identify N faces.
 
