@@ -29,6 +29,7 @@ def small_options(drawn_people: Path, landmarks: Path) -> RecognizerOptions:
     return changed(
         RecognizerOptions(),
         data=drawn_people,
+        background="none",
         data_dir=drawn_people.parent / "data",
         crop_mode="centre",
         landmarks=landmarks,

@@ -74,16 +74,16 @@ def test_calls_of_the_service_answer(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_training_commands_run_one_after_the_other(tmp_path: Path, drawn_people: Path, landmarks: Path) -> None:
     small = {
-        "data": drawn_people, "data-dir": tmp_path / "data", "output": tmp_path / "model",
+        "data": drawn_people, "background": "none", "data-dir": tmp_path / "data", "output": tmp_path / "model",
         "images": tmp_path / "images", "checkpoints": tmp_path / "checkpoints", "weights": "none", "epochs": 1,
         "batch-size": 8, "min-epoch-images": 1, "min-images": 5, "steps": 1, "crop-mode": "centre",
         "landmarks": landmarks,
     }  # fmt: skip
     taken = {
-        "explore": {"data", "data-dir", "images", "min-images"},
+        "explore": {"data", "background", "data-dir", "images", "min-images"},
         "detector": small.keys() - {"epochs", "batch-size", "min-epoch-images", "landmarks"},
-        "landmarks": {"data", "data-dir", "output", "checkpoints", "min-images", "steps"},
-        "--backbone": {"data", "data-dir", "output", "images", "min-images", "crop-mode", "landmarks"},
+        "landmarks": {"data", "background", "data-dir", "output", "checkpoints", "min-images", "steps"},
+        "--backbone": {"data", "background", "data-dir", "output", "images", "min-images", "crop-mode", "landmarks"},
     }
     for command in (line for line in COMMANDS if "train.py" in line):
         given = command.replace("my_people/", str(drawn_people)).replace("--epochs 3", "--epochs 1")

@@ -97,6 +97,7 @@ def test_training_is_shown_the_faces_that_the_detector_finds(small_options: Reco
         tmp_path,
         small_options,
         data=tmp_path / "people",
+        background=draw_people(tmp_path / "others", [1] * 20),
         data_dir=tmp_path / "data",
         crop_mode="detect",
         detector=tmp_path / "toy.onnx",
@@ -106,7 +107,7 @@ def test_training_is_shown_the_faces_that_the_detector_finds(small_options: Reco
     report = json.loads((tmp_path / "output" / "face_recognition.json").read_text())
     assert report["metadata"]["configuration"]["detector"] == "toy.onnx"
     assert report["data"]["crops"].startswith("the most prominent face that toy.onnx finds in each picture; the centre")
-    assert "of 0 pictures" in report["data"]["crops"]
+    assert "of 20 pictures" in report["data"]["crops"]
 
     with pytest.raises(CheckpointError, match="crop-mode"):
         train.main(changed(options, crop_mode="centre", resume=True))
@@ -124,7 +125,7 @@ def accurate_run(
             picture.paste((255, 0, 255), (96, 96, 128, 128))  # a face for the toy detector
             picture.save(path, quality=95)
     arguments = {
-        "data": people, "data-dir": folder / "data", "detector": detector, "landmarks": landmarks,
+        "data": people, "background": "none", "data-dir": folder / "data", "detector": detector, "landmarks": landmarks,
         "output": folder / "model", "images": folder / "images", "folds": 2,
     }  # fmt: skip
     options = train.parse(["--backbone=dlib-resnet", *(f"--{name}={value}" for name, value in arguments.items())])
@@ -185,6 +186,7 @@ def test_two_people_with_five_pictures_each_are_enough(small_options: Recognizer
         tmp_path,
         small_options,
         data=draw_people(tmp_path / "people", [5, 5]),
+        background=draw_people(tmp_path / "others", [0, 0] + [1] * 20),
         data_dir=tmp_path / "data",
         epochs=1,
         folds=2,
@@ -193,7 +195,7 @@ def test_two_people_with_five_pictures_each_are_enough(small_options: Recognizer
     report = json.loads((tmp_path / "output" / "face_recognition.json").read_text())
     assert [fold["top_1"]["total"] for fold in report["folds"]] == [2, 2]
     card = (tmp_path / "output" / "face_recognition.md").read_text()
-    assert "known people, each compared with everybody but themselves" in card
+    assert "people with a single picture: 10 images choose the threshold, 10 test it" in card
     assert "2 networks were trained in the same way" in card
     assert "Labeled Faces in the Wild" not in card
 

@@ -30,7 +30,7 @@ class FaceDataset:
     """The M readable pictures of a data set in the order of their paths, and the I people that they show.
 
     Attributes:
-        crops: uint8 `[M, S, S, 3]`, RGB, as a read-only memory map.
+        crops: uint8 `[M, S, S, 3]`, RGB, as a read-only memory map, or `joined.JoinedCrops`, which is read like one.
         paths: `[M]`, the path `NAME/FILE` of each picture.
         names: `[I]`, the names of the people, sorted.
         identities: int64 `[M]`, the index into `names` of each picture.
@@ -39,6 +39,7 @@ class FaceDataset:
         skipped: why a picture is left out, by path: it can't be read, or is a copy of another one.
         without_face: paths of the pictures in which the detector found no face. Their crops are their centres.
         fingerprint: SHA-256 of paths and crops in hexadecimal. It is equal if paths and crops are equal.
+        others: names of those who are never known people, however many images they have.
     """
 
     crops: NDArray[np.uint8]
@@ -49,6 +50,7 @@ class FaceDataset:
     skipped: dict[str, str]
     without_face: list[str]
     fingerprint: str
+    others: frozenset[str] = frozenset()
 
     def is_lfw(self) -> bool:
         """Whether this is Labeled Faces in the Wild, judged by its numbers of people and pictures."""

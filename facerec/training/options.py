@@ -30,6 +30,8 @@ Folder = Annotated[Path, AfterValidator(_folder), OUTSIDE_RECIPE]
 """A folder that is made where there is none."""
 Weights = Literal["imagenet", "none"] | Path
 """Start of the backbone: `imagenet` for torchvision's, `none` for random weights, or the path of a state dict."""
+Background = Literal["lfw", "none"] | Path
+"""Other people: `lfw` for LFW's, `none`, or the path of a folder of people or of an archive of one."""
 PositiveInt = Annotated[int, Field(ge=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 NonNegativeFloat = Annotated[float, Field(ge=0)]
@@ -42,6 +44,9 @@ class DataOptions:
     data: Annotated[Path | None, OUTSIDE_RECIPE] = None
     """Folder of people (NAME/*.jpg, *.heic or the like), each the most prominent one of their pictures, or a tar
     archive of such a folder. Without it, LFW is downloaded once."""
+    background: Annotated[Background, OUTSIDE_RECIPE] = "lfw"
+    """Other people, beside those of --data: they teach the network to tell faces apart, and choose and test the
+    threshold. lfw (downloaded), none, or a folder or archive of people."""
     data_dir: Folder = Path("data")
     """Folder for downloads, extracted archives and cached crops."""
     min_images: Annotated[int, Field(ge=5)] = 20
@@ -125,7 +130,7 @@ class RecognizerTrainingOptions(TrainingOptions):
     """Number of epochs. Each draws as many images of known people as there are to train on, and as many of background
     people."""
     min_epoch_images: PositiveInt = 2000
-    """Images of known people that an epoch draws where there are fewer."""
+    """Images of known people that an epoch draws where there are fewer, but each at most ten times."""
     batch_size: Annotated[int, Field(ge=2)] = 64
     """Images per step, half of them of known people."""
     backbone_rate: NonNegativeFloat = 2.0

@@ -10,7 +10,9 @@ from facerec.training.dataset import FaceDataset, load_dataset
 from facerec.training.device import keep_freed_memory, pick_device
 from facerec.training.distributed import first_process_first, process_group, rank
 from facerec.training.errors import DataError
+from facerec.training.joined import join
 from facerec.training.options import DataOptions, RecognizerDataOptions
+from facerec.training.split import ENROL_INSTEAD
 
 
 @contextmanager
@@ -31,8 +33,7 @@ def load_pictures(options: DataOptions) -> FaceDataset:
     Raises:
         DataError: it can't be had or used.
     """
-    with first_process_first():
-        return load_dataset(options.data, data_dir=options.data_dir)
+    return _load(options, cropper=None)
 
 
 def load_crops(pictures: FaceDataset, options: RecognizerDataOptions, cropper: PictureCropper) -> FaceDataset:
@@ -43,11 +44,26 @@ def load_crops(pictures: FaceDataset, options: RecognizerDataOptions, cropper: P
     """
     if not cropper.detector and not cropper.cropper.alignment:
         return pictures
-    with first_process_first():
-        dataset = load_dataset(options.data, data_dir=options.data_dir, cropper=cropper)
+    dataset = _load(options, cropper=cropper)
     if dataset.paths != pictures.paths:
         raise DataError("pictures came or went while they were read: run the command again.")
     if dataset.without_face and rank() == 0:
         print(f"No face was found in {len(dataset.without_face)} pictures. Their centres are used instead:")
         print("".join(f"  {path}\n" for path in dataset.without_face))
     return dataset
+
+
+def _load(options: DataOptions, *, cropper: PictureCropper | None) -> FaceDataset:
+    """The people of `--data`, joined with those of `--background`."""
+    with first_process_first():
+        named = load_dataset(options.data, data_dir=options.data_dir, cropper=cropper)
+        if options.data is None or options.background == "none" or named.is_lfw():
+            return named
+        source = None if options.background == "lfw" else options.background
+        try:
+            others = load_dataset(source, data_dir=options.data_dir, cropper=cropper)
+        except DataError as error:
+            raise DataError(
+                f"the people of --background {options.background} can't be had: {error} {ENROL_INSTEAD}"
+            ) from error
+    return join(named, others)

@@ -24,6 +24,8 @@ MIN_UNKNOWN_IMAGES = 20
 NEW_PERSON_MIN_IMAGES = 10
 """Smallest number of images of a new person: up to 9 are enrolled, and at least one is tested."""
 
+ENROL_INSTEAD = "Or recognize people without training: `facerec people add FOLDER` needs nobody else's pictures."
+
 Indices = NDArray[np.int64]
 """int64 `[N]`, indices of images in a `FaceDataset`."""
 
@@ -42,9 +44,8 @@ class Split:
         background: all images of the background people.
         new_people: all images of each new person.
         unknown_source: who the unknown people are, in words.
-        unknown_validation: images of unknown people that choose the rejection threshold. Equal to `validation` if known
-            people stand in for unknown people.
-        unknown_test: images of unknown people that choose nothing. Equal to `test` if known people stand in for them.
+        unknown_validation: images of unknown people that choose the rejection threshold.
+        unknown_test: images of unknown people that choose nothing.
     """
 
     people: list[str]
@@ -67,11 +68,10 @@ class Split:
 def split_dataset(dataset: FaceDataset, *, min_images: int, seed: int, fold: int) -> Split:
     """Split a data set into the parts of a `Split`.
 
-    People with `min_images` images or more are known, people with one image are unknown. Of the others with 10 images
-    or more, in the order of their names, every second from the first is a new person. All others are background
-    people. If fewer than 20 people have one image, half of the background people become unknown people too. If there
-    are still too few images of unknown people, the known people's validation and test images stand in for them, each
-    compared with everybody but the person whom it shows.
+    People with `min_images` images or more are known, but those of `dataset.others`. People with one image are unknown.
+    Of the others with 10 images or more, in the order of their names, every second from the first is a new person. All
+    others are background people. If fewer than 20 people have one image, half of the background people become unknown
+    people too.
 
     The split of a known person depends on the seed, the name and the number of images alone. It stays the same when
     other people are added or removed.
@@ -83,15 +83,16 @@ def split_dataset(dataset: FaceDataset, *, min_images: int, seed: int, fold: int
         fold: 0 to `FOLDS - 1`, the fifth of each known person's images that is tested.
 
     Raises:
-        DataError: fewer than two people are known.
+        DataError: fewer than two people are known, or there are too few images of unknown people.
     """
     counts = dataset.counts()
-    known = np.flatnonzero(counts >= min_images)
-    new = np.flatnonzero((counts >= NEW_PERSON_MIN_IMAGES) & (counts < min_images))[::2]
-    background = np.setdiff1d(np.flatnonzero((counts > 1) & (counts < min_images)), new)
+    known = np.flatnonzero((counts >= min_images) & ~np.isin(dataset.names, list(dataset.others)))
+    new = np.setdiff1d(np.flatnonzero(counts >= NEW_PERSON_MIN_IMAGES), known)[::2]
+    background = np.setdiff1d(np.flatnonzero(counts > 1), np.union1d(known, new))
     if len(known) < 2:
+        candidates = len(dataset.names) - len(dataset.others)
         raise DataError(
-            f"{len(known)} of {len(dataset.names)} people have {min_images} pictures or more, and 2 are needed: "
+            f"{len(known)} of {candidates} people have {min_images} pictures or more, and 2 are needed: "
             "add pictures, or lower --min-images." + _describe_skipped(dataset)
         )
     parts = [
@@ -109,8 +110,11 @@ def split_dataset(dataset: FaceDataset, *, min_images: int, seed: int, fold: int
         np.flatnonzero(np.isin(dataset.identities, half)) for half in np.split(shuffled, [len(shuffled) // 2])
     )
     if min(len(unknown_validation), len(unknown_test)) < MIN_UNKNOWN_IMAGES // 2:
-        unknown_source, unknown = "known people, each compared with everybody but themselves", unknown[:0]
-        unknown_validation, unknown_test = validation, test
+        raise DataError(
+            f"the threshold is chosen and tested with {MIN_UNKNOWN_IMAGES} pictures or more of other people, and "
+            f"{len(unknown_validation) + len(unknown_test)} are there: leave out --background none, so that LFW's "
+            f"people serve, or name a folder of others. {ENROL_INSTEAD}"
+        )
     background = np.setdiff1d(background, unknown)
 
     classes = np.full(len(dataset.names), -1, dtype=np.int64)

@@ -100,25 +100,25 @@ def test_new_people_do_not_become_unknown() -> None:
     assert not {*np.concatenate(split.new_people)} & {*split.unknown_validation, *split.unknown_test, *split.background}
 
 
-def test_known_people_stand_in_where_nobody_is_unknown() -> None:
-    split = split_dataset(blank_dataset({"Ann": 5, "Bob": 5, "Cid": 3}), min_images=5, seed=0, fold=0)
-    assert split.unknown_source == "known people, each compared with everybody but themselves"
-    assert split.unknown_validation.tolist() == split.validation.tolist()
-    assert split.unknown_test.tolist() == split.test.tolist()
-    assert len(split.background) == 3
+@pytest.mark.parametrize("others", [{}, {"Cid": 9}, {"Cid": 9, "Dee": 1}])
+def test_too_few_images_of_unknown_people_are_an_error_that_says_what_to_do(others: dict[str, int]) -> None:
+    with pytest.raises(DataError, match=r"leave out --background none.*facerec people add"):
+        split_dataset(blank_dataset({"Ann": 30, "Bob": 30} | others), min_images=30, seed=0, fold=0)
 
 
-@pytest.mark.parametrize("counts", [{"Cid": 9}, {"Cid": 9, "Dee": 1}])
-def test_too_few_unknown_images_are_trained_on_instead(counts: dict[str, int]) -> None:
-    split = split_dataset(blank_dataset({"Ann": 30, "Bob": 30} | counts), min_images=30, seed=0, fold=0)
-    assert split.unknown_source == "known people, each compared with everybody but themselves"
-    assert len(split.background) == counts["Cid"]
+def test_other_people_are_never_known_however_many_images_they_have() -> None:
+    counts = {"Ann": 20, "Bob": 20, "Cid": 100, "Dee": 30, "Eve": 3} | UNKNOWN_COUNTS
+    dataset = dataclasses.replace(blank_dataset(counts), others=frozenset({"Cid", "Dee", "Eve"}))
+    split = split_dataset(dataset, min_images=20, seed=0, fold=0)
+    assert split.people == ["Ann", "Bob"]
+    assert {dataset.paths[image].split("/")[0] for image in split.background} == {"Dee", "Eve"}
+    assert [len(images) for images in split.new_people] == [100]
 
 
 @pytest.mark.parametrize("count", range(5, 30))
 @pytest.mark.parametrize("fold", range(FOLDS))
 def test_every_part_has_images_of_a_person_with_five_or_more(count: int, fold: int) -> None:
-    dataset = blank_dataset({"Ann": count, "Bob": count})
+    dataset = blank_dataset({"Ann": count, "Bob": count} | UNKNOWN_COUNTS)
     split = split_dataset(dataset, min_images=5, seed=0, fold=fold)
     for indices in (split.train, split.validation, split.test):
         assert set(split.labels[indices]) == {0, 1}

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from facerec.training.options import RecognizerOptions
 from facerec.training.split import Indices, Split
 
+MAX_EPOCH_DRAWS = 10
+"""How often an epoch may draw each known person's image, on average. Few images would otherwise be learned by heart."""
+
 
 def epoch_batches(split: Split, options: RecognizerOptions, *, epoch: int) -> NDArray[np.int64]:
     """The images of an epoch's steps, int64 `[steps, batch]`: half of known people, half of background people."""
@@ -17,7 +20,8 @@ def epoch_batches(split: Split, options: RecognizerOptions, *, epoch: int) -> ND
     weights = counts.astype(np.float64) ** -training.balance
     known_per_step = training.batch_size // 2 if len(split.background) else training.batch_size
     background_per_step = training.batch_size - known_per_step
-    steps = math.ceil(max(len(split.train), training.min_epoch_images) / known_per_step)
+    drawn = min(max(len(split.train), training.min_epoch_images), MAX_EPOCH_DRAWS * len(split.train))
+    steps = math.ceil(drawn / known_per_step)
     known = _draw(split.train, weights, steps * known_per_step, random)
     background = _draw(split.background, np.ones(len(split.background)), steps * background_per_step, random)
     return np.concatenate([known.reshape(steps, -1), background.reshape(steps, -1)], axis=1)

@@ -27,9 +27,13 @@ def test_balance_weighs_people(balance: float, split: Split, small_options: Reco
     assert fractions == pytest.approx(expected / expected.sum(), abs=0.01)
 
 
-def test_an_epoch_draws_at_least_so_many_known_images(split: Split, small_options: RecognizerOptions) -> None:
-    options = changed(small_options, min_epoch_images=1000)
-    assert epoch_batches(split, options, epoch=0).shape == (math.ceil(1000 / 6), 12)
+@pytest.mark.parametrize(("wanted", "drawn"), [(100, 100), (10_000, 10 * 18)])
+def test_an_epoch_draws_more_where_there_are_few_images_but_none_too_often(
+    wanted: int, drawn: int, split: Split, small_options: RecognizerOptions
+) -> None:
+    assert len(split.train) == 18
+    options = changed(small_options, min_epoch_images=wanted)
+    assert epoch_batches(split, options, epoch=0).shape == (math.ceil(drawn / 6), 12)
 
 
 def test_without_background_people_a_batch_is_all_known(split: Split, small_options: RecognizerOptions) -> None:
