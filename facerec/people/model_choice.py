@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from facerec.inference.model_file import RecognizerMetadata
-from facerec.inference.recognizer import FaceRecognizer
 from facerec.people.reader import stored_embedding
 from facerec.people.samples import Embedding
 
@@ -35,7 +34,12 @@ def recognizer_of_gallery(location: str | Path, candidates: Iterable[Path]) -> P
         ModelFileError: a file is not a recognizer that this version understands.
     """
     bound = stored_embedding(location)
-    for path in candidates if bound else ():
+    if bound is None:
+        return None
+    # ONNX Runtime takes time and memory that a service's own process can do without.
+    from facerec.inference.recognizer import FaceRecognizer  # noqa: PLC0415
+
+    for path in candidates:
         if path.exists():
             recognizer = FaceRecognizer.load(path, threads=1)
             if embedding_of(recognizer.metadata, recognizer.checksum) == bound:

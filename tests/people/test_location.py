@@ -14,7 +14,8 @@ def test_what_is_given_comes_before_the_variable_and_the_variable_before_the_use
     monkeypatch.setenv(VARIABLE, "of_the_variable.sqlite")
     assert gallery_location("given.sqlite") == "given.sqlite"
     assert gallery_location() == "of_the_variable.sqlite"
-    for unset in (lambda: monkeypatch.setenv(VARIABLE, ""), lambda: monkeypatch.delenv(VARIABLE)):
-        unset()
-        assert gallery_location() == default_location() == tmp_path / "facerec" / "people.sqlite"
+    monkeypatch.setenv(VARIABLE, "")
+    assert gallery_location() == default_location() == tmp_path / "facerec" / "people.sqlite"
+    monkeypatch.delenv(VARIABLE)
+    assert gallery_location() == default_location()
     assert not list(tmp_path.iterdir())  # a look makes nothing
