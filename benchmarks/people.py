@@ -145,7 +145,7 @@ def main(options: Options) -> None:
         "large": asdict(large),
     }
     columns = ("people enrolled", "pictures each", "strangers named", "with the shipped people", "named correctly")
-    rows = [
+    rows: list[list[str | float | None]] = [
         [
             f"{first.people:,}",
             str(first.pictures),
@@ -156,7 +156,7 @@ def main(options: Options) -> None:
         ]
         for first, *rest in draws
     ]
-    times = [
+    times: list[list[str | float | None]] = [
         [f"start: open the store, read {options.people:,} people with {PICTURES} samples each", 1000 * large.start],
         ["identify one face among them", 1000 * large.answer],
         ["identify one face among the model's own people", 1000 * large.answer_shipped],

@@ -1,5 +1,6 @@
 """Whose faces are: thresholds by the size of the gallery, candidates and probabilities."""
 
+import math
 from uuid import uuid4
 
 import numpy as np
@@ -9,7 +10,7 @@ from facerec.inference.false_matches import KNOWN_PERSON, RATES, FalseMatches
 from facerec.inference.model_file import RecognizerMetadata
 from facerec.people.gallery import Known, Snapshot
 from facerec.people.identification import Identifier
-from facerec.people.samples import normalize
+from facerec.people.samples import Vector, normalize
 from tests.people.faces import vector
 from tests.toy_model import TOY_PEOPLE, TOY_TEMPERATURE, TOY_THRESHOLD, toy_metadata
 
@@ -83,8 +84,8 @@ def test_a_face_is_the_most_similar_persons_if_it_is_similar_enough() -> None:
     threshold = identifier.threshold(people)
     apart = normalize(vector(99) - (vector(99) @ vector(3)) * vector(3))
 
-    def face(similarity: float) -> np.ndarray:
-        return similarity * vector(3) + np.sqrt(1 - similarity**2) * apart
+    def face(similarity: float) -> Vector:
+        return normalize(similarity * vector(3) + np.float32(math.sqrt(1 - similarity**2)) * apart)
 
     above, below = identifier.identify(
         np.stack([face(0.99), face(threshold - 1e-4)]).astype(np.float32), people, most=3
