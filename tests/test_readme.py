@@ -139,6 +139,14 @@ def percent(text: str) -> float:
     return float(text.removesuffix(" %"))
 
 
+GALLERY_ROWS = {
+    (10, 5): "unknown people accepted, 10 people enrolled",
+    (100, 1): "the same, 100 people",
+    (1000, 1): "the same, 1,000 people",
+}
+"""The rows of enrolled people by the gallery's size and the images of each."""
+
+
 def test_its_metrics_are_the_reports() -> None:
     default, accurate, detector, landmarks = (
         json.loads((ROOT / "model" / f"{name}.json").read_text())
@@ -164,6 +172,10 @@ def test_its_metrics_are_the_reports() -> None:
                     "new people enrolled with 5 images, top-1": enrolled["top_1"],
                     "the same, DIR at FAR 1 %": enrolled["dir_at_far_1"],
                 }
+        for gallery in metrics["galleries"]:
+            if name := GALLERY_ROWS.get((gallery["people"], gallery["enrolled_images"])):
+                expected[name] = gallery["false_accept_rate"]
+        assert set(GALLERY_ROWS.values()) <= expected.keys()
         for name, value in expected.items():
             assert percent(rows[name][column]) == pytest.approx(100 * value, abs=0.0051), name
     for name, value in (
@@ -204,3 +216,15 @@ def test_the_comparison_of_the_recognizers_has_their_reports_metrics() -> None:
         )
         line = next(line for line in document.splitlines() if f"new people, {new['enrolled_images']} image" in line)
         assert f"{top_1}; {dir_at_far_1} and {dir_at_far_10}" in line
+    for row, people, metrics in (
+        ("10 people, 1 and 5 images each", 10, ("false_accept_rate", "uncorrected")),
+        ("100 people", 100, ("false_accept_rate", "uncorrected")),
+        ("1,000 people", 1000, ("false_accept_rate", "uncorrected")),
+        ("1,000 people and the 62", 1000, ("with_known",)),
+    ):
+        cells = []
+        for report, metric in ((default, metrics[0]), *((accurate, metric) for metric in metrics)):
+            galleries = [each for each in report["metrics"]["galleries"] if each["people"] == people]
+            rates = {gallery["enrolled_images"]: gallery[metric] for gallery in galleries}
+            cells.append(f"{rates[1]:.2%}; {rates[5]:.2%}".replace("%", " %"))
+        assert f"| {row} | {' | '.join(cells)} |" in document

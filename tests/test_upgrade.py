@@ -1,18 +1,27 @@
 import json
+import re
 import runpy
 import sys
 from pathlib import Path
 
 import onnx
 import pytest
-from onnx import helper
+from onnx import helper, numpy_helper
 
 from facerec.inference.detector import FaceDetector
 from facerec.inference.errors import ModelFileError
-from facerec.inference.model_file import METADATA_KEY, checksum_path, write_checksum
+from facerec.inference.model_file import (
+    ACCURATE_RECOGNIZER_FILE,
+    METADATA_KEY,
+    RECOGNIZER_FILE,
+    RecognizerMetadata,
+    checksum_path,
+    write_checksum,
+)
 from facerec.inference.recognizer import FaceRecognizer
-from model.upgrade import NEW_NAMES, upgrade
+from model.upgrade import NEW_NAMES, embedding_id, upgrade
 from tests.shipped import DETECTOR, RECOGNIZER
+from tests.toy_model import TOY_ALIGNMENT, toy_graph, toy_metadata, write_toy_model
 
 OLD_NAMES = {new: old for old, new in NEW_NAMES.items()}
 
@@ -81,6 +90,64 @@ def test_upgraded_models_answer_as_before_and_say_the_same(old_models: Path) -> 
 
     for name in ("report.json", "README.md", "face_locator.json", "face_locator.md"):
         assert (old_models / name).read_text() == f"the {name} of the old version", "reports stay as they are"
+
+
+def write_older_recognizer(path: Path, proto: onnx.ModelProto) -> RecognizerMetadata:
+    """Write a recognizer of format 2 as it was before it gave the directions, and return its metadata."""
+    metadata = toy_metadata().model_copy(update={"embedding_id": None})
+    del proto.graph.output[3]
+    helper.set_model_props(proto, metadata.to_properties())
+    onnx.save(proto, path)
+    write_checksum(path)
+    return metadata
+
+
+def test_recognizers_without_directions_and_embedding_id_get_them(tmp_path: Path) -> None:
+    for name in (RECOGNIZER_FILE, ACCURATE_RECOGNIZER_FILE):
+        write_toy_model(tmp_path / name)
+    whole = FaceRecognizer.load(tmp_path / RECOGNIZER_FILE, threads=1)
+    metadata = write_older_recognizer(tmp_path / RECOGNIZER_FILE, onnx.load(tmp_path / RECOGNIZER_FILE))
+    with pytest.raises(ModelFileError, match=r"outputs are .*embeddings: upgrade it with `uv run -m model\.upgrade"):
+        FaceRecognizer.load(tmp_path / RECOGNIZER_FILE, threads=1)
+
+    assert upgrade(tmp_path) == [tmp_path / RECOGNIZER_FILE, tmp_path / ACCURATE_RECOGNIZER_FILE]
+    upgraded = FaceRecognizer.load(tmp_path / RECOGNIZER_FILE, threads=1)
+    assert upgraded.directions.tolist() == whole.directions.tolist()
+    assert upgraded.metadata == metadata.model_copy(update={"embedding_id": upgraded.metadata.embedding_id})
+    other = FaceRecognizer.load(tmp_path / ACCURATE_RECOGNIZER_FILE, threads=1).metadata
+    assert upgraded.metadata.embedding_id == other.embedding_id, "the embedding is the same"
+    assert upgrade(tmp_path) == []
+
+
+def test_the_embedding_id_depends_on_the_embedding_alone() -> None:
+    graph = toy_graph()
+    expected = embedding_id(graph, None)
+    assert re.fullmatch("[0-9a-f]{64}", expected)
+    changed = {"directions": False, "temperature": False, "one": True, "limit": True}
+    for name, embedding_changes in changed.items():
+        other = toy_graph()
+        [weights] = [each for each in other.initializer if each.name == name]
+        weights.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weights) * 2, name))
+        assert (embedding_id(other, None) != expected) == embedding_changes, name
+    assert embedding_id(graph, TOY_ALIGNMENT) != expected
+    other = toy_graph()
+    other.node[1].op_type = "Sub"
+    assert embedding_id(other, None) != expected
+
+
+def test_a_graph_without_directions_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / RECOGNIZER_FILE
+    write_toy_model(path)
+    proto = onnx.load(path)
+    [directions] = [each for each in proto.graph.initializer if each.name == "directions"]
+    directions.name = "weights"
+    [product] = [node for node in proto.graph.node if "directions" in node.input]
+    product.input[1] = "weights"
+    write_older_recognizer(path, proto)
+    before = path.read_bytes()
+    with pytest.raises(ModelFileError, match=r"holds no 'directions'\. Train it anew"):
+        upgrade(tmp_path)
+    assert path.read_bytes() == before
 
 
 def test_files_of_todays_format_are_left_as_they_are(tmp_path: Path) -> None:

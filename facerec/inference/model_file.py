@@ -15,6 +15,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, Val
 
 from facerec.inference.cropping import CROP_SIZE
 from facerec.inference.errors import ModelFileError
+from facerec.inference.false_matches import FalseMatches
 
 RECOGNIZER_FILE = "face_recognition.onnx"
 ACCURATE_RECOGNIZER_FILE = "face_recognition_accurate.onnx"
@@ -172,6 +173,9 @@ class RecognizerMetadata(ModelMetadata):
     """Cosine similarity below which a face belongs to nobody whom the model knows."""
     false_accept_rate: Fraction
     """Fraction of the unknown people whom the threshold accepts, measured on the images that chose it."""
+    false_matches: FalseMatches | None = None
+    """Gives the threshold where other people are enrolled than those of the model. `None` in files of older versions,
+    and where the data had too few unknown people to measure it: then `threshold` serves every gallery."""
     temperature: Annotated[float, Field(gt=0)]
     """`probabilities = softmax(similarities / temperature)`."""
 

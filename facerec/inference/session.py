@@ -102,8 +102,11 @@ def _session_options(threads: int, *, fixed_input_size: bool) -> ort.SessionOpti
 
 def _check_tensors(kind: str, expected: Sequence[Tensor], found: Sequence[ort.NodeArg]) -> None:
     """Raise ModelFileError unless the graph has the expected tensors."""
-    if [tensor.name for tensor in expected] != [node.name for node in found]:
-        raise ModelFileError(f"its {kind}s are {', '.join(node.name for node in found)}")
+    names, found_names = [tensor.name for tensor in expected], [node.name for node in found]
+    if found_names != names:
+        older = found_names == names[: len(found_names)]
+        advice = ": upgrade it with `uv run -m model.upgrade FOLDER` if an older version made it" if older else ""
+        raise ModelFileError(f"its {kind}s are {', '.join(found_names)}{advice}")
     for tensor, node in zip(expected, found, strict=True):
         if tensor.type != node.type or not _shape_fits(tensor, node.shape):
             raise ModelFileError(f"its {kind} {node.name} is {node.type} {node.shape}")

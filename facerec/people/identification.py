@@ -1,10 +1,13 @@
 """Decide whose faces are: the one rule for people whom the model knows and for those who are enrolled."""
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facerec.inference.false_matches import KNOWN_PERSON
 from facerec.inference.model_file import RecognizerMetadata
 from facerec.people.gallery import Known, Snapshot
 
@@ -35,24 +38,43 @@ class Identifier:
 
     Args:
         metadata: of the recognizer whose embeddings are compared.
-        threshold: of the operator, taken as it is. `None` takes the model's.
+        threshold: of the operator, taken as it is. `None` takes the one with which the gallery accepts the fraction of
+            unknown people that the model's metadata states.
     """
 
     def __init__(self, metadata: RecognizerMetadata, threshold: float | None) -> None:
         self._metadata = metadata
         self._threshold = threshold
+        self._computed: tuple[Snapshot | None, float] = (None, metadata.threshold)
 
-    def threshold(self, snapshot: Snapshot) -> float:  # noqa: ARG002
-        """The similarity below which a face belongs to nobody in the gallery."""
-        return self._metadata.threshold if self._threshold is None else self._threshold
+    def threshold(self, snapshot: Snapshot) -> float:
+        """The similarity below which a face belongs to nobody in the gallery.
 
-    def verification_threshold(self, samples: int) -> float:  # noqa: ARG002
+        The more people there are, the more strangers resemble one of them, so that it rises with their number. It is
+        computed once for each snapshot.
+        """
+        known, threshold = self._computed
+        if known is not snapshot:
+            threshold = self._solve(Counter(map(_samples, snapshot.people)))
+            self._computed = snapshot, threshold
+        return threshold
+
+    def verification_threshold(self, samples: int) -> float:
         """The similarity from which a face is that of one person, whose template has so many samples.
 
         Args:
             samples: number of pictures. 0 for a person of the model, whose template has many.
         """
-        return self._metadata.threshold if self._threshold is None else self._threshold
+        return self._solve({samples: 1})
+
+    def _solve(self, people: Mapping[int, int]) -> float:
+        """The threshold for so many people with so many samples, `KNOWN_PERSON` for those of the model."""
+        metadata = self._metadata
+        if self._threshold is not None:
+            return self._threshold
+        if not metadata.false_matches or not people or people == {KNOWN_PERSON: len(metadata.people)}:
+            return metadata.threshold
+        return metadata.false_matches.threshold(people)
 
     def identify(self, embeddings: NDArray[np.float32], snapshot: Snapshot, *, most: int) -> list[Identification]:
         """Identify N faces.
@@ -84,3 +106,8 @@ def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     exponentials: NDArray[np.float32] = np.exp(logits - logits.max(axis=1, keepdims=True))
     normalized: NDArray[np.float32] = exponentials / exponentials.sum(axis=1, keepdims=True)
     return normalized
+
+
+def _samples(person: Known) -> int:
+    """The number of a person's samples, `KNOWN_PERSON` if the model knows the person."""
+    return KNOWN_PERSON if person.shipped else person.samples

@@ -47,7 +47,5 @@ def enrol_known_people(dataset: FaceDataset, splits: list[Split], *, device: tor
         labels = split.labels[split.train]
         samples = torch.stack([embeddings(split.train), mirrored(split.train)])
         templates = [template(samples[:, labels == person].flatten(0, 1)) for person in range(len(split.people))]
-        models.append(
-            TrainedModel(network, torch.stack(templates), SOFTMAX_TEMPERATURE, embeddings, mirrored, history=[])
-        )
+        models.append(TrainedModel(network, torch.stack(templates), SOFTMAX_TEMPERATURE, embeddings, history=[]))
     return models

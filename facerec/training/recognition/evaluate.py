@@ -10,6 +10,7 @@ from scipy.stats import bootstrap
 from torch import Tensor
 
 from facerec.inference.face_cropper import FaceCropper
+from facerec.inference.false_matches import FalseMatches
 from facerec.inference.model_file import Person
 from facerec.training.dataset import FaceDataset
 from facerec.training.metrics import (
@@ -24,6 +25,12 @@ from facerec.training.metrics import (
 )
 from facerec.training.recognition.calibrate import choose_threshold, fit_temperature
 from facerec.training.recognition.embeddings import embed
+from facerec.training.recognition.false_matches import (
+    EnrolledPeople,
+    GalleryMetrics,
+    measure_false_matches,
+    measure_galleries,
+)
 from facerec.training.recognition.new_people import NewPeopleMetrics, measure_new_people
 from facerec.training.recognition.trained_model import TrainedModel
 from facerec.training.split import Indices, Split
@@ -52,6 +59,7 @@ class RecognitionMetrics:
         similarity_own: mean similarity of test images to their own person.
         similarity_unknown: mean of the highest similarity of unknown people's images.
         new_people: how well people are recognized whom the network never saw, by the number of enrolled images.
+        galleries: what galleries of new and other people accept. Empty if there are too few people to measure it.
     """
 
     top_1: Proportion
@@ -70,6 +78,7 @@ class RecognitionMetrics:
     similarity_own: float
     similarity_unknown: float
     new_people: list[NewPeopleMetrics]
+    galleries: list[GalleryMetrics]
 
 
 @dataclass(frozen=True)
@@ -80,6 +89,7 @@ class Evaluation:
         temperature: of the calibrated softmax, chosen on the validation images.
         threshold: similarity below which a face belongs to nobody known, chosen on `split.unknown_validation`.
         validation_false_accept_rate: fraction of `split.unknown_validation` that the threshold accepts.
+        false_matches: gives the thresholds of galleries, chosen on people who were never trained on.
         metrics: the test metrics.
         recalls: recall of each of the P people.
         people: the known people as the model file lists them.
@@ -95,6 +105,7 @@ class Evaluation:
     temperature: float
     threshold: float
     validation_false_accept_rate: float
+    false_matches: FalseMatches | None
     metrics: RecognitionMetrics
     recalls: list[Proportion]
     people: list[Person]
@@ -140,6 +151,16 @@ def evaluate(
     )
     threshold = choose_threshold(unknown_validation, false_accept_rate=false_accept_rate)
 
+    people = EnrolledPeople.of(split, dataset.identities, trained=model.is_trained)
+    false_matches = measure_false_matches(
+        model.embeddings,
+        model.directions,
+        split,
+        people,
+        identities=dataset.identities,
+        false_accept_rate=false_accept_rate,
+    )
+
     labels = split.labels[split.test]
     similarities, unknown = test.numpy(), unknown_test.numpy()
     probabilities = torch.softmax(test / temperature, dim=1).numpy()
@@ -168,10 +189,14 @@ def evaluate(
         similarity_own=float(similarities[np.arange(len(labels)), labels].mean()),
         similarity_unknown=float(unknown.max(axis=1).mean()),
         new_people=measure_new_people(model, split),
+        galleries=measure_galleries(
+            model.embeddings, model.directions, split, people, false_matches, uncorrected=threshold
+        ),
     )
     return Evaluation(
         temperature=temperature,
         threshold=threshold,
+        false_matches=false_matches,
         validation_false_accept_rate=float((unknown_validation.max(dim=1).values >= threshold).double().mean()),
         metrics=metrics,
         recalls=recalls,

@@ -102,7 +102,6 @@ def fit(
         directions=network.classifier.directions()[:people].detach().cpu(),
         softmax_temperature=1 / training.scale,
         embeddings=Embeddings(network, dataset.crops),
-        mirrored_embeddings=Embeddings(network, dataset.crops, mirrored=True),
         history=TypeAdapter(list[EpochStats]).validate_python(state.history),
     )
 

@@ -19,7 +19,7 @@ class NewPeopleMetrics:
     """How well new people are recognized, on a scale of 0 to 1, as means over ten draws of the enrolled images.
 
     Attributes:
-        enrolled_images: of each person. The image and its mirror image count to the person's template.
+        enrolled_images: of each person. Their mirror images don't count: the service doesn't enrol them either.
         top_1: images that are named correctly, among the new people.
         top_1_with_known: the same, among the new and the known people.
         dir_at_far_1: named correctly among the new people, above the threshold that 1 % of the unknown people exceed.
@@ -44,7 +44,7 @@ def measure_new_people(model: TrainedModel, split: Split) -> list[NewPeopleMetri
         for seed in range(DRAWS):
             random = np.random.default_rng(seed)
             shuffled = [random.permutation(images) for images in split.new_people]
-            templates = torch.stack([template(model.samples(images[:enrolled])) for images in shuffled])
+            templates = torch.stack([template(model.embeddings(images[:enrolled])) for images in shuffled])
             tests = [images[enrolled:] for images in shuffled]
             labels: Labels = np.repeat(np.arange(len(tests)), [len(images) for images in tests])
             embeddings = model.embeddings(np.concatenate(tests))

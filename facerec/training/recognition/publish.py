@@ -90,6 +90,7 @@ def publish(
         embedding_id=embedding_id(exported.network, cropper.cropper.alignment),
         threshold=evaluation.threshold,
         false_accept_rate=evaluation.validation_false_accept_rate,
+        false_matches=evaluation.false_matches,
         temperature=evaluation.temperature,
         metrics=single_numbers(evaluation.metrics),
         configuration=options.recipe(),

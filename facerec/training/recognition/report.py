@@ -16,6 +16,9 @@ from facerec.training.recognition.new_people import NewPeopleMetrics
 from facerec.training.recognition.trained_model import EpochStats
 
 CARD_TEMPLATE = Path(__file__).with_name("model_card.md.jinja")
+GALLERIES_TEMPLATE = CARD_TEMPLATE.with_name("galleries.md.jinja")
+"""The section of the card on `RecognitionMetrics.galleries`. It needs `metadata`, `galleries` and
+`new_people_trained_on`, whether the network was trained before there were new people."""
 
 FOLD_COLUMNS = {
     "top-1": "top_1",
@@ -121,6 +124,8 @@ class RecognitionReport:
             "fold_rows": [*enumerate(rows), ("**mean**", np.mean(rows, axis=0).tolist())],
             "pooled": pooled.items(),
             "new_people": self._new_people(),
+            "galleries": self.metrics.galleries,
+            "new_people_trained_on": False,
         }
         return render_card(CARD_TEMPLATE, values)
 

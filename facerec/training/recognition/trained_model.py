@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from facerec.training.recognition.embeddings import EmbeddingNetwork, Embeddings
@@ -35,7 +34,6 @@ class TrainedModel:
             person's direction.
         softmax_temperature: of the softmax over similarities, before calibration.
         embeddings: of the data set's crops.
-        mirrored_embeddings: of their mirror images.
         history: all epochs. Empty for a network that is not trained.
     """
 
@@ -43,13 +41,13 @@ class TrainedModel:
     directions: Tensor
     softmax_temperature: float
     embeddings: Embeddings
-    mirrored_embeddings: Embeddings
     history: list[EpochStats]
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether the network was trained on the data set's known and background people."""
+        return bool(self.history)
 
     def similarities(self, indices: Indices) -> Tensor:
         """Cosine similarities float32 `[N, P]` of N > 0 crops of the data set to the known people, on the CPU."""
         return self.embeddings(indices) @ self.directions.T
-
-    def samples(self, indices: Indices) -> Tensor:
-        """What N crops and their mirror images add to a person's template: embeddings float32 `[2 N, D]`."""
-        return torch.cat([self.embeddings(indices), self.mirrored_embeddings(indices)])

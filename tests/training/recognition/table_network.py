@@ -41,8 +41,7 @@ def table_model(
 ) -> TrainedModel:
     """A model with a `TableNetwork` for `crops`."""
     network = TableNetwork(table)
-    embeddings, mirrored = Embeddings(network, crops), Embeddings(network, crops, mirrored=True)
-    return TrainedModel(network, directions, softmax_temperature, embeddings, mirrored, history=[])
+    return TrainedModel(network, directions, softmax_temperature, Embeddings(network, crops), history=[])
 
 
 def complete(leading: list[list[float]]) -> Tensor:

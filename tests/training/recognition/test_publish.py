@@ -54,7 +54,6 @@ def model(dataset: FaceDataset) -> TrainedModel:
         directions=network.classifier.directions()[:3].detach(),
         softmax_temperature=1 / 32,
         embeddings=Embeddings(network, dataset.crops),
-        mirrored_embeddings=Embeddings(network, dataset.crops, mirrored=True),
         history=[],
     )
 

@@ -18,7 +18,19 @@ NEW_PEOPLE = [
     {"enrolled_images": 1, "top_1": 0.5, "top_1_with_known": 0.4, "dir_at_far_1": 0.2, "dir_at_far_10": 0.3},
     {"enrolled_images": 3, "top_1": 0.8, "top_1_with_known": 0.7, "dir_at_far_1": 0.5, "dir_at_far_10": 0.6},
 ]
-FOLD = SHIPPED["metrics"] | {"similarity_own": 0.7, "similarity_unknown": 0.3}
+GALLERY = {
+    "people": 1000,
+    "tested_people": 48,
+    "enrolled_images": 5,
+    "false_accept_rate": 0.0104,
+    "lowest": 0.0079,
+    "highest": 0.0123,
+    "uncorrected": 0.061,
+    "with_known": 0.0098,
+    "dir": 0.8697,
+}
+FALSE_MATCHES = {"false_accept_rate": 0.01, "similarities": {0: [0.3, 0.4], 1: [0.5, 0.6]}}
+FOLD = SHIPPED["metrics"] | {"galleries": [], "similarity_own": 0.7, "similarity_unknown": 0.3}
 CONDITION = {"condition": "sharpness", "low": 1.5, "high": 2.5, "errors": SHIPPED["metrics"]["top_1"]}
 
 
@@ -27,7 +39,11 @@ def report(*, dlib: bool = False, folds: int = 5, lfw: bool = True, new_people: 
     metadata = dict(SHIPPED["metadata"])
     if dlib:
         metadata |= {"backbone": "dlib-resnet", "alignment": {"crop_size": 150, "points": [(1.0, 2.0)] * 5}}
-    metrics = [FOLD | {"new_people": NEW_PEOPLE if new_people else []}] * folds
+    people: dict[str, Any] = {"new_people": [], "galleries": []}
+    if new_people:
+        people = {"new_people": NEW_PEOPLE, "galleries": [GALLERY]}
+        metadata |= {"false_matches": FALSE_MATCHES}
+    metrics = [FOLD | people] * folds
     changes = {
         "file": "face_recognition_accurate.onnx" if dlib else "face_recognition.onnx",
         "metadata": metadata,
@@ -66,10 +82,18 @@ def test_the_card_is_well_formed(dlib: bool, folds: int, lfw: bool, new_people: 
         elif before.startswith("|"):
             assert line == ""
     assert ("whom it never saw" in card) == new_people
+    assert ("## Thresholds for galleries" in card) == new_people
+    assert ("background people, whom the network has not seen" in card) == (new_people and dlib)
     assert ("## Compared with others" in card) == lfw
     assert ("Together, five of them test every" in card) == (folds > 1)
     assert ("Training the exported network took" in card) == (not dlib)
     assert f"`face_recognition{'_accurate' if dlib else ''}.json`" in card
+
+
+def test_galleries_are_those_of_the_exported_network() -> None:
+    two = report(folds=2)
+    card = replace(two, folds=[two.metrics, replace(two.metrics, galleries=[])]).card()
+    assert "| 1,000 | 5 | 1.04% | 0.79% to 1.23% | 6.10% | 0.98% | 86.97% |" in card
 
 
 def test_new_people_are_described_by_the_means_of_the_folds() -> None:
