@@ -7,7 +7,6 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.stats import bootstrap
-from torch import Tensor
 
 from facerec.inference.face_cropper import FaceCropper
 from facerec.inference.false_matches import FalseMatches
@@ -141,8 +140,7 @@ def evaluate(
     centred = np.stack([cropper.crop_centre(Image.fromarray(pictures.crops[image])).crop for image in split.test])
     centred_test = embed(model.network, centred, np.arange(len(centred))) @ model.directions.T
     unknown_validation, unknown_test = (
-        _without_own_class(model.similarities(indices), split.labels[indices])
-        for indices in (split.unknown_validation, split.unknown_test)
+        model.similarities(indices) for indices in (split.unknown_validation, split.unknown_test)
     )
     temperature = fit_temperature(
         model.similarities(split.validation),
@@ -215,13 +213,3 @@ def evaluate(
         probabilities=probabilities,
         unknown=unknown,
     )
-
-
-def _without_own_class(similarities: Tensor, labels: Labels) -> Tensor:
-    """Similarities `[N, P]` in which those of known people to themselves are -1.
-
-    Known people's images can then stand for unknown people in a data set that has no others.
-    """
-    people = similarities.shape[1]
-    own = torch.from_numpy(labels)[:, None] == torch.arange(people)
-    return similarities.masked_fill(own, -1)
