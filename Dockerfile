@@ -10,7 +10,7 @@ FROM ${PYTHON_IMAGE} AS build
 RUN python -m pip install --no-cache-dir uv
 WORKDIR /app
 COPY pyproject.toml uv.lock ./
-RUN uv sync --locked --no-default-groups --no-cache --no-python-downloads
+RUN uv sync --locked --no-default-groups --no-install-project --no-cache --no-python-downloads
 # Remove a quarter of the image that serving never uses: ONNX Runtime's tools and its library for C programs (Python's has
 # its own copy), the command line of fastapi[standard], tests and type stubs.
 RUN uv pip uninstall fastapi-cli fastapi-cloud-cli fastar pygments rich rich-toolkit rignore sentry-sdk typer \

@@ -1,17 +1,39 @@
 """Recognize known people in pictures.
 
+    from facerec import Recognizer
+
+    recognizer = Recognizer.load()
+    for face in recognizer.recognize("photo.jpg"):
+        print(face.identity, face.similarity, face.box)
+
+- `facerec.recognizer`: the class above
+- `facerec.commands`: the command `facerec`
 - `facerec.pictures`: from a file, bytes or a URL to pixels
 - `facerec.inference`: from pixels to faces and names, with ONNX Runtime
 - `facerec.people`: those who are recognized without training, in a file or a database
 - `facerec.training`: from a folder of people to the model files (needs torch)
 - `facerec.serving`: the web service
 
-Inference imports pictures; people and training import both; serving does too, and knows nothing of training.
+Inference imports pictures; people and training import both; serving imports all but training, the command all of it.
 """
 
 import os
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from facerec.recognizer import Recognizer
+
+__all__ = ["Recognizer", "__version__"]
 __version__ = "0.1.0"
 
 # Importing ONNX Runtime reads this variable. Without it, the package gives the machine an id and reports to its maker.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public class when it is first used, so that `import facerec` takes no time."""
+    if name == "Recognizer":
+        from facerec.recognizer import Recognizer  # noqa: PLC0415
+
+        return Recognizer
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

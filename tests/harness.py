@@ -113,13 +113,13 @@ def free_port() -> int:
 
 @contextmanager
 def process(
-    command: list[str], variables: Mapping[str, str], *, discard_output: bool = False
+    command: list[str], variables: Mapping[str, str], *, discard_output: bool = False, cwd: Path = ROOT
 ) -> Iterator[subprocess.Popen[str]]:
-    """`command`, run in the project's folder with further environment variables, killed in the end."""
+    """`command`, run in the project's folder or `cwd` with further environment variables, killed in the end."""
     environment = {**os.environ, "NO_COLOR": "1", **variables}
     output = subprocess.DEVNULL if discard_output else subprocess.PIPE
     with subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT, text=True
+        command, cwd=cwd, env=environment, stdout=output, stderr=subprocess.STDOUT, text=True
     ) as running:
         try:
             yield running

@@ -35,6 +35,9 @@ def commands(start: str) -> list[str]:
 def test_every_command_is_of_a_kind_that_is_tested_here_or_by_ci() -> None:
     kinds = (
         "curl",
+        "facerec ",  # tests/commands
+        "pip install ",  # test_wheel
+        "uvx --from . facerec ",
         "uv run train.py",
         "uv run torchrun --nproc-per-node=2 train.py",
         "uv run --no-default-groups test.py",

@@ -22,6 +22,20 @@ ACCURATE_RECOGNIZER_FILE = "face_recognition_accurate.onnx"
 DETECTOR_FILE = "face_detector.onnx"
 LANDMARKS_FILE = "face_landmarks.onnx"
 
+
+def shipped_models() -> Path:
+    """The folder of the models that come with this project: inside an installed package, beside it in a checkout."""
+    package = Path(__file__).parents[1]
+    installed = package / "model"
+    return installed if installed.is_dir() else package.parent / "model"
+
+
+def shipped_recognizers() -> dict[str, Path]:
+    """The recognizers that come with this project, by the words that stand for them."""
+    files = {"default": RECOGNIZER_FILE, "accurate": ACCURATE_RECOGNIZER_FILE}
+    return {word: shipped_models() / file for word, file in files.items()}
+
+
 _COMMANDS = {
     ACCURATE_RECOGNIZER_FILE: "uv run train.py --backbone dlib-resnet",
     DETECTOR_FILE: "uv run train.py detector",

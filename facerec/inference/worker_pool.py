@@ -172,7 +172,8 @@ class _Worker:
         self._set_timeout(_START_SECONDS)
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - nothing in the command comes from outside
-                [sys.executable, "-m", "facerec.inference.worker", str(theirs.fileno())],
+                # -P: modules that lie in the current folder are not for the worker, unless they are for this process.
+                [sys.executable, "-P", "-m", "facerec.inference.worker", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 env=_environment(),
                 stdin=subprocess.DEVNULL,

@@ -119,11 +119,19 @@ class PeopleReader:
             found = connection.execute(select(people).where(people.c.id == person_id)).one_or_none()
             if found is None:
                 raise UnknownPerson
-            query = select(samples).where(samples.c.person_id == person_id).order_by(samples.c.created, samples.c.id)
-            rows = connection.execute(query).all()
-            vectors = self._vectors([row.embedding for row in rows])
-            stored = tuple(_sample(row, vector) for row, vector in zip(rows, vectors, strict=True))
-            return Person(found.id, found.name, datetime.fromtimestamp(found.created, UTC), stored)
+            return self._person(connection, found)
+
+    def everybody(self) -> list[Person]:
+        """Everybody with all samples, by name, at one moment.
+
+        Raises:
+            StoreError: the store can't be read.
+        """
+        with self._read() as (connection, _):
+            if connection is None:
+                return []
+            rows = connection.execute(select(people).order_by(people.c.name)).all()
+            return [self._person(connection, row) for row in rows]
 
     def find(self, name: str) -> UUID | None:
         """The id of the person with this name. `None` if nobody has it.
@@ -149,6 +157,14 @@ class PeopleReader:
         if (binding.embedding_id, binding.embedding_size) != self.embedding:
             raise StoreOfOtherModel
         return int(binding.changes)
+
+    def _person(self, connection: Connection, found: Row[Any]) -> Person:
+        """The person of a row of `people`."""
+        query = select(samples).where(samples.c.person_id == found.id).order_by(samples.c.created, samples.c.id)
+        rows = connection.execute(query).all()
+        vectors = self._vectors([row.embedding for row in rows])
+        stored = tuple(_sample(row, vector) for row, vector in zip(rows, vectors, strict=True))
+        return Person(found.id, found.name, datetime.fromtimestamp(found.created, UTC), stored)
 
     def _vectors(self, blobs: Sequence[bytes]) -> NDArray[np.float32]:
         """The stored embeddings, `[n, D]`."""

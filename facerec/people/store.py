@@ -1,6 +1,6 @@
 """Change the people of a gallery in its database. Each change is made whole, or not at all."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -36,17 +36,46 @@ class PeopleStore(PeopleReader):
             AlreadyEnrolled: two of the samples are the same face.
             StoreError: the store can't be changed.
         """
-        canonical, person_id = canonical_name(name), uuid4()
+        canonical = canonical_name(name)
         if not new_samples:
             raise ValueError("a person needs a sample")
         self._check_shapes(new_samples)
         with self._change() as (connection, change):
             if other := find_name(connection, canonical):
                 raise NameTaken.by(other)
-            person = {"id": person_id, "name": canonical, "created": datetime.now(UTC).timestamp(), "changed": change}
-            connection.execute(insert(people).values(person))
+            person_id = _insert_person(connection, canonical, change)
             _insert(connection, person_id, new_samples)
         return person_id
+
+    def add_people(self, newcomers: Mapping[str, Sequence[Sample]]) -> int:
+        """Add people by name, or their samples to those who have the names already: all of them, or nothing.
+
+        Samples of faces that a person has already are left out.
+
+        Returns:
+            The number of samples that were added.
+
+        Raises:
+            ValueError: somebody has no sample, or one has an embedding of another size.
+            NameNotAllowed: see `canonical_name`.
+            StoreError: the store can't be changed.
+        """
+        added = 0
+        for new_samples in newcomers.values():
+            if not new_samples:
+                raise ValueError("a person needs a sample")
+            self._check_shapes(new_samples)
+        with self._change() as (connection, change):
+            for name, new_samples in newcomers.items():
+                canonical = canonical_name(name)
+                person_id = find_name(connection, canonical) or _insert_person(connection, canonical, change)
+                present = _faces(connection, person_id)
+                faces = {(sample.picture_sha256, *sample.box): sample for sample in new_samples}
+                missing = [sample for face, sample in faces.items() if face not in present]
+                _mark_changed(connection, person_id, change)
+                _insert(connection, person_id, missing)
+                added += len(missing)
+        return added
 
     def add_samples(self, person_id: UUID, new_samples: Sequence[Sample]) -> None:
         """Add samples to a person.
@@ -170,6 +199,13 @@ class PeopleStore(PeopleReader):
         for sample in new_samples:
             if sample.embedding.shape != (self.embedding.size,):
                 raise ValueError(f"an embedding of {self.embedding.size} values has shape {sample.embedding.shape}")
+
+
+def _insert_person(connection: Connection, canonical: str, change: int) -> UUID:
+    """Insert a person, whose samples are to follow, and return the id."""
+    person_id, now = uuid4(), datetime.now(UTC).timestamp()
+    connection.execute(insert(people).values(id=person_id, name=canonical, created=now, changed=change))
+    return person_id
 
 
 def _insert(connection: Connection, person_id: UUID, new_samples: Sequence[Sample]) -> None:

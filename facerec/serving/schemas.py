@@ -207,10 +207,7 @@ def place(result: PictureResult, face: Face) -> dict[str, Any]:
 
 def clipped_box(result: PictureResult, face: Face) -> tuple[int, int, int, int]:
     """The `FaceBox` of a face."""
-    sides = (-face.size / 2, face.size / 2)
-    left, right = (min(max(round(face.x + side), 0), result.width) for side in sides)
-    top, bottom = (min(max(round(face.y + side), 0), result.height) for side in sides)
-    return left, top, right - left, bottom - top
+    return face.box(result.width, result.height)
 
 
 class BatchAnswer(BaseModel):

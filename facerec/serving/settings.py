@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, Pydanti
 
 from facerec.inference.cpus import available_cpus
 from facerec.inference.jobs import WorkerOptions
-from facerec.inference.model_file import ACCURATE_RECOGNIZER_FILE, DETECTOR_FILE, LANDMARKS_FILE, RECOGNIZER_FILE
+from facerec.inference.model_file import DETECTOR_FILE, LANDMARKS_FILE, shipped_models, shipped_recognizers
 from facerec.people.location import default_location
 from facerec.people.reader import open_database
 
@@ -20,12 +20,8 @@ Framing = Literal["auto", "centre"]
 """The API's names of the crop modes: `auto` is the crop mode `detect`."""
 
 _PREFIX = "FACEREC_"
-_MODEL_FOLDER = Path(__file__).parents[2] / "model"
-SHIPPED_RECOGNIZERS = {
-    "default": _MODEL_FOLDER / RECOGNIZER_FILE,
-    "accurate": _MODEL_FOLDER / ACCURATE_RECOGNIZER_FILE,
-}
-"""The recognizers that come with the project."""
+_MODEL_FOLDER = shipped_models()
+SHIPPED_RECOGNIZERS = shipped_recognizers()
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:\d{1,5})?")
 _ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 _KUBERNETES_VARIABLE = re.compile(

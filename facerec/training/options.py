@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 from pydantic import AfterValidator, Field, JsonValue, TypeAdapter, ValidationError
 
 from facerec.inference.cropping import CropMode
-from facerec.inference.model_file import Backbone, Fraction
+from facerec.inference.model_file import DETECTOR_FILE, LANDMARKS_FILE, Backbone, Fraction, shipped_models
 from facerec.training.errors import OptionError
 
 OUTSIDE_RECIPE = "outside the recipe"
@@ -62,9 +62,9 @@ class RecognizerDataOptions(DataOptions):
     crop_mode: CropMode = "detect"
     """What is cut out of a picture: `detect` takes the face that the detector finds, as the service does; `centre`
     takes the centre, where the face should fill about 45 % of the shorter side, as in LFW."""
-    detector: Path = Path("model/face_detector.onnx")
+    detector: Path = shipped_models() / DETECTOR_FILE
     """The face detector's file, for the crop mode `detect`."""
-    landmarks: Path = Path("model/face_landmarks.onnx")
+    landmarks: Path = shipped_models() / LANDMARKS_FILE
     """The landmark predictor's file, which finds the five points by which faces are aligned."""
 
 
@@ -80,7 +80,7 @@ class DetectorDataOptions(DataOptions):
 class LandmarkDataOptions(DataOptions):
     """The data set and its split."""
 
-    detector: Path = Path("model/face_detector.onnx")
+    detector: Path = shipped_models() / DETECTOR_FILE
     """The face detector's file: points are learned in the faces that it finds."""
 
 

@@ -1,0 +1,4 @@
+"""The command `facerec`: serve, enrol people, compare two pictures, train.
+
+Its parts are imported when they are needed, so that `facerec --help` and `facerec people list` are quick.
+"""

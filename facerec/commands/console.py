@@ -1,0 +1,38 @@
+"""What commands print: tables and one line for an error, safe for any console and any text."""
+
+import sys
+from collections.abc import Sequence
+
+
+class CommandError(Exception):
+    """The command can't do what it is asked for. The message is one line that says what to do."""
+
+
+def shown(text: object) -> str:
+    """A text on one line, where characters that can't be seen are escaped. Names of files may hold any bytes."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in str(text)
+    )
+
+
+def one_line(text: object) -> str:
+    """A message on one line."""
+    return shown(" ".join(str(text).split()))
+
+
+def print_table(*rows: Sequence[object]) -> None:
+    """Print rows with aligned columns, numbers to the right. The first row is the heading."""
+    cells = [[shown(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    numeric = [all(isinstance(cell, int) for cell in column[1:]) for column in zip(*rows, strict=True)]
+    for row in cells:
+        padded = (
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(row, widths, numeric, strict=True)
+        )
+        print("  ".join(padded).rstrip())
+
+
+def say(text: str) -> None:
+    """Print a line about what happens to standard error, which leaves standard output to results."""
+    print(one_line(text), file=sys.stderr, flush=True)
