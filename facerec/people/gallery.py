@@ -61,10 +61,9 @@ class Snapshot:
             most: number of people for each face.
         """
         similarities = self.similarities(embeddings)
-        nearest = np.argsort(-similarities, axis=1)[:, :most]
         return [
             [Match(self.people[column], float(row[column])) for column in columns]
-            for row, columns in zip(similarities, nearest, strict=True)
+            for row, columns in zip(similarities, most_similar(similarities, most), strict=True)
         ]
 
     def template(self, name: str) -> Vector | None:
@@ -75,6 +74,22 @@ class Snapshot:
         """
         column = self._columns.get(canonical_name(name))
         return None if column is None else self.templates[column]
+
+
+def most_similar(similarities: NDArray[np.float32], most: int) -> NDArray[np.int64]:
+    """The columns of the highest similarities of each row, by falling similarity: int64 `[N, min(P, most)]`.
+
+    Sorting all people would take a millisecond for each face where there are 10,000.
+
+    Args:
+        similarities: float32 `[N, P]`.
+        most: number of columns, at least 1.
+    """
+    people = similarities.shape[1]
+    found = np.argpartition(-similarities, most - 1, axis=1)[:, :most] if most < people else np.arange(people)[None]
+    values = np.take_along_axis(similarities, np.broadcast_to(found, (len(similarities), found.shape[1])), axis=1)
+    order = np.argsort(-values, axis=1, kind="stable")
+    return np.take_along_axis(np.broadcast_to(found, values.shape), order, axis=1)
 
 
 class _Enrolled(NamedTuple):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from facerec.inference.false_matches import KNOWN_PERSON
 from facerec.inference.model_file import RecognizerMetadata
-from facerec.people.gallery import Known, Snapshot
+from facerec.people.gallery import Known, Snapshot, most_similar
 
 
 class Candidate(NamedTuple):
@@ -89,9 +89,8 @@ class Identifier:
             return [Identification(None, threshold, []) for _ in embeddings]
         similarities = snapshot.similarities(embeddings)
         probabilities = _softmax(similarities / self._metadata.temperature)
-        order = np.argsort(-similarities, axis=1, kind="stable")[:, :most]
         identifications = []
-        for row, columns in enumerate(order):
+        for row, columns in enumerate(most_similar(similarities, most)):
             candidates = [
                 Candidate(snapshot.people[column], float(similarities[row, column]), float(probabilities[row, column]))
                 for column in columns

@@ -7,7 +7,7 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from facerec.people.gallery import Gallery, Known, Snapshot
+from facerec.people.gallery import Gallery, Known, Snapshot, most_similar
 from facerec.people.samples import normalize, template
 from facerec.people.store import PeopleStore
 from tests.people.faces import EMBEDDING, sample, vector
@@ -178,3 +178,10 @@ def test_a_face_is_found_among_20_000_people_in_time() -> None:
         seconds.append(time.perf_counter() - begun)
         assert matches[0][0].person.name == str(number)
     assert min(seconds) < 0.02
+
+
+@pytest.mark.parametrize("most", [1, 3, 7, 50])
+def test_the_most_similar_come_first(most: int) -> None:
+    similarities = np.random.default_rng(0).normal(size=(4, 7)).astype(np.float32)
+    expected = np.argsort(-similarities, axis=1)[:, :most]
+    assert most_similar(similarities, most).tolist() == expected.tolist()
