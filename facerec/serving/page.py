@@ -1,4 +1,7 @@
-"""The page at `/`: one HTML file, which calls the API like any other client. It says which network recognizes."""
+"""The page at `/`: one HTML file, which calls the API like any other client. It says which network recognizes.
+
+Its style and its scripts are separate files here, and are put into the page once, at import.
+"""
 
 from pathlib import Path
 
@@ -8,7 +11,20 @@ from fastapi.responses import HTMLResponse
 from facerec.serving.content_security import hash_source
 from facerec.serving.service import RecognitionService
 
-_HTML = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
+_FOLDER = Path(__file__).with_name("page")
+_SCRIPTS = ("service.js", "dialog.js", "pictures.js", "enrolment.js", "people.js")
+"""One script, in this order."""
+
+
+def _read(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8")
+
+
+_HTML = (
+    _read("page.html")
+    .replace("{{style}}", _read("page.css"))
+    .replace("{{script}}", "\n".join(map(_read, _SCRIPTS)))
+)  # fmt: skip
 _HEADERS = {
     "Content-Security-Policy": "; ".join(
         (
@@ -34,4 +50,5 @@ page = APIRouter(include_in_schema=False)
 async def index(request: Request) -> HTMLResponse:
     """Try the service in a browser."""
     service: RecognitionService = request.state.service
-    return HTMLResponse(_HTML.replace("{{backbone}}", service.models.recognizer.backbone), headers=_HEADERS)
+    html = _HTML.replace("{{backbone}}", service.models.recognizer.backbone).replace("{{enrolling}}", "")
+    return HTMLResponse(html, headers=_HEADERS)
