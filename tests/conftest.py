@@ -1,12 +1,14 @@
 """What all tests share, made or loaded once: toy models, drawn people, and real ones where they are at hand."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from facerec.inference.detector import FaceDetector
 from facerec.inference.landmark_predictor import LandmarkPredictor
+from facerec.people.location import VARIABLE
 from facerec.training.croppers import load_cropper
 from facerec.training.dataset import FaceDataset, load_dataset
 from facerec.training.options import RecognizerDataOptions, RecognizerModelOptions, RecognizerOptions, changed
@@ -15,6 +17,14 @@ from tests.drawn_people import draw_people
 from tests.shipped import DETECTOR, LFW, RECOGNIZER, ROOT
 from tests.toy_backbone import use_toy_backbone
 from tests.toy_model import write_aligned_toy_model, write_toy_detector, write_toy_landmark_predictor, write_toy_model
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests leave the gallery alone that whoever runs them may have."""
+    with pytest.MonkeyPatch.context() as variables:
+        variables.setenv(VARIABLE, str(tmp_path_factory.mktemp("nobody") / "people.sqlite"))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ ALLOWED = {
     "inference": {"errors", "pictures"},
     "training": {"errors", "pictures", "inference"},
     "people": {"errors", "pictures", "inference"},
-    "serving": {"errors", "pictures", "inference"},
+    "serving": {"errors", "pictures", "inference", "people"},
 }
 """For each package, and the module of the errors' base class, what it may import of the others."""
 

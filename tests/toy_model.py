@@ -26,6 +26,8 @@ from facerec.inference.model_file import (
 
 TOY_PEOPLE = ("Rosa_Red", "Gustav_Green", "Bella_Blue")
 """A crop of a pure primary colour is theirs, in this order; grey is nobody's."""
+TOY_NAMES = ("Rosa Red", "Gustav Green", "Bella Blue")
+"""Their names in a gallery and in the service's answers."""
 TOY_THRESHOLD = 0.8
 TOY_TEMPERATURE = 0.1
 

@@ -56,7 +56,7 @@ def select_samples(
         try:
             sample = _sample(portrait)
             if (face := (sample.picture_sha256, sample.box)) in taken:
-                raise AlreadyEnrolled(sample.picture_sha256)
+                raise AlreadyEnrolled
         except (SampleRefused, AlreadyEnrolled) as error:
             refused[index] = error
         else:

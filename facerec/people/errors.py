@@ -73,25 +73,21 @@ class NameTaken(GalleryError):
 
     code = "name_taken"
     message = "Somebody who is enrolled has this name already: add the samples to this person, or merge the two."
+    person_id: UUID | None = None
 
-    def __init__(self, person_id: UUID) -> None:
-        super().__init__()
-        self.person_id = person_id
+    @classmethod
+    def by(cls, person_id: UUID) -> Self:
+        """The error for a name that the person with this id has."""
+        error = cls()
+        error.person_id = person_id
+        return error
 
 
 class AlreadyEnrolled(GalleryError):
-    """The person has a sample of this face of this picture.
-
-    Attributes:
-        picture_sha256: of the picture, in hexadecimal.
-    """
+    """The person has a sample of this face of this picture."""
 
     code = "already_enrolled"
     message = "This face of this picture is one of the person's samples already."
-
-    def __init__(self, picture_sha256: str) -> None:
-        super().__init__()
-        self.picture_sha256 = picture_sha256
 
 
 class SampleRefused(PeopleError):
@@ -146,20 +142,15 @@ class UnlikePerson(SampleRefused):
 
 
 class LikeAnotherPerson(SampleRefused):
-    """The face is very like another person.
-
-    Attributes:
-        name: of the other person. It is not in the message, which may be shown to anyone.
-    """
+    """The face is very like another person."""
 
     code = "like_another_person"
-    message = (
-        "The face is very like another person whom the gallery knows. If it is not that person, enrol it by force."
-    )
+    message = "The face is very like another person. If it is not that person, enrol it by force."
 
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self.name = name
+    @classmethod
+    def named(cls, name: str) -> Self:
+        """The error for a face that is very like the person with this name. Show it to those who may enrol alone."""
+        return cls(f"The face is very like {name}. If it is not that person, enrol it by force.")
 
 
 class StoreError(PeopleError):

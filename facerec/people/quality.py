@@ -162,6 +162,6 @@ def check_likeness(embedding: Vector, name: str, own: Vector | None, snapshot: S
     if nearest := next(others, None):
         other_distance = 1 - nearest.similarity
         if other_distance <= LIKE_MAX_DISTANCE * (1 - threshold) and other_distance < distance:
-            raise LikeAnotherPerson(nearest.person.name)
+            raise LikeAnotherPerson.named(nearest.person.name)
     if own is not None and distance > UNLIKE_MIN_DISTANCE * (1 - threshold):
         raise UnlikePerson

@@ -42,7 +42,7 @@ class PeopleStore(PeopleReader):
         self._check_shapes(new_samples)
         with self._change() as (connection, change):
             if other := find_name(connection, canonical):
-                raise NameTaken(other)
+                raise NameTaken.by(other)
             person = {"id": person_id, "name": canonical, "created": datetime.now(UTC).timestamp(), "changed": change}
             connection.execute(insert(people).values(person))
             _insert(connection, person_id, new_samples)
@@ -94,7 +94,7 @@ class PeopleStore(PeopleReader):
             if moved is None:
                 raise UnknownSample
             if person_id != to and tuple(moved) in _faces(connection, to):
-                raise AlreadyEnrolled(moved.picture_sha256)
+                raise AlreadyEnrolled
             connection.execute(update(samples).where(one).values(person_id=to))
             _delete_if_empty(connection, person_id)
 
@@ -111,7 +111,7 @@ class PeopleStore(PeopleReader):
         with self._change(erase=True) as (connection, change):
             _mark_changed(connection, person_id, change)
             if (other := find_name(connection, canonical)) and other != person_id:
-                raise NameTaken(other)
+                raise NameTaken.by(other)
             connection.execute(update(people).where(people.c.id == person_id).values(name=canonical))
 
     def merge(self, person_id: UUID, into: UUID) -> None:
@@ -177,7 +177,7 @@ def _insert(connection: Connection, person_id: UUID, new_samples: Sequence[Sampl
     present = _faces(connection, person_id)
     for sample in new_samples:
         if (face := (sample.picture_sha256, *sample.box)) in present:
-            raise AlreadyEnrolled(sample.picture_sha256)
+            raise AlreadyEnrolled
         present.add(face)
     if new_samples:  # without any, SQLAlchemy would insert a row of defaults
         connection.execute(insert(samples), [_values(sample, person_id) for sample in new_samples])

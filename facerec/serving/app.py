@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Any
 
 from fastapi import Depends, FastAPI, Request
@@ -15,20 +15,23 @@ from starlette.middleware.cors import CORSMiddleware
 from facerec import __version__
 from facerec.inference.memory import limit_freed_memory
 from facerec.inference.worker_pool import WorkerPool
+from facerec.people.model_choice import recognizer_of_gallery
 from facerec.pictures.bounded_pool import Slots
 from facerec.pictures.fetch import Fetcher, FetchLimits, Resolve, resolve_host
 from facerec.serving.api_docs import add_docs
 from facerec.serving.auth import BearerAuth
 from facerec.serving.endpoints import health, model, operation, recognition
-from facerec.serving.errors import Unauthorized
+from facerec.serving.errors import KeyRequiredToEnrol, Unauthorized
 from facerec.serving.middleware.body_limit import BodyLimitMiddleware
 from facerec.serving.middleware.problem_details import ProblemDetailsMiddleware
 from facerec.serving.middleware.request_log import RequestLogMiddleware
 from facerec.serving.middleware.unread_parts import UnreadPartsMiddleware
 from facerec.serving.page import page
+from facerec.serving.people_endpoints import comparison, enrolment, known
+from facerec.serving.people_service import PeopleService, gallery_errors_explained
 from facerec.serving.problems import openapi_responses, raise_invalid_request, raise_service_error
 from facerec.serving.service import RecognitionService
-from facerec.serving.settings import Settings
+from facerec.serving.settings import SHIPPED_RECOGNIZERS, Settings
 from facerec.serving.telemetry import PrometheusMetrics
 
 _DESCRIPTION = """Names the people whom it knows in pictures, and says when it does not know someone.
@@ -59,7 +62,13 @@ def create_app(
         # RequestLogMiddleware writes the log. uvicorn's own would repeat the requests' queries, which may hold secrets.
         logging.getLogger("uvicorn.access").disabled = True
         limit_freed_memory(block_bytes=2**20, total_bytes=16 * 2**20)  # a body is returned once it was answered
-        workers = WorkerPool(settings.worker_options, workers=settings.workers, queue_size=settings.max_waiting)
+        with gallery_errors_explained(settings):
+            recognizer = settings.model or (
+                recognizer_of_gallery(settings.gallery, SHIPPED_RECOGNIZERS.values()) or SHIPPED_RECOGNIZERS["default"]
+            )
+        workers = WorkerPool(
+            settings.worker_options(recognizer), workers=settings.workers, queue_size=settings.max_waiting
+        )
         limits = FetchLimits(
             deadline=settings.deadline,
             max_bytes=settings.max_bytes,
@@ -77,7 +86,12 @@ def create_app(
         try:
             models = await workers.start()
             service = RecognitionService(settings, models=models, workers=workers, fetcher=fetcher)
-            yield {"service": service, "metrics": metrics}
+            with gallery_errors_explained(settings):
+                people = PeopleService(settings, models)
+            metrics.watch(people.slots)
+            with closing(people):
+                async with people.following(write_log):
+                    yield {"service": service, "people": people, "metrics": metrics}
         finally:
             fetcher.close()
             workers.close()
@@ -107,23 +121,34 @@ def create_app(
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "HEAD", "POST"],
+            allow_methods=["DELETE", "GET", "HEAD", "PATCH", "POST"],
             allow_headers=["Authorization", "X-Request-ID"],
             expose_headers=["Retry-After", "Server-Timing", "X-Request-ID"],
         )
     app.add_middleware(RequestLogMiddleware, metrics=metrics, write=write_log)
     protected: dict[str, Any] = {}
+    changing: dict[str, Any] = {
+        "dependencies": [Depends(_refuse_without_a_key)],
+        "responses": openapi_responses(KeyRequiredToEnrol),
+    }
     if settings.api_key:
         protected = {
             "dependencies": [Depends(HTTPBearer(auto_error=False)), Depends(_require(auth))],
             "responses": openapi_responses(Unauthorized),
         }
-    for router in (recognition, model, operation):
+        changing = protected
+    for router in (recognition, comparison, known, model, operation):
         app.include_router(router, **protected)
+    app.include_router(enrolment, **changing)
     app.include_router(health)
     app.include_router(page)
     add_docs(app)
     return app
+
+
+async def _refuse_without_a_key() -> None:
+    """A dependency that refuses requests to a service without a key."""
+    raise KeyRequiredToEnrol
 
 
 def _require(auth: BearerAuth) -> Callable[[Request], Awaitable[None]]:

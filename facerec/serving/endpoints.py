@@ -1,6 +1,5 @@
 """The endpoints."""
 
-import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -9,6 +8,7 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from facerec.inference.results import PictureResult
 from facerec.pictures.errors import ContentError, UrlError
+from facerec.serving.dependencies import Metrics, People, Record, Service
 from facerec.serving.disconnect import cancelled_on_disconnect
 from facerec.serving.errors import (
     InternalError,
@@ -20,6 +20,7 @@ from facerec.serving.errors import (
     RequestTooLarge,
     ServiceError,
 )
+from facerec.serving.people_service import PeopleService
 from facerec.serving.problems import Problem, openapi_responses
 from facerec.serving.schemas import (
     BatchAnswer,
@@ -28,37 +29,16 @@ from facerec.serving.schemas import (
     Health,
     LandmarkPredictorInfo,
     ModelInfo,
-    People,
     Prediction,
     PredictRequest,
     Readiness,
     UploadForm,
 )
-from facerec.serving.service import RecognitionService
-from facerec.serving.telemetry import PrometheusMetrics, RequestRecord
-from facerec.serving.tracebacks import drop_tracebacks
+from facerec.serving.service import recognize_all
 
 _REQUEST_ERRORS = (InvalidRequest, RequestTimeout, RequestTooLarge, Overloaded, InternalError)
 _PICTURE_ERRORS = (ContentError, NoFace, InvalidModelOutput)
 
-
-async def _service(request: Request) -> RecognitionService:
-    service: RecognitionService = request.state.service
-    return service
-
-
-async def _metrics(request: Request) -> PrometheusMetrics:
-    metrics: PrometheusMetrics = request.state.metrics
-    return metrics
-
-
-async def _record(request: Request) -> RequestRecord:
-    record: RequestRecord = request.state.record
-    return record
-
-
-Service = Annotated[RecognitionService, Depends(_service)]
-Record = Annotated[RequestRecord, Depends(_record)]
 
 recognition = APIRouter(tags=["recognition"])
 model = APIRouter(tags=["model"])
@@ -67,11 +47,13 @@ health = APIRouter(tags=["operation"])
 
 
 @recognition.post("/predict", responses=openapi_responses(*_REQUEST_ERRORS, *_PICTURE_ERRORS, UrlError))
-async def predict(body: PredictRequest, request: Request, service: Service, record: Record) -> Prediction:
+async def predict(
+    body: PredictRequest, request: Request, service: Service, people: People, record: Record
+) -> Prediction:
     """Name the persons in the picture at a URL."""
     async with cancelled_on_disconnect(request.receive):
-        result = await service.recognize_url(body.url, body.framing, record.add_picture())
-    return _prediction(result, service, body.top_k)
+        result = await service.recognize(body.url, body.framing, record.add_picture())
+    return _prediction(result, people, body.top_k)
 
 
 async def _each_field_once(request: Request) -> None:
@@ -94,63 +76,51 @@ async def predict_upload(
     form: Annotated[UploadForm, Form(media_type="multipart/form-data")],
     request: Request,
     service: Service,
+    people: People,
     record: Record,
 ) -> Prediction:
     """Name the persons in an uploaded picture."""
     data = await form.file.read()
     await form.file.close()  # frees the form's copy while `data` waits for its turn
     async with cancelled_on_disconnect(request.receive):
-        result = await service.recognize_bytes(data, form.framing, record.add_picture())
-    return _prediction(result, service, form.top_k)
+        result = await service.recognize(data, form.framing, record.add_picture())
+    return _prediction(result, people, form.top_k)
 
 
 @recognition.post("/predict/batch", responses=openapi_responses(*_REQUEST_ERRORS))
-async def predict_batch(body: BatchRequest, request: Request, service: Service, record: Record) -> BatchAnswer:
+async def predict_batch(
+    body: BatchRequest, request: Request, service: Service, people: People, record: Record
+) -> BatchAnswer:
     """Name the persons in the pictures at several URLs. Each is answered on its own: a failed one fails no other."""
-    concurrency = asyncio.Semaphore(service.batch_concurrency)
-
-    async def answer(url: str) -> Prediction | Problem:
-        try:
-            async with concurrency:
-                result = await service.recognize_url(url, body.framing, record.add_picture())
-        except ServiceError as error:
-            drop_tracebacks(error)
-            return Problem.of(error, record.id)
-        except Exception as error:
-            record.keep_exception(error)
-            drop_tracebacks(error)
-            return Problem.of(InternalError(), record.id)
-        return _prediction(result, service, body.top_k)
-
     async with cancelled_on_disconnect(request.receive):
-        return BatchAnswer(results=await asyncio.gather(*map(answer, body.urls)))
+        results = await recognize_all(service, body.urls, body.framing, record)
+    return BatchAnswer(
+        results=[
+            Problem.of(each, record.id) if isinstance(each, ServiceError) else _prediction(each, people, body.top_k)
+            for each in results
+        ]
+    )
 
 
-def _prediction(result: PictureResult, service: RecognitionService, top_k: int | None) -> Prediction:
-    return Prediction.from_result(result, service.names, threshold=service.threshold, top_k=top_k)
-
-
-@model.get("/people")
-async def people(service: Service) -> People:
-    """The people whom the model knows, with the number of images it learned each from and its recall on test images."""
-    return People(people=list(service.models.recognizer.people))
+def _prediction(result: PictureResult, people: PeopleService, top_k: int | None) -> Prediction:
+    return Prediction.from_result(result, people.identify(result, top_k=top_k))
 
 
 @model.get("/model")
-async def model_info(service: Service) -> ModelInfo:
+async def model_info(service: Service, people: People) -> ModelInfo:
     """The model files that are loaded."""
     models = service.models
     return ModelInfo.from_metadata(
         models.recognizer,
         checksum=models.recognizer_checksum,
-        threshold=service.threshold,
+        threshold=people.threshold,
         detector=DetectorInfo.from_metadata(models.detector, checksum=models.detector_checksum),
         landmarks=LandmarkPredictorInfo.from_metadata(models.landmarks, checksum=models.landmarks_checksum),
     )
 
 
 @operation.get("/metrics", response_class=PlainTextResponse)
-async def metrics(prometheus: Annotated[PrometheusMetrics, Depends(_metrics)]) -> PlainTextResponse:
+async def metrics(prometheus: Metrics) -> PlainTextResponse:
     """Metrics for Prometheus: requests by outcome, durations of the stages, work in flight, refusals."""
     return PlainTextResponse(prometheus.exposition(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 

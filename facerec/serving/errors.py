@@ -4,12 +4,15 @@ ServiceError
 ├── RequestError            the request can't be answered as it is
 │   ├── InvalidRequest      422
 │   ├── Unauthorized        401
+│   ├── KeyRequiredToEnrol  403
 │   ├── NotFound            404
 │   ├── MethodNotAllowed    405
 │   ├── RequestTimeout      408
 │   └── RequestTooLarge     413
 ├── NoFace                  422
+├── PicturesRefused         422
 ├── PictureFailed           an error of `facerec.pictures`, with the status of `PICTURE_STATUSES`
+├── PeopleFailed            an error of `facerec.people`, with the status of `PEOPLE_STATUSES`
 └── ServerError             the client did nothing wrong
     ├── Overloaded          503
     ├── InvalidModelOutput  500
@@ -23,6 +26,8 @@ from typing import Self
 
 from facerec.errors import CodedError
 from facerec.inference.errors import InvalidOutput, WorkerLost
+from facerec.people import errors as people_errors
+from facerec.people.errors import NameTaken, PeopleError
 from facerec.pictures import errors as picture_errors
 from facerec.pictures.errors import PictureError, PoolFull
 
@@ -44,6 +49,30 @@ PICTURE_STATUSES: Mapping[type[PictureError], HTTPStatus] = MappingProxyType(
 )
 """The HTTP status of each error of `facerec.pictures`."""
 
+PEOPLE_STATUSES: Mapping[type[PeopleError], HTTPStatus] = MappingProxyType(
+    {
+        people_errors.UnknownPerson: HTTPStatus.NOT_FOUND,
+        people_errors.UnknownSample: HTTPStatus.NOT_FOUND,
+        people_errors.NameNotAllowed: HTTPStatus.UNPROCESSABLE_ENTITY,
+        people_errors.NameTaken: HTTPStatus.CONFLICT,
+        people_errors.AlreadyEnrolled: HTTPStatus.CONFLICT,
+        people_errors.NoFace: HTTPStatus.UNPROCESSABLE_ENTITY,
+        people_errors.SeveralFaces: HTTPStatus.UNPROCESSABLE_ENTITY,
+        people_errors.FaceTooSmall: HTTPStatus.UNPROCESSABLE_ENTITY,
+        people_errors.FaceBlurred: HTTPStatus.UNPROCESSABLE_ENTITY,
+        people_errors.FaceTurned: HTTPStatus.UNPROCESSABLE_ENTITY,
+        people_errors.UnlikePerson: HTTPStatus.UNPROCESSABLE_ENTITY,
+        people_errors.LikeAnotherPerson: HTTPStatus.UNPROCESSABLE_ENTITY,
+        people_errors.StoreOfOtherModel: HTTPStatus.SERVICE_UNAVAILABLE,
+        people_errors.StoreOfOtherVersion: HTTPStatus.SERVICE_UNAVAILABLE,
+        people_errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+        people_errors.StoreNotWritable: HTTPStatus.SERVICE_UNAVAILABLE,
+        people_errors.StoreFull: HTTPStatus.INSUFFICIENT_STORAGE,
+        people_errors.StoreDamaged: HTTPStatus.INTERNAL_SERVER_ERROR,
+    }
+)
+"""The HTTP status of each error of `facerec.people`."""
+
 
 class ServiceError(CodedError):
     """An error that becomes an HTTP response."""
@@ -63,6 +92,8 @@ class ServiceError(CodedError):
                 return error
             case PictureError():
                 return PictureFailed(error)
+            case PeopleError():
+                return PeopleFailed(error)
             case PoolFull() | WorkerLost():
                 return Overloaded()
             case InvalidOutput():
@@ -90,6 +121,17 @@ class Unauthorized(RequestError):
     code = "unauthorized"
     message = "Send the service's key as 'Authorization: Bearer KEY'."
     headers = MappingProxyType({"WWW-Authenticate": "Bearer"})  # RFC 9110, section 11.6.1
+
+
+class KeyRequiredToEnrol(RequestError):
+    """The gallery may be changed by holders of the key alone, and there is no key."""
+
+    status = HTTPStatus.FORBIDDEN
+    code = "key_required_to_enrol"
+    message = (
+        "Enrolling is off: the operator turns it on by starting the service with a key in the environment variable "
+        "API_KEY, which clients then send as 'Authorization: Bearer KEY'."
+    )
 
 
 class NotFound(RequestError):
@@ -140,12 +182,38 @@ class NoFace(ServiceError):
     )
 
 
+class PicturesRefused(ServiceError):
+    """None of several pictures can be enrolled."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    code = "pictures_refused"
+    message = "None of the pictures can be enrolled."
+
+    @classmethod
+    def because(cls, reasons: Mapping[int, ServiceError]) -> Self:
+        """The error for pictures that were refused for these reasons, by their index."""
+        parts = (f"picture {index}: {error.code}: {error}" for index, error in sorted(reasons.items()))
+        return cls(" ".join((cls.message, *parts)))
+
+
 class PictureFailed(ServiceError):
     """An error of `facerec.pictures`, with its HTTP status."""
 
     def __init__(self, error: PictureError) -> None:
         super().__init__(str(error))
         self.status = PICTURE_STATUSES[type(error)]
+        self.code = error.code
+
+
+class PeopleFailed(ServiceError):
+    """An error of `facerec.people`, with its HTTP status."""
+
+    def __init__(self, error: PeopleError) -> None:
+        message = str(error)
+        if isinstance(error, NameTaken) and error.person_id:
+            message += f" The person's id is {error.person_id}: POST /people/{error.person_id}/samples adds samples."
+        super().__init__(message)
+        self.status = PEOPLE_STATUSES[type(error)]
         self.code = error.code
 
 

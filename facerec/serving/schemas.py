@@ -2,10 +2,9 @@
 
 import math
 from typing import Annotated, Any, Self
+from uuid import UUID
 
-import numpy as np
 from fastapi import UploadFile
-from numpy.typing import NDArray
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
@@ -16,10 +15,10 @@ from facerec.inference.model_file import (
     DetectorMetadata,
     Fraction,
     LandmarkMetadata,
-    Person,
     RecognizerMetadata,
 )
 from facerec.inference.results import PictureResult
+from facerec.people import identification
 from facerec.serving.problems import Problem
 from facerec.serving.settings import Framing
 
@@ -40,7 +39,7 @@ Url = Annotated[
 ]
 TopK = Annotated[
     int | None,
-    Field(ge=1, description="How many of the most probable people to list; all by default.", examples=[5]),
+    Field(ge=1, description="How many of the most similar people to list; at most 50 by default.", examples=[5]),
 ]
 FramingChoice = Annotated[
     Framing | None,
@@ -102,26 +101,41 @@ Points = Annotated[list[tuple[float, float]], Field(min_length=5, max_length=5)]
 """Five points of a face, in the order of `facerec.inference.alignment.Landmarks`."""
 
 
+FaceBox = Annotated[
+    tuple[int, int, int, int],
+    Field(
+        description="Left, top, width and height of the face in pixels of the picture, which its EXIF orientation sets "
+        "upright, clipped to it.",
+        examples=[[84, 52, 113, 113]],
+    ),
+]
+
+
 class Identification(BaseModel):
     """Whose face it is, and where its eyes and nose are."""
 
     identity: str | None = Field(
         description="The answer to act on: the most similar person, or null where the similarity is under the "
-        "threshold, because this is nobody whom the model knows.",
-        examples=["Serena_Williams"],
+        "threshold, because this is nobody who is known.",
+        examples=["Serena Williams"],
     )
-    similarity: float = Field(description="Cosine similarity to `top_class`, -1 to 1.", examples=[0.71])
+    person_id: UUID | None = Field(description="Id of the person of `identity` if enrolled, else null.")
+    similarity: float | None = Field(
+        description="Cosine similarity to `top_class`, -1 to 1. Null if nobody is known.", examples=[0.71]
+    )
     threshold: float = Field(
-        description="The similarity below which a face belongs to nobody whom the model knows.", examples=[0.47]
+        description="The similarity below which a face belongs to nobody who is known.", examples=[0.47]
     )
-    top_class: str = Field(description="The most probable of the known people.", examples=["Serena_Williams"])
-    top_score: float = Field(
+    top_class: str | None = Field(
+        description="The most similar of the known people. Null if there are none.", examples=["Serena Williams"]
+    )
+    top_score: float | None = Field(
         description="The probability of `top_class`, assuming that the face is one of the known people's.",
         examples=[0.97],
     )
     predictions: dict[str, float] = Field(
-        description="The probability of each of the known people, largest first.",
-        examples=[{"Serena_Williams": 0.97, "Jennifer_Capriati": 0.02}],
+        description="The probabilities of the most similar people, largest first. Those of all people sum to 1.",
+        examples=[{"Serena Williams": 0.97, "Jennifer Capriati": 0.02}],
     )
     landmarks: Points | None = Field(
         description="Five points of the face, each [x, y] in pixels of the picture: outer and inner corner of the "
@@ -131,48 +145,26 @@ class Identification(BaseModel):
     )
 
     @classmethod
-    def from_row(
-        cls,
-        probabilities: NDArray[np.float32],
-        similarities: NDArray[np.float32],
-        landmarks: Landmarks | None,
-        names: list[str],
-        *,
-        threshold: float,
-        top_k: int | None,
-    ) -> Self:
-        """The answer for one crop.
-
-        Args:
-            probabilities: float32 `[P]`, in the order of `names`.
-            similarities: float32 `[P]`, in the order of `names`.
-            landmarks: the points of the face.
-            names: the P people whom the model knows.
-            threshold: the similarity below which there is no identity.
-            top_k: how many people to list, all if None.
-        """
-        order = (-probabilities).argsort(kind="stable")
-        top = order[0]
-        similarity = round(float(similarities[top]), 6)
+    def of(cls, found: identification.Identification, landmarks: Landmarks | None) -> Self:
+        """The answer for one crop."""
+        predictions = {each.person.name: round(each.probability, 6) for each in found.candidates}
+        first = found.candidates[0] if found.candidates else None
         return cls(
-            identity=names[top] if similarity >= threshold else None,
-            similarity=similarity,
-            threshold=threshold,
-            top_class=names[top],
-            top_score=round(float(probabilities[top]), 6),
-            predictions={names[index]: round(float(probabilities[index]), 6) for index in order[:top_k].tolist()},
-            landmarks=None if landmarks is None else landmarks.round(1).tolist(),
+            identity=found.person.name if found.person else None,
+            person_id=found.person.id if found.person else None,
+            similarity=round(first.similarity, 6) if first else None,
+            threshold=found.threshold,
+            top_class=first.person.name if first else None,
+            top_score=round(first.probability, 6) if first else None,
+            predictions=predictions,
+            landmarks=points(landmarks),
         )
 
 
 class DetectedFace(Identification):
     """One of the faces in the picture."""
 
-    box: tuple[int, int, int, int] = Field(
-        description="Left, top, width and height of the face in pixels of the picture, which its EXIF orientation sets "
-        "upright, clipped to it.",
-        examples=[[84, 52, 113, 113]],
-    )
+    box: FaceBox
     angle: float = Field(description="Degrees by which the face is turned clockwise.", examples=[-4.2])
     score: float = Field(description="The detector's confidence that this is a face, 0 to 1.", examples=[0.93])
 
@@ -190,28 +182,34 @@ class Prediction(Identification):
     )
 
     @classmethod
-    def from_result(cls, result: PictureResult, names: list[str], *, threshold: float, top_k: int | None) -> Self:
-        """The answer for a picture in which a face was found or whose centre was taken."""
-        assert result.output
-        crops = [
-            Identification.from_row(probabilities, similarities, landmarks, names, threshold=threshold, top_k=top_k)
-            for probabilities, similarities, _, landmarks in zip(*result.output, result.landmarks, strict=True)
-        ]
+    def from_result(cls, result: PictureResult, found: list[identification.Identification]) -> Self:
+        """The answer for a picture in which a face was found or whose centre was taken. `found` is whose faces."""
+        crops = [Identification.of(each, landmarks) for each, landmarks in zip(found, result.landmarks, strict=True)]
         faces = [
-            DetectedFace(
-                **vars(crop),
-                box=_box(face, result.width, result.height),
-                angle=round(math.degrees(face.angle), 1),
-                score=round(face.score, 4),
-            )
-            for crop, face in zip(crops, result.faces, strict=False)
+            DetectedFace(**vars(crop), **place(result, face)) for crop, face in zip(crops, result.faces, strict=False)
         ]
         return cls(**vars(crops[0]), faces=faces, faces_found=result.faces_found, turned=result.turned)
 
 
-def _box(face: Face, width: int, height: int) -> tuple[int, int, int, int]:
-    left, right = (min(max(round(face.x + side), 0), width) for side in (-face.size / 2, face.size / 2))
-    top, bottom = (min(max(round(face.y + side), 0), height) for side in (-face.size / 2, face.size / 2))
+def points(landmarks: Landmarks | None) -> Any:
+    """The points of a face, rounded."""
+    return None if landmarks is None else landmarks.round(1).tolist()
+
+
+def place(result: PictureResult, face: Face) -> dict[str, Any]:
+    """Where a face is, in the fields of `DetectedFace`."""
+    return {
+        "box": clipped_box(result, face),
+        "angle": round(math.degrees(face.angle), 1),
+        "score": round(face.score, 4),
+    }
+
+
+def clipped_box(result: PictureResult, face: Face) -> tuple[int, int, int, int]:
+    """The `FaceBox` of a face."""
+    sides = (-face.size / 2, face.size / 2)
+    left, right = (min(max(round(face.x + side), 0), result.width) for side in sides)
+    top, bottom = (min(max(round(face.y + side), 0), result.height) for side in sides)
     return left, top, right - left, bottom - top
 
 
@@ -221,12 +219,6 @@ class BatchAnswer(BaseModel):
     results: list[Prediction | Problem] = Field(
         description="In the order of the URLs: a prediction, or the problem that this URL had."
     )
-
-
-class People(BaseModel):
-    """Whom the model knows."""
-
-    people: list[Person]
 
 
 class DetectorInfo(BaseModel):
@@ -286,9 +278,7 @@ class ModelInfo(BaseModel):
     )
     people: int = Field(description="How many people it knows.", examples=[62])
     embedding_size: int = Field(description="Length of the embeddings.", examples=[256])
-    threshold: float = Field(
-        description="The similarity in force below which a face belongs to nobody whom the model knows."
-    )
+    threshold: float = Field(description="The similarity in force below which a face belongs to nobody who is known.")
     calibrated_threshold: float = Field(description="The threshold that training found.")
     false_accept_rate: Fraction = Field(description="Fraction of unknown people whom `calibrated_threshold` lets pass.")
     temperature: float = Field(description="Of the softmax that turns similarities into probabilities.")

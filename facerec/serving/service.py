@@ -1,7 +1,7 @@
 """The recognition service: fetches pictures and has worker processes recognize the people in them, within limits."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from facerec.inference.jobs import LoadedModels
@@ -12,7 +12,8 @@ from facerec.pictures.fetch import Fetcher
 from facerec.pictures.urls import host_of
 from facerec.serving.errors import InternalError, NoFace, ServiceError
 from facerec.serving.settings import Framing, Settings
-from facerec.serving.telemetry import PictureRecord
+from facerec.serving.telemetry import PictureRecord, RequestRecord
+from facerec.serving.tracebacks import drop_tracebacks
 
 
 class RecognitionService:
@@ -23,41 +24,33 @@ class RecognitionService:
 
     Attributes:
         models: what the workers have loaded.
-        names: names of the people whom the model knows, in the order of the model's columns.
-        threshold: cosine similarity below which a face belongs to nobody whom the model knows.
-        batch_concurrency: pictures of one batch that are worked on at the same time. They find free slots on an idle
+        batch_concurrency: pictures of one request that are worked on at the same time. They find free slots on an idle
             service, and leave slots to other clients.
     """
 
     def __init__(self, settings: Settings, *, models: LoadedModels, workers: WorkerPool, fetcher: Fetcher) -> None:
         self.models = models
-        self.names = [person.name for person in models.recognizer.people]
-        self.threshold = models.recognizer.threshold if settings.threshold is None else settings.threshold
         self.batch_concurrency = max(1, min(settings.max_fetches, settings.workers + settings.max_waiting) // 2)
         self._framing = settings.framing
         self._workers = workers
         self._fetcher = fetcher
 
-    async def recognize_url(self, url: str, framing: Framing | None, record: PictureRecord) -> PictureResult:
-        """Recognize the people in the picture at `url`. `record` is filled in on the way.
+    async def recognize(self, picture: bytes | str, framing: Framing | None, record: PictureRecord) -> PictureResult:
+        """Recognize the people in a picture.
+
+        Args:
+            picture: a picture file, or the URL of one.
+            framing: how it is cropped. `None` takes the setting.
+            record: is filled in on the way.
 
         Raises:
             ServiceError: any of the tree but a RequestError.
         """
-        if is_data_url(url):
-            return await self._recognize(url, framing, record)
-        record.host = host_of(url)
-        with _errors_recorded(record), record.stage("fetch"):
-            data = await self._fetcher.fetch(url)
-        return await self._recognize(data, framing, record)
-
-    async def recognize_bytes(self, data: bytes, framing: Framing | None, record: PictureRecord) -> PictureResult:
-        """Recognize the people in the picture file `data`. `record` is filled in on the way.
-
-        Raises:
-            ServiceError: any of the tree but a RequestError.
-        """
-        return await self._recognize(data, framing, record)
+        if isinstance(picture, str) and not is_data_url(picture):
+            record.host = host_of(picture)
+            with _errors_recorded(record), record.stage("fetch"):
+                picture = await self._fetcher.fetch(picture)
+        return await self._recognize(picture, framing, record)
 
     async def _recognize(self, source: bytes | str, framing: Framing | None, record: PictureRecord) -> PictureResult:
         with _errors_recorded(record):
@@ -71,6 +64,29 @@ class RecognitionService:
             if answer.result.output is None:
                 raise NoFace
             return answer.result
+
+
+async def recognize_all(
+    service: RecognitionService, pictures: Sequence[bytes | str], framing: Framing | None, record: RequestRecord
+) -> list[PictureResult | ServiceError]:
+    """Recognize the people in the pictures of one request, each of which fails on its own.
+
+    The arguments are those of `RecognitionService.recognize`.
+    """
+    concurrency = asyncio.Semaphore(service.batch_concurrency)
+
+    async def recognize(picture: bytes | str) -> PictureResult | ServiceError:
+        try:
+            async with concurrency:
+                return await service.recognize(picture, framing, record.add_picture())
+        except Exception as error:
+            answer = ServiceError.wrapping(error)
+            if isinstance(answer, InternalError):
+                record.keep_exception(error)
+            drop_tracebacks(error)
+            return answer
+
+    return await asyncio.gather(*map(recognize, pictures))
 
 
 @contextmanager

@@ -13,12 +13,19 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, Pydanti
 from facerec.inference.cpus import available_cpus
 from facerec.inference.jobs import WorkerOptions
 from facerec.inference.model_file import ACCURATE_RECOGNIZER_FILE, DETECTOR_FILE, LANDMARKS_FILE, RECOGNIZER_FILE
+from facerec.people.location import default_location
+from facerec.people.reader import open_database
 
 Framing = Literal["auto", "centre"]
 """The API's names of the crop modes: `auto` is the crop mode `detect`."""
 
 _PREFIX = "FACEREC_"
 _MODEL_FOLDER = Path(__file__).parents[2] / "model"
+SHIPPED_RECOGNIZERS = {
+    "default": _MODEL_FOLDER / RECOGNIZER_FILE,
+    "accurate": _MODEL_FOLDER / ACCURATE_RECOGNIZER_FILE,
+}
+"""The recognizers that come with the project."""
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:\d{1,5})?")
 _ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 _KUBERNETES_VARIABLE = re.compile(
@@ -32,8 +39,13 @@ def _split_list(value: Any) -> Any:
 
 
 def _find_model(value: Any) -> Any:
-    """The word `accurate` stands for the file of the accurate recognizer; anything else is a path."""
-    return _MODEL_FOLDER / ACCURATE_RECOGNIZER_FILE if value == "accurate" else value
+    """The words of `SHIPPED_RECOGNIZERS` stand for their files; anything else is a path."""
+    return SHIPPED_RECOGNIZERS.get(value, value) if isinstance(value, str) else value
+
+
+def _check_gallery(location: str | Path) -> str | Path:
+    open_database(location).close()
+    return location or default_location()
 
 
 def _check_key(key: SecretStr | None) -> SecretStr | None:
@@ -89,20 +101,25 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid", validate_by_name=True)
 
-    model: Annotated[Path, BeforeValidator(_find_model)] = _MODEL_FOLDER / RECOGNIZER_FILE
-    """The recognizer's file, or `accurate` for the accurate one in `model/`."""
+    model: Annotated[Path | None, BeforeValidator(_find_model)] = None
+    """The recognizer's file, or `default` or `accurate` for one in `model/`. `None` takes the one of these that the
+    gallery was made with, and `default` for an empty gallery."""
     detector: Annotated[Path, Field(validation_alias="FACEREC_LOCATOR")] = _MODEL_FOLDER / DETECTOR_FILE
     """The face detector's file."""
     landmarks: Path = _MODEL_FOLDER / LANDMARKS_FILE
     """The landmark predictor's file."""
     threshold: Annotated[float, Field(ge=-1, le=1)] | None = None
-    """Cosine similarity below which a face belongs to nobody whom the model knows. `None` takes the model file's."""
+    """Cosine similarity below which a face belongs to nobody who is known. `None` takes the model file's."""
+    gallery: Annotated[str | Path, AfterValidator(_check_gallery)] = Field(default_factory=default_location)
+    """Where enrolled people are: path of a SQLite file, or `postgresql+psycopg://USER:PASSWORD@HOST/DATABASE`."""
+    shipped_people: bool = True
+    """Whether the people whom the model's file knows are recognized beside those who are enrolled."""
     framing: Framing = "auto"
     """Default crop mode for requests that omit it."""
     max_faces: Annotated[int, Field(ge=1, le=100)] = 20
     """Faces of one picture that are recognized, the most prominent ones."""
     api_key: Annotated[SecretStr | None, AfterValidator(_check_key)] = Field(default=None, validation_alias="API_KEY")
-    """Key that clients must send as `Authorization: Bearer KEY`. `None` lets every client call."""
+    """Key that clients must send as `Authorization: Bearer KEY`. `None` lets every client call, and nobody enrol."""
     cors_origins: Annotated[
         tuple[Annotated[str, AfterValidator(_check_origin)], ...], NoDecode, BeforeValidator(_split_list)
     ] = ()
@@ -168,11 +185,10 @@ class Settings(BaseSettings):
         """Bytes of a request body: a picture in base64 (4 bytes for 3) and 64 KiB for the fields around it."""
         return self.max_bytes * 4 // 3 + 64 * 1024
 
-    @property
-    def worker_options(self) -> WorkerOptions:
-        """What a worker process loads, and what it may take."""
+    def worker_options(self, recognizer: Path) -> WorkerOptions:
+        """What a worker process loads, and what it may take. `recognizer` is the recognizer's file."""
         return WorkerOptions(
-            recognizer=self.model.absolute(),
+            recognizer=recognizer.absolute(),
             detector=self.detector.absolute(),
             landmarks=self.landmarks.absolute(),
             threads=self.threads,

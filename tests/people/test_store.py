@@ -101,9 +101,8 @@ def test_names_that_are_not_allowed_change_nothing(store: PeopleStore, name: str
 
 def test_a_face_is_enrolled_once_for_a_person_and_a_group_photo_for_many(store: PeopleStore) -> None:
     ada = store.add_person("Ada", [sample(1)])
-    with pytest.raises(AlreadyEnrolled) as twice:
+    with pytest.raises(AlreadyEnrolled):
         store.add_samples(ada, [sample(2), sample(1)])
-    assert twice.value.picture_sha256 == sample(1).picture_sha256
     with pytest.raises(AlreadyEnrolled):
         store.add_person("Bob", [sample(3), sample(3)])
     assert names(store) == {"Ada": 1}

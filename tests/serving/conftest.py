@@ -24,7 +24,7 @@ class Service(Protocol):
 
 
 @pytest.fixture(autouse=True)
-def settings_around(monkeypatch: pytest.MonkeyPatch, detector: Path, landmarks: Path) -> None:
+def settings_around(monkeypatch: pytest.MonkeyPatch, detector: Path, landmarks: Path, tmp_path: Path) -> None:
     """The settings of whoever runs the tests are not the tests': toys, and the centre unless a test says."""
     for name in os.environ:
         if name.startswith("FACEREC_") or name in {"API_KEY", "PORT"}:
@@ -32,6 +32,7 @@ def settings_around(monkeypatch: pytest.MonkeyPatch, detector: Path, landmarks: 
     monkeypatch.setenv("FACEREC_LOCATOR", str(detector))
     monkeypatch.setenv("FACEREC_LANDMARKS", str(landmarks))
     monkeypatch.setenv("FACEREC_FRAMING", "centre")
+    monkeypatch.setenv("FACEREC_GALLERY", str(tmp_path / "gallery" / "people.sqlite"))
 
 
 @pytest.fixture

@@ -20,9 +20,9 @@ from tests.harness import LOOPBACK, data_url, picture, running
 from tests.hostile_server import Connection, HostileServer
 from tests.pictures.test_urls import REFUSED
 from tests.serving.conftest import Service
-from tests.toy_model import TOY_PEOPLE, TOY_SCORE, TOY_THRESHOLD, toy_graph, toy_metadata, write_model
+from tests.toy_model import TOY_NAMES, TOY_SCORE, TOY_THRESHOLD, toy_graph, toy_metadata, write_model
 
-ROSA, GUSTAV, _ = TOY_PEOPLE
+ROSA, GUSTAV, _ = TOY_NAMES
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_a_large_upload_is_no_different(service: str) -> None:
 def test_an_unknown_person_has_no_identity(service: str) -> None:
     answer = post(f"{service}/predict", {"url": data_url(picture("grey"))}).json()
     assert answer["identity"] is None
-    assert answer["top_class"] in TOY_PEOPLE
+    assert answer["top_class"] in TOY_NAMES
     assert answer["similarity"] < TOY_THRESHOLD
 
 
@@ -152,7 +152,7 @@ def test_people_and_model_say_what_is_loaded(
     service: str, model: Path, finder: FaceDetector, predictor: LandmarkPredictor
 ) -> None:
     people = requests.get(f"{service}/people", timeout=9).json()["people"]
-    assert [person["name"] for person in people] == list(TOY_PEOPLE)
+    assert [person["name"] for person in people] == list(TOY_NAMES)
     assert people[0].items() >= {"training_images": 20, "test_recall": 0.8}.items()
     card = requests.get(f"{service}/model", timeout=9).json()
     checksum = FaceRecognizer.load(model, threads=1).checksum
@@ -360,11 +360,27 @@ def test_the_documented_examples_work(service: str) -> None:
 
 def test_every_error_of_an_endpoint_is_documented(service: str) -> None:
     paths = requests.get(f"{service}/openapi.json", timeout=9).json()["paths"]
-    statuses = {path: set(operation["post"]["responses"]) for path, operation in paths.items() if "post" in operation}
+    statuses = {
+        f"{method} {path}": set(operation["responses"])
+        for path, operations in paths.items()
+        for method, operation in operations.items()
+        if method != "get"
+    }
+    body = {"408", "413", "422", "500", "503"}
+    fetched = body | {"400", "415", "502", "504"}
+    change = {"403", "404", "422", "500", "503", "507"}
     assert statuses == {
-        "/predict": {"200", "400", "408", "413", "415", "422", "500", "502", "503", "504"},
-        "/predict/upload": {"200", "408", "413", "415", "422", "500", "503"},
-        "/predict/batch": {"200", "408", "413", "422", "500", "503"},
+        "post /predict": {"200", *fetched},
+        "post /predict/upload": {"200", "415", *body},
+        "post /predict/batch": {"200", *body},
+        "post /verify": {"200", "404", *fetched},
+        "post /embeddings": {"200", *fetched},
+        "post /people": {"201", "403", "409", "507", *fetched},
+        "post /people/{person_id}/samples": {"201", "403", "404", "409", "507", *fetched},
+        "patch /people/{person_id}": {"200", "409", *change, *body},
+        "delete /people/{person_id}": {"204", *change},
+        "patch /people/{person_id}/samples/{sample_id}": {"204", "409", *change, *body},
+        "delete /people/{person_id}/samples/{sample_id}": {"204", *change},
     }
     example = paths["/predict"]["post"]["responses"]["504"]["content"]["application/problem+json"]["examples"]
     assert example["fetch_timeout"]["value"]["status"] == 504

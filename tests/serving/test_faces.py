@@ -14,7 +14,7 @@ from tests.harness import data_url, photo, picture, saved
 from tests.serving.conftest import Service
 from tests.shipped import DETECTOR
 from tests.toy_model import (
-    TOY_PEOPLE,
+    TOY_NAMES,
     TOY_POINTS,
     toy_detector_graph,
     toy_detector_metadata,
@@ -24,7 +24,7 @@ from tests.toy_model import (
     write_toy_landmark_predictor,
 )
 
-ROSA, GUSTAV, _ = TOY_PEOPLE
+ROSA, GUSTAV, _ = TOY_NAMES
 TWO = ((176, 80, "red"), (48, 80, "lime"))
 """Faces of a photo of 320 x 160 pixels, the most prominent first."""
 

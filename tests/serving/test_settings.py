@@ -7,6 +7,7 @@ from pydantic import SecretStr, ValidationError
 
 from facerec.inference.cpus import available_cpus
 from facerec.serving.settings import Settings
+from tests.shipped import ACCURATE_RECOGNIZER, DETECTOR, LANDMARKS, RECOGNIZER
 
 
 def test_the_defaults_open_nothing() -> None:
@@ -35,14 +36,14 @@ def test_by_default_faces_are_looked_for_by_the_shipped_detector(monkeypatch: py
         monkeypatch.delenv(name)
     settings = Settings.from_environment()
     assert (settings.framing, settings.max_faces) == ("auto", 20)
-    assert settings.detector == settings.model.with_name("face_detector.onnx")
-    assert settings.landmarks == settings.model.with_name("face_landmarks.onnx")
+    assert (settings.detector, settings.landmarks) == (DETECTOR, LANDMARKS)
 
 
-def test_the_accurate_model_has_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    shipped = Settings.from_environment().model
+def test_the_shipped_models_have_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings.from_environment().model is None  # the one that the gallery was made with
     for value, path in {
-        "accurate": shipped.with_name("face_recognition_accurate.onnx"),
+        "default": RECOGNIZER,
+        "accurate": ACCURATE_RECOGNIZER,
         "./accurate": Path("accurate"),
         "Accurate": Path("Accurate"),
     }.items():

@@ -11,8 +11,8 @@ from facerec.serving.errors import InvalidRequest, RequestTooLarge
 
 _MAX_CONTENT_TYPE_LENGTH = 1024
 """Characters of the Content-Type header, which is split in Python: 64 KiB take 0.1 s."""
-_MAX_PARTS = 10
-"""Parts of a form. `/predict/upload` has three fields."""
+_MAX_PARTS = 24
+"""Parts of a form. `POST /people` has 20 pictures and three further fields."""
 _MAX_PART_HEAD_BYTES = 2048
 """Bytes of the head of a part, which is split in Python: 1,000 heads of 4 kB take 4 s."""
 _MAX_VALUES = 4000
@@ -68,7 +68,7 @@ def check_content(headers: Headers, body: bytes) -> None:
 
 def _check_form(body: bytes, delimiter: bytes) -> None:
     if body.count(b"\r\n" + delimiter) > _MAX_PARTS:
-        raise InvalidRequest(f"The form has more than {_MAX_PARTS} parts: send one picture as the field `file`.")
+        raise InvalidRequest(f"The form has more than {_MAX_PARTS} parts, more than any endpoint takes.")
     start = body.find(delimiter)
     if start < 0:
         raise InvalidRequest("The form is empty, or its parts are not separated by the boundary of its Content-Type.")
@@ -90,7 +90,7 @@ def _check_json(body: bytes) -> None:
     if not body.isascii() or b"\\u" in body:
         raise InvalidRequest(
             f"A JSON body of more than {_MAX_UNICODE_BYTES} bytes must be plain ASCII without \\u escapes: "
-            "percent-encode other characters in URLs."
+            "percent-encode other characters in URLs, and send names that have some in a form."
         )
     if body.count(b"\\") > _MAX_ESCAPES:
         raise RequestTooLarge("The request body holds more backslashes than this service reads: write / without one.")

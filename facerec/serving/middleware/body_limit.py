@@ -14,6 +14,8 @@ from facerec.serving.middleware.body_content import check_content, check_content
 from facerec.serving.problems import problem_response
 from facerec.serving.tracebacks import drop_tracebacks
 
+_METHODS = {"POST", "PATCH"}
+"""The methods of the endpoints that read a body."""
 _MIN_CHARGED_BYTES = 64 * 1024
 """Least number of bytes that a request counts with, because each takes memory besides its body."""
 _LINGER_SECONDS = 1
@@ -22,7 +24,7 @@ answer (RFC 9112, section 9.6)."""
 
 
 class BodyLimitMiddleware:
-    """Reads the whole body of a POST before the application sees the request.
+    """Reads the whole body of a POST or PATCH before the application sees the request.
 
     A request in progress is charged the bytes of its body that have arrived. All requests together may be charged
     `max_bodies` times `max_bytes`.
@@ -45,7 +47,7 @@ class BodyLimitMiddleware:
         self._budget = _Budget(max_bodies * max_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "POST":
+        if scope["type"] != "http" or scope["method"] not in _METHODS:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)

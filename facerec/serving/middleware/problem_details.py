@@ -28,15 +28,14 @@ class ProblemDetailsMiddleware:
             return
         except ClientGone:
             raise
-        except ServiceError as error:
-            answer = _answer(error, record)
-            drop_tracebacks(error)
         except asyncio.CancelledError as error:  # the server stops and has waited long enough for its requests
             answer = _answer(Overloaded(), record)
             drop_tracebacks(error)
         except Exception as error:
-            record.keep_exception(error)
-            answer = _answer(InternalError(), record)
+            wrapped = ServiceError.wrapping(error)
+            if isinstance(wrapped, InternalError):
+                record.keep_exception(error)
+            answer = _answer(wrapped, record)
             drop_tracebacks(error)
         if record.status is None:
             await answer(scope, receive, send)
