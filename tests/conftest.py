@@ -14,6 +14,7 @@ from facerec.training.dataset import FaceDataset, load_dataset
 from facerec.training.options import RecognizerDataOptions, RecognizerModelOptions, RecognizerOptions, changed
 from facerec.training.split import Split, split_dataset
 from tests.drawn_people import draw_people
+from tests.people.postgresql_server import PostgresqlServer, postgresql_binaries
 from tests.shipped import DETECTOR, LFW, RECOGNIZER, ROOT
 from tests.toy_backbone import use_toy_backbone
 from tests.toy_model import write_aligned_toy_model, write_toy_detector, write_toy_landmark_predictor, write_toy_model
@@ -119,3 +120,21 @@ def landmarks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def predictor(landmarks: Path) -> LandmarkPredictor:
     """The toy landmark predictor, loaded."""
     return LandmarkPredictor.load(landmarks, threads=1)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresqlServer]:
+    """A running server."""
+    binaries = postgresql_binaries()
+    if binaries is None:
+        pytest.skip("PostgreSQL's server is not installed: apt-get install postgresql")
+    server = PostgresqlServer(binaries)
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def database_url(postgresql: PostgresqlServer) -> Iterator[str]:
+    """The location of an empty PostgreSQL database."""
+    yield postgresql.url("postgres")
+    postgresql.execute("DROP TABLE IF EXISTS samples, people, gallery")

@@ -7,25 +7,6 @@ import pytest
 
 from facerec.people.store import PeopleStore
 from tests.people.faces import EMBEDDING
-from tests.people.postgresql_server import PostgresqlServer, postgresql_binaries
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[PostgresqlServer]:
-    """A running server."""
-    binaries = postgresql_binaries()
-    if binaries is None:
-        pytest.skip("PostgreSQL's server is not installed: apt-get install postgresql")
-    server = PostgresqlServer(binaries)
-    yield server
-    server.remove()
-
-
-@pytest.fixture
-def database_url(postgresql: PostgresqlServer) -> Iterator[str]:
-    """The location of an empty PostgreSQL database."""
-    yield postgresql.url("postgres")
-    postgresql.execute("DROP TABLE IF EXISTS samples, people, gallery")
 
 
 @pytest.fixture

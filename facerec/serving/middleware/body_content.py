@@ -22,8 +22,10 @@ _MAX_ESCAPES = 1_000_000
 """Backslashes in JSON: 5 million take 0.2 s. A picture of 10 MB in base64 has 220,000 where the client writes `/` as
 `\\/`, as PHP does."""
 _MAX_UNICODE_BYTES = 64 * 1024
-"""Bytes of a JSON body with characters beyond ASCII, escaped or not. One of them makes a string of 14 MB one of 56 MB,
-and decoding 14 MB of surrogates takes 2 s. Larger bodies hold `data:` URLs, which are ASCII."""
+"""Bytes of a JSON body with characters beyond ASCII, escaped or not, besides its long plain strings. One such character
+makes a string of 14 MB one of 56 MB, and decoding 14 MB of surrogates takes 2 s."""
+_MIN_LONG_STRING = 4096
+"""Bytes from which a string is long. Those with plain ASCII alone are `data:` URLs."""
 
 
 def check_content_type(headers: Headers) -> None:
@@ -87,10 +89,18 @@ def _check_json(body: bytes) -> None:
         raise RequestTooLarge("The request body holds more values than this service reads.")
     if len(body) <= _MAX_UNICODE_BYTES:
         return
-    if not body.isascii() or b"\\u" in body:
+    if (not body.isascii() or b"\\u" in body) and not _has_short_unicode(body):
         raise InvalidRequest(
-            f"A JSON body of more than {_MAX_UNICODE_BYTES} bytes must be plain ASCII without \\u escapes: "
-            "percent-encode other characters in URLs, and send names that have some in a form."
+            f"In a JSON body of more than {_MAX_UNICODE_BYTES} bytes, long strings must be plain ASCII without \\u "
+            "escapes, and no string may hold quotes: percent-encode other characters in URLs."
         )
     if body.count(b"\\") > _MAX_ESCAPES:
         raise RequestTooLarge("The request body holds more backslashes than this service reads: write / without one.")
+
+
+def _has_short_unicode(body: bytes) -> bool:
+    """Whether characters beyond ASCII are in short strings alone, such as names, beside long plain ones."""
+    if b'\\"' in body or body.count(b'"') > 4 * _MAX_VALUES:  # a quote inside a string would hide how long it is
+        return False
+    rest = (part for part in body.split(b'"') if len(part) < _MIN_LONG_STRING or not part.isascii() or b"\\" in part)
+    return sum(map(len, rest)) <= _MAX_UNICODE_BYTES

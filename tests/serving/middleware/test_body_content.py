@@ -125,8 +125,13 @@ def test_a_large_form_does_not_block_the_event_loop(service: str, filler: bytes)
         "\N{LATIN SMALL LETTER U WITH DIAERESIS}".encode() * 5_000_000,
         b"\xed\xa0\x80" * 4_000_000,
         b"\xff" * LARGE,
+        b'\\ud83d\\ude00\\"' + b"a" * LARGE,
+        b'\\"' * (LARGE // 2) + b"\\u0041",
     ],
-    ids=["plain", "escapes", "unicode escapes", "escaped emoji", "an emoji", "umlauts", "surrogates", "not UTF-8"],
+    ids=[
+        *("plain", "escapes", "unicode escapes", "escaped emoji", "an emoji", "umlauts", "surrogates", "not UTF-8"),
+        *("an emoji before a quote", "quotes"),
+    ],
 )
 def test_large_json_does_not_block_the_event_loop(service: str, url: bytes) -> None:
     def call() -> None:
@@ -157,6 +162,20 @@ def test_a_large_json_body_of_base64_is_read_however_its_slashes_are_written(ser
 def test_a_small_json_body_may_hold_any_character(service: str) -> None:
     for body in ('{"url": "http://bücher.test:22/"}'.encode(), b'{"url": "http://b\\u00fccher.test:22/"}'):
         assert post_json(service, body).json()["code"] == "url_not_allowed"
+
+
+def test_a_large_json_body_may_hold_any_character_in_short_strings(service: str) -> None:
+    long = f'"{data_url(picture())}{"A" * 100_000}"'
+    for short in ("http://bücher.test:22/", "http://b\\u00fccher.test:22/"):
+        answer = requests.post(
+            f"{service}/predict/batch",
+            data=f'{{"urls": [{long}, "{short}"]}}'.encode(),
+            headers={"Content-Type": "application/json"},
+            timeout=9,
+        )
+        assert answer.json()["results"][1]["code"] == "url_not_allowed"
+        refused = post_json(service, f'{{"url": {long[:-1]}{short[-20:]}"}}'.encode())
+        assert "long strings must be plain ASCII" in refused.json()["detail"]
 
 
 def test_a_batch_of_urls_with_many_commas_is_read(service: str) -> None:
