@@ -3,12 +3,14 @@
 Its style and its scripts are separate files here, and are put into the page once, at import.
 """
 
+import html
 from pathlib import Path
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from facerec.serving.content_security import hash_source
+from facerec.serving.errors import KeyRequiredToEnrol
 from facerec.serving.service import RecognitionService
 
 _FOLDER = Path(__file__).with_name("page")
@@ -20,11 +22,8 @@ def _read(name: str) -> str:
     return (_FOLDER / name).read_text(encoding="utf-8")
 
 
-_HTML = (
-    _read("page.html")
-    .replace("{{style}}", _read("page.css"))
-    .replace("{{script}}", "\n".join(map(_read, _SCRIPTS)))
-)  # fmt: skip
+_STYLED = _read("page.html").replace("{{style}}", _read("page.css"))
+_HTML = _STYLED.replace("{{script}}", "\n".join(map(_read, _SCRIPTS)))
 _HEADERS = {
     "Content-Security-Policy": "; ".join(
         (
@@ -42,13 +41,19 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
-page = APIRouter(include_in_schema=False)
 
+def page_router(*, can_enrol: bool) -> APIRouter:
+    """The endpoint of the page, which says how enrolling is turned on where it is off."""
+    page = APIRouter(include_in_schema=False)
+    enrolling = "" if can_enrol else html.escape(KeyRequiredToEnrol.message)
 
-@page.head("/")
-@page.get("/")
-async def index(request: Request) -> HTMLResponse:
-    """Try the service in a browser."""
-    service: RecognitionService = request.state.service
-    html = _HTML.replace("{{backbone}}", service.models.recognizer.backbone).replace("{{enrolling}}", "")
-    return HTMLResponse(html, headers=_HEADERS)
+    @page.head("/")
+    @page.get("/")
+    async def index(request: Request) -> HTMLResponse:
+        """Try the service in a browser."""
+        service: RecognitionService = request.state.service
+        backbone = service.models.recognizer.backbone
+        filled = _HTML.replace("{{backbone}}", backbone).replace("{{enrolling}}", enrolling)
+        return HTMLResponse(filled, headers=_HEADERS)
+
+    return page

@@ -8,6 +8,7 @@ class Visit:
 
     def __init__(self, page: Page, service: str) -> None:
         self.page = page
+        self.service = service
         self.complaints: list[str] = []
         self.traffic: list[str] = []
         page.on("console", lambda message: self.complaints.append(message.text))

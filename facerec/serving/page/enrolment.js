@@ -8,7 +8,7 @@ async function readPeople() {
   ({ people } = (await call("GET", "people")).content);
   const options = people.map(({ name }) => {
     const option = document.createElement("option");
-    option.value = readable(name);
+    option.value = name;
     return option;
   });
   find("#names").replaceChildren(...options);
@@ -50,7 +50,7 @@ function enrolment({ face, picture }) {
     const { content } = await enrol(name, { face, picture, force });
     return `Enrolled as ${content.name}.`;
   };
-  const taken = `It was taken for ${readable(face.identity)}, but not enrolled from this picture.`;
+  const taken = `It was taken for ${face.identity}, but not enrolled from this picture.`;
   return {
     text: face.identity === null ? "" : `${taken} Say who it is, and it is enrolled for the right person.`,
     actions: [
@@ -62,10 +62,11 @@ function enrolment({ face, picture }) {
 
 /** What to ask where the face of this very picture is a sample of somebody. */
 function correction({ face, picture }, sample) {
-  const owner = readable(face.identity);
+  const { identity: owner } = face;
   const path = `people/${face.person_id}/samples/${sample.id}`;
   const move = async (name) => {
     const person = enrolledAs(name);
+    if (person?.id === face.person_id) return `It stays a sample of ${owner}.`;
     if (person) await call("PATCH", path, { person: person.id });
     else {
       await enrol(name, { face, picture, force: true }); // first, so that nothing is lost if it is refused

@@ -14,14 +14,15 @@ function showPeople() {
 
 function listPeople() {
   const part = filter.value.trim().toLowerCase();
-  const matching = people.filter(({ name }) => readable(name).toLowerCase().includes(part));
+  const matching = people.filter(({ name }) => name.toLowerCase().includes(part));
   const enrolled = matching.filter(({ id }) => id);
   const shipped = matching.filter(({ id }) => !id);
   find("#enrolled").replaceChildren(...enrolled.slice(0, SHOWN).map(enrolledEntry));
   find("#shipped").replaceChildren(...shipped.slice(0, SHOWN).map(shippedEntry));
   find("#count-enrolled").textContent = counted(enrolled);
   find("#count-shipped").textContent = counted(shipped);
-  find("#nobody").hidden = people.some(({ id }) => id);
+  find("#known").hidden = false;
+  find("#nobody").hidden = Boolean(enrollingOff) || people.some(({ id }) => id);
 }
 
 function counted({ length }) {
@@ -30,14 +31,14 @@ function counted({ length }) {
 
 function shippedEntry({ name }) {
   const item = document.createElement("li");
-  item.textContent = readable(name);
+  item.textContent = name;
   return item;
 }
 
 function enrolledEntry(person) {
   const item = copy("person");
   const details = find("details", item);
-  find("bdi", item).textContent = readable(person.name);
+  find("bdi", item).textContent = person.name;
   find("summary span", item).textContent = plural(person.samples, "sample") + (person.shipped ? ", and shipped" : "");
   if (!enrollingOff) {
     find(".actions", item).append(
@@ -79,9 +80,8 @@ async function changed(note) {
   (find("details[open] summary") ?? find("#people h2")).focus();
 }
 
-function askToRename(person) {
-  const name = readable(person.name);
-  const path = `people/${person.id}`;
+function askToRename({ id, name }) {
+  const path = `people/${id}`;
   openDialog({
     heading: `Rename ${name}`,
     name,
@@ -110,16 +110,16 @@ function askToRename(person) {
 
 function askToDelete({ id, name, samples, shipped }) {
   openDialog({
-    heading: `Delete ${readable(name)}?`,
+    heading: `Delete ${name}?`,
     text:
-      `${plural(samples, "sample")} of ${readable(name)} will be gone for good.` +
+      `${plural(samples, "sample")} of ${name} will be gone for good.` +
       (shipped ? " The service still knows this person from its model." : ""),
     actions: [
       {
         label: "Delete",
         run: async () => {
           await call("DELETE", `people/${id}`);
-          return `${readable(name)} was deleted.`;
+          return `${name} was deleted.`;
         },
       },
     ],
@@ -128,18 +128,18 @@ function askToDelete({ id, name, samples, shipped }) {
 }
 
 /** What is said where a person would have no sample left. */
-const lastSample = ({ name, samples }) => (samples === 1 ? ` It is the only one: ${readable(name)} is deleted with it.` : "");
+const lastSample = ({ name, samples }) => (samples === 1 ? ` It is the only one: ${name} is deleted with it.` : "");
 
 function askToDeleteSample(person, sample) {
   openDialog({
     heading: "Delete this sample?",
-    text: `It is of ${readable(person.name)} (${describe(sample)}).${lastSample(person)}`,
+    text: `It is of ${person.name} (${describe(sample)}).${lastSample(person)}`,
     actions: [
       {
         label: "Delete",
         run: async () => {
           await call("DELETE", `people/${person.id}/samples/${sample.id}`);
-          return `A sample of ${readable(person.name)} was deleted.`;
+          return `A sample of ${person.name} was deleted.`;
         },
       },
     ],
@@ -150,7 +150,7 @@ function askToDeleteSample(person, sample) {
 function askToMove(person, sample) {
   openDialog({
     heading: "Whose sample is this?",
-    text: `It is of ${readable(person.name)} (${describe(sample)}).${lastSample(person)}`,
+    text: `It is of ${person.name} (${describe(sample)}).${lastSample(person)}`,
     name: "",
     actions: [
       {
@@ -159,7 +159,7 @@ function askToMove(person, sample) {
           const other = enrolledAs(name);
           if (!other) throw new Refusal({ code: "", detail: `Nobody who is enrolled is called ${name}.` });
           await call("PATCH", `people/${person.id}/samples/${sample.id}`, { person: other.id });
-          return `A sample of ${readable(person.name)} was moved to ${readable(other.name)}.`;
+          return `A sample of ${person.name} was moved to ${other.name}.`;
         },
       },
     ],

@@ -82,7 +82,7 @@ function showPrediction(card, picture, prediction) {
   const askWho = (face) => () => askWhose({ face, card, picture, sha256: prediction.sha256 });
   const askButton = (face) => makeButton(face.identity === null ? "Who is this?" : "Not this person?", askWho(face));
   card.className = identity === null ? "unknown" : "";
-  find("h2", card).textContent = readable(identity);
+  find("h2", card).textContent = identity ?? UNKNOWN;
   find(".explanation", card).textContent =
     similarity === null
       ? "I know nobody yet."
@@ -95,13 +95,13 @@ function showPrediction(card, picture, prediction) {
 }
 
 function bar([name, share]) {
-  const item = row(readable(name), percent.format(share));
+  const item = row(name, percent.format(share));
   item.style.setProperty("--share", share);
   return item;
 }
 
 function further({ identity, similarity }, button) {
-  const item = row(readable(identity), similarity === null ? "" : `similarity ${similarity.toFixed(2)}`);
+  const item = row(identity ?? UNKNOWN, similarity === null ? "" : `similarity ${similarity.toFixed(2)}`);
   item.className = identity === null ? "unknown" : "";
   item.append(button);
   return item;
@@ -117,7 +117,7 @@ function row(text, figure) {
 
 /** The name over the picture; on a box of `[x, y, width, height]` pixels where the service tells which face it is. */
 function mark({ identity, box }, image, onClick) {
-  const name = makeButton(readable(identity), onClick);
+  const name = makeButton(identity ?? UNKNOWN, onClick);
   name.className = "face";
   name.title = "Say who this is";
   if (box) {

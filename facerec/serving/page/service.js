@@ -20,7 +20,6 @@ const EXPLANATIONS = {
 
 const find = (selector, within = document) => within.querySelector(selector);
 const percent = new Intl.NumberFormat("en", { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
-const readable = (name) => name?.replaceAll("_", " ") ?? UNKNOWN;
 const plural = (count, thing) => `${count} ${thing}${count === 1 ? "" : "s"}`;
 
 /** A copy of what the template `id` holds. */
