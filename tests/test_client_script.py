@@ -42,6 +42,15 @@ def server() -> Iterator[HostileServer]:
         yield hostile
 
 
+def test_a_service_that_knows_nobody_is_well_formed() -> None:
+    nobody = dict.fromkeys(("identity", "similarity", "top_class", "top_score", "landmarks"))
+    body = json.dumps({**nobody, "threshold": 0.5, "predictions": {}, "faces": []}).encode()
+    with HostileServer({"/predict": lambda connection: connection.respond(body)}) as hostile:
+        done = run(hostile.url(""))
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"the service knows nobody" in done.stdout
+
+
 def run(service: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
         [sys.executable, "test.py", "--service", service, *arguments],

@@ -13,6 +13,7 @@ import train
 from facerec.inference.model_file import RecognizerMetadata
 from facerec.inference.recognizer import FaceRecognizer
 from facerec.inference.results import ModelOutput
+from facerec.people.names import canonical_name
 from facerec.serving.settings import Settings
 from facerec.training.archive import extract
 from facerec.training.dataset import FaceDataset
@@ -111,7 +112,7 @@ def test_the_service_names_the_test_images_as_the_report_says(
         requests.Session() as client,
     ):
         for image in lfw_split.test:
-            picture, person = cropped_lfw.paths[image], lfw_split.people[lfw_split.labels[image]]
+            picture, person = cropped_lfw.paths[image], canonical_name(lfw_split.people[lfw_split.labels[image]])
             file = {"file": (people / picture).read_bytes()}
             answer = client.post(f"{address}/predict/upload", files=file, data={"top_k": 1}, timeout=60).json()
             wrong |= {picture} if answer["top_class"] != person else set()

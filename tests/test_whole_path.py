@@ -263,7 +263,7 @@ FACE = {
         (FACE | {"faces": [], "identity": "Ada"}, "identity contradicts the threshold"),
         (FACE | {"faces": [], "predictions": {"Ada": 0.6, "Bea": 0.5}}, "probabilities sum to 1.1"),
         (FACE | {"faces": [], "predictions": {"Ada": 0.6, "Bea": "0.4"}}, "a probability is no number"),
-        (FACE | {"faces": [], "similarity": None}, "a similarity is no number"),
+        (FACE | {"faces": [], "similarity": None}, "the similarity is no number"),
     ],
 )
 def test_test_py_finds_what_is_wrong_with_an_answer(answer: object, wrong: str | None) -> None:

@@ -1,13 +1,13 @@
 """Choose the samples of a person from pictures that were recognized."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facerec.inference.results import PictureResult
-from facerec.people.errors import AlreadyEnrolled, PeopleError, SampleRefused
+from facerec.people.errors import AlreadyEnrolled, LikeAnotherPerson, PeopleError, SampleRefused
 from facerec.people.gallery import Snapshot
 from facerec.people.quality import check_likeness, choose_face, measure
 from facerec.people.samples import Box, Sample, template
@@ -62,17 +62,32 @@ def select_samples(
         else:
             taken.add(face)
             good[index] = sample
-    if not force:
-        for index, sample in list(good.items()):
-            others = [each.embedding for each in (*own, *good.values()) if each is not sample]
-            try:
-                check_likeness(
-                    sample.embedding, name, template(np.stack(others)) if others else None, snapshot, threshold
-                )
-            except SampleRefused as error:
-                refused[index] = error
-                del good[index]
+    while not force and (unlikely := _most_unlikely(good, name, own, snapshot, threshold)):
+        index, refused[index] = unlikely
+        del good[index]
     return Selection(list(good.values()), refused)
+
+
+def _most_unlikely(
+    good: Mapping[int, Sample], name: str, own: Sequence[Sample], snapshot: Snapshot, threshold: float
+) -> tuple[int, SampleRefused] | None:
+    """Index and refusal of the face that is most likely somebody else's. `None` if all may be the person's.
+
+    One at a time is refused, because a wrong face makes the right ones seem unlike too. Those that are like another
+    person come first, then the one that is least like the rest; of two that are unlike each other it is the second.
+    """
+    worst: tuple[bool, float, int, SampleRefused] | None = None
+    for index, sample in good.items():
+        others = [each.embedding for each in (*own, *good.values()) if each is not sample]
+        rest = template(np.stack(others)) if others else None
+        try:
+            check_likeness(sample.embedding, name, rest, snapshot, threshold)
+        except SampleRefused as error:
+            distance = 1 - float(sample.embedding @ rest) if rest is not None else 0.0
+            found = (isinstance(error, LikeAnotherPerson), round(distance, 4), index, error)
+            if worst is None or found[:3] > worst[:3]:
+                worst = found
+    return worst and worst[2:]
 
 
 def _sample(portrait: Portrait) -> Sample:
