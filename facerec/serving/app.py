@@ -26,7 +26,7 @@ from facerec.serving.middleware.body_limit import BodyLimitMiddleware
 from facerec.serving.middleware.problem_details import ProblemDetailsMiddleware
 from facerec.serving.middleware.request_log import RequestLogMiddleware
 from facerec.serving.middleware.unread_parts import UnreadPartsMiddleware
-from facerec.serving.page import page
+from facerec.serving.page import page_router
 from facerec.serving.people_endpoints import comparison, enrolment, known
 from facerec.serving.people_service import PeopleService, gallery_errors_explained
 from facerec.serving.problems import openapi_responses, raise_invalid_request, raise_service_error
@@ -141,7 +141,7 @@ def create_app(
         app.include_router(router, **protected)
     app.include_router(enrolment, **changing)
     app.include_router(health)
-    app.include_router(page)
+    app.include_router(page_router(can_enrol=settings.api_key is not None))
     add_docs(app)
     return app
 

@@ -176,6 +176,7 @@ class Prediction(Identification):
     faces_found: int = Field(
         description="How many faces were detected. `faces` holds at most FACEREC_MAX_FACES of them.", examples=[1]
     )
+    sha256: str = Field(description="Checksum of the picture's file, as the samples of enrolled people have it.")
     turned: Turn = Field(
         description="Degrees by which the picture is turned clockwise, so that the people in it lie on their side or "
         "stand upside down. Boxes and landmarks are places in the picture as it is."
@@ -188,7 +189,9 @@ class Prediction(Identification):
         faces = [
             DetectedFace(**vars(crop), **place(result, face)) for crop, face in zip(crops, result.faces, strict=False)
         ]
-        return cls(**vars(crops[0]), faces=faces, faces_found=result.faces_found, turned=result.turned)
+        return cls(
+            **vars(crops[0]), faces=faces, faces_found=result.faces_found, sha256=result.sha256, turned=result.turned
+        )
 
 
 def points(landmarks: Landmarks | None) -> Any:

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from facerec.serving.settings import Settings
 from tests.harness import running
+from tests.serving.visit import Visit
 
 CHROMIUM = shutil.which("chromium")
 
@@ -56,3 +57,27 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM)
         yield browser
         browser.close()
+
+
+class Open(Protocol):
+    """Opens the page of a service with these settings."""
+
+    def __call__(self, settings: Settings | None = None, *, width: int = 1000) -> Visit: ...
+
+
+@pytest.fixture
+def open_page(chromium: Browser, serve: Service, model: Path) -> Iterator[Open]:
+    """Visits in which no script fails and no other host is asked for anything."""
+    visits: dict[str, Visit] = {}
+
+    def start(settings: Settings | None = None, *, width: int = 1000) -> Visit:
+        service = serve(settings or Settings(model=model))
+        page = chromium.new_page(viewport={"width": width, "height": 800})
+        return visits.setdefault(service, Visit(page, service))
+
+    yield start
+    for service, visit in visits.items():
+        visit.page.close()
+        # Chromium itself notes each answer with a status of 400 or more.
+        assert [text for text in visit.complaints if not text.startswith("Failed to load resource")] == []
+        assert [url for url in visit.traffic if not url.startswith((service, "blob:", "data:"))] == []

@@ -1,13 +1,11 @@
 """The page in a real browser: Debian's Chromium, driven by Playwright."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 import requests
-from playwright.sync_api import Browser, FilePayload, Locator, Page, Response, expect
+from playwright.sync_api import FilePayload, Response, expect
 from pydantic import SecretStr
 
 from facerec.pictures.errors import PictureError
@@ -15,36 +13,10 @@ from facerec.serving.errors import ServiceError
 from facerec.serving.settings import Settings
 from tests.harness import LOOPBACK, data_url, photo, picture, saved
 from tests.hostile_server import HostileServer
-from tests.serving.conftest import Service
+from tests.serving.conftest import Open, Service
+from tests.serving.visit import Visit
 
 UNKNOWN = "Not someone I know"
-
-
-class Visit:
-    """Somebody opens the page; what their browser did is on record."""
-
-    def __init__(self, page: Page, service: str) -> None:
-        self.page = page
-        self.complaints: list[str] = []
-        self.traffic: list[str] = []
-        page.on("console", lambda message: self.complaints.append(message.text))
-        page.on("pageerror", lambda error: self.complaints.append(error.message))
-        page.on("request", lambda request: self.traffic.append(request.url))
-        page.on("response", lambda response: self.traffic.append(f"{response.url} answered"))
-        page.goto(service)
-
-    def ask(self, url: str) -> None:
-        self.page.get_by_label("address of a picture").fill(url)
-        self.page.keyboard.press("Enter")
-
-    def choose(self, *files: FilePayload) -> None:
-        self.page.get_by_label("choose a file").set_input_files(files)
-
-    def cards(self, *headings: str) -> Locator:
-        """The answers' cards, once these are their headings."""
-        cards = self.page.get_by_role("article")
-        expect(cards.get_by_role("heading")).to_have_text(headings)
-        return cards
 
 
 class SecondResponse:
@@ -57,30 +29,6 @@ class SecondResponse:
     def __call__(self, response: Response) -> bool:
         self._count += self._path in response.url
         return self._count == 2
-
-
-class Open(Protocol):
-    """Opens the page of a service with these settings."""
-
-    def __call__(self, settings: Settings | None = None, *, width: int = 1000) -> Visit: ...
-
-
-@pytest.fixture
-def open_page(chromium: Browser, serve: Service, model: Path) -> Iterator[Open]:
-    """Visits in which no script fails and no other host is asked for anything."""
-    visits: dict[str, Visit] = {}
-
-    def start(settings: Settings | None = None, *, width: int = 1000) -> Visit:
-        service = serve(settings or Settings(model=model))
-        page = chromium.new_page(viewport={"width": width, "height": 800})
-        return visits.setdefault(service, Visit(page, service))
-
-    yield start
-    for service, visit in visits.items():
-        visit.page.close()
-        # Chromium itself notes each answer with a status of 400 or more.
-        assert [text for text in visit.complaints if not text.startswith("Failed to load resource")] == []
-        assert [url for url in visit.traffic if not url.startswith((service, "blob:", "data:"))] == []
 
 
 @pytest.fixture
@@ -262,11 +210,11 @@ def test_a_key_is_asked_for_only_by_a_service_that_has_one(open_page: Open, mode
     visit = open_page(Settings(model=model, api_key=SecretStr("sesame")))
     key = visit.page.get_by_label("API key")
     expect(key).to_be_hidden()
-    expect(visit.page.get_by_role("link")).to_have_text(["Whom it knows", "How good it is", "API"])
+    expect(visit.page.get_by_role("link")).to_have_text(["Pictures", "People", "How good it is", "API"])
     visit.choose(file("blue"))
     expect(visit.cards("No answer")).to_contain_text("asks for its API key")
     expect(key).to_be_focused()
-    expect(visit.page.get_by_role("link")).to_have_text(["API"])
+    expect(visit.page.get_by_role("link")).to_have_text(["Pictures", "People", "API"])
     visit.choose(file("red"))
     visit.cards("No answer", "No answer")
     for given in ("wrong", "sesame"):
@@ -295,6 +243,9 @@ def test_the_key_can_be_entered_while_one_picture_waits_for_it(open_page: Open, 
 
 def test_the_keyboard_reaches_everything_and_answers_are_announced(visit: Visit) -> None:
     page = visit.page
+    for view in ("Pictures", "People"):
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name=view)).to_be_focused()
     page.keyboard.press("Tab")
     expect(page.get_by_label("choose a file")).to_be_focused()
     page.keyboard.press("Tab")

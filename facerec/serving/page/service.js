@@ -1,0 +1,84 @@
+// What the whole page shares: words, and requests to the service.
+
+const UNKNOWN = "Not someone I know";
+
+// The service explains its errors to who calls it; these do for who only wants to try a picture.
+const EXPLANATIONS = {
+  unauthorized: "This service asks for its API key. Enter it above.",
+  url_not_allowed: "I don't fetch from there: the address has to be a public one of http:// or https://, and not too long.",
+  invalid_data_url: "This data: address is not complete. Copy all of it.",
+  unreachable: "I can't reach the server at this address. Is it spelled right?",
+  upstream_encoding: "The server at this address sends the picture in a form that I don't read.",
+  picture_too_large: "This file is too large for me. Try a smaller version of the picture.",
+  request_too_large: "This file is too large for me. Try a smaller version of the picture.",
+  too_many_pixels: "This picture has too many pixels for me. Try a smaller version of it.",
+  unsupported_picture: "This is not a picture that I can read. A whole JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF file works.",
+  no_face: "I find no upright face in this picture. Try one in which a face is larger.",
+  overloaded: "Too many people are asking right now. Try again in a moment.",
+  no_answer: "I can't reach the service. Check your connection and try again in a moment.",
+};
+
+const find = (selector, within = document) => within.querySelector(selector);
+const percent = new Intl.NumberFormat("en", { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const plural = (count, thing) => `${count} ${thing}${count === 1 ? "" : "s"}`;
+
+/** A copy of what the template `id` holds. */
+const copy = (id) => find(`template#${id}`).content.cloneNode(true).firstElementChild;
+
+function makeButton(text, onClick) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = text;
+  button.addEventListener("click", onClick);
+  return button;
+}
+
+/** Announce `text` to those who can't see the page. */
+function announce(text) {
+  find("[role=status]").textContent = text;
+}
+
+/** The service did not do what it was asked for. `detail` is in its own words, `message` in those of the page. */
+class Refusal extends Error {
+  constructor({ code = "no_answer", detail }) {
+    super(EXPLANATIONS[code] ?? detail ?? EXPLANATIONS.no_answer);
+    this.code = code;
+    this.detail = detail ?? this.message;
+  }
+}
+
+/** Send a request with a body of JSON or a form: the JSON of the answer, and its headers. Throws a Refusal. */
+async function call(method, path, body) {
+  const key = find("#key").value;
+  const headers = key ? { Authorization: `Bearer ${key}` } : {};
+  if (body && !(body instanceof FormData)) {
+    headers["Content-Type"] = "application/json";
+    body = JSON.stringify(body);
+  }
+  let response;
+  let content;
+  try {
+    response = await fetch(path, { method, headers, body });
+    content = response.status === 204 ? {} : await response.json();
+  } catch { // no connection, or something in between that answers in its own way
+    throw new Refusal({});
+  }
+  if (!response.ok) throw new Refusal(content ?? {});
+  find("#unlock").hidden = !locked.length;
+  return { content, headers: response.headers };
+}
+
+const locked = []; // what is to be done again once the key is there
+
+/** Ask for the key, and `retry` when it was entered. */
+function askForKey(retry) {
+  locked.push(retry);
+  document.body.classList.add("keyed");
+  find("#unlock").hidden = false;
+  find("#key").focus();
+}
+
+find("#unlock").addEventListener("submit", (event) => {
+  event.preventDefault();
+  for (const retry of locked.splice(0)) retry();
+});
