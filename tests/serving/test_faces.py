@@ -1,5 +1,6 @@
 """The faces in a picture, from the file to the answer."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,9 @@ def faces(service: str, data: bytes) -> list[dict[str, Any]]:
 
 
 def test_every_face_is_named_and_the_most_prominent_answers(service: str) -> None:
-    answer = upload(service, saved(photo(*TWO))).json()
+    data = saved(photo(*TWO))
+    answer = upload(service, data).json()
+    assert answer.pop("sha256") == hashlib.sha256(data).hexdigest()
     assert [face["identity"] for face in answer["faces"]] == [ROSA, GUSTAV]
     assert [face["box"] for face in answer["faces"]] == [[144, 48, 64, 64], [16, 48, 64, 64]]
     assert (answer.pop("faces_found"), answer.pop("turned")) == (2, 0)
