@@ -114,8 +114,8 @@ def measure_false_matches(
         if len(chosen) >= MIN_PEOPLE:
             draws = -(-TEMPLATES // len(chosen))
             random = np.random.default_rng(samples)
-            templates = [template(embed(random.permutation(images)[:samples])) for images in chosen * draws]
-            similarities[samples] = unknown @ torch.stack(templates).T
+            enrolled = [random.permutation(images)[:samples] for images in chosen * draws]
+            similarities[samples] = unknown @ _templates(embed, enrolled).T
     tails = {samples: _tail(values) for samples, values in similarities.items()}
     if min(map(len, tails.values())) < 2:
         return None
@@ -127,6 +127,12 @@ def _tail(similarities: Tensor) -> tuple[float, ...]:
     values = np.sort(similarities.numpy(), axis=None)[::-1]
     counts = [int(rate * len(values)) for rate in RATES]
     return tuple(float(values[count]) for count in counts if count >= MIN_PAIRS)
+
+
+def _templates(embed: Embed, people: list[Indices]) -> Tensor:
+    """The template of each person, `[N, D]`. All images are embedded in one call, of which each takes its time."""
+    embeddings = embed(np.concatenate(people)).split([len(images) for images in people])
+    return torch.stack([template(samples) for samples in embeddings])
 
 
 def measure_galleries(
@@ -197,7 +203,7 @@ class _Gallery:
         numbers, counts = np.unique([min(enrolled, len(images)) for images in everybody], return_counts=True)
         tested = [images[enrolled:] for images in new]
         return cls(
-            torch.stack([template(embed(images[:enrolled])) for images in everybody]).numpy(),
+            _templates(embed, [images[:enrolled] for images in everybody]).numpy(),
             dict(zip(numbers.tolist(), counts.tolist(), strict=True)),
             embed(np.concatenate(tested)).numpy(),
             np.repeat(np.arange(len(new)), [len(images) for images in tested]),
