@@ -73,8 +73,8 @@ class Verification:
     similarity: float
     """Cosine of the two faces' embeddings, -1 to 1."""
     threshold: float
-    false_accept_rate: float
-    """Fraction of the pictures of other people whom the model's threshold takes for the same person."""
+    false_accept_rate: float | None
+    """Fraction of other people whom the threshold takes for the same person. `None` for a threshold of the caller's."""
 
 
 class Recognizer:
@@ -159,8 +159,7 @@ class Recognizer:
         one, other = self._embedding(first, "first picture"), self._embedding(second, "second picture")
         similarity = float(one @ other)
         threshold = self._identifier.verification_threshold(samples=1)
-        rate = self._pipeline.recognizer.metadata.false_accept_rate
-        return Verification(similarity >= threshold, similarity, threshold, rate)
+        return Verification(similarity >= threshold, similarity, threshold, self._identifier.false_accept_rate)
 
     def close(self) -> None:
         """Close the connections to the gallery."""

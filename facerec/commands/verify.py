@@ -20,11 +20,12 @@ def verify(options: Verify) -> None:
     location = locate(options.gallery)
     model = choose_recognizer(options.model, location, otherwise="accurate")
     say(f"Comparing with {model.path.name}, {model.reason}.")
-    with closing(Recognizer.load(model=model.path, gallery=location)) as recognizer:
+    with closing(Recognizer.load(model=model.path, gallery=location)) as recognizer:  # with the model's own threshold
         try:
             answer = recognizer.verify(options.first, options.second)
         except OSError as error:
             raise CommandError(f"can't read {error.filename}: {error.strerror}") from error
+    assert answer.false_accept_rate is not None
     relation = "at least" if answer.same_person else "below"
     print(
         f"{'The same person' if answer.same_person else 'Not the same person'}: the similarity {answer.similarity:.3f} "

@@ -59,6 +59,14 @@ class Identifier:
             self._computed = snapshot, threshold
         return threshold
 
+    @property
+    def false_accept_rate(self) -> float | None:
+        """Fraction of the unknown people whom the threshold accepts. `None` where the operator has set it."""
+        if self._threshold is not None:
+            return None
+        chosen = self._metadata.false_matches or self._metadata
+        return chosen.false_accept_rate
+
     def verification_threshold(self, samples: int) -> float:
         """The similarity from which a face is that of one person, whose template has so many samples.
 

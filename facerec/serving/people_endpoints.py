@@ -199,7 +199,7 @@ async def verify(
         similarity=similarity,
         threshold=threshold,
         same_person=similarity >= threshold,
-        false_accept_rate=service.models.recognizer.false_accept_rate,
+        false_accept_rate=people.false_accept_rate,
         boxes=[clipped_box(result, result.faces[0]) for result in results],
     )
 

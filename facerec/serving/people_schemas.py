@@ -204,8 +204,9 @@ class Verification(BaseModel):
     similarity: float = Field(description="Cosine similarity, -1 to 1.", examples=[0.71])
     threshold: float = Field(description="The similarity from which they are taken for the same.", examples=[0.47])
     same_person: bool = Field(description="The answer to act on.")
-    false_accept_rate: Fraction = Field(
-        description="Fraction of other people who are taken for the same at the model's own threshold.",
+    false_accept_rate: Fraction | None = Field(
+        description="Fraction of other people who are taken for the same at this threshold. Null where the operator "
+        "has set it.",
         examples=[0.01],
     )
     boxes: list[FaceBox] = Field(description="Of the face in each picture.")

@@ -99,6 +99,11 @@ class PeopleService:
         """See `Identifier.verification_threshold`."""
         return self._identifier.verification_threshold(samples)
 
+    @property
+    def false_accept_rate(self) -> float | None:
+        """See `Identifier.false_accept_rate`."""
+        return self._identifier.false_accept_rate
+
     def template(self, person_id: UUID) -> tuple[Vector, int]:
         """What faces are compared with for an enrolled person, and the number of samples: 0 if the model knows them.
 

@@ -112,3 +112,10 @@ def test_an_empty_gallery_identifies_nobody() -> None:
     identifier = Identifier(METADATA, None)
     identifications = identifier.identify(np.stack([vector(1), vector(2)]), snapshot(), most=5)
     assert [(each.person, each.candidates) for each in identifications] == [(None, [])] * 2
+
+
+def test_the_stated_rate_is_that_of_the_thresholds() -> None:
+    assert Identifier(METADATA, None).false_accept_rate == 0.01
+    older = METADATA.model_copy(update={"false_matches": None, "false_accept_rate": 0.02})
+    assert Identifier(older, None).false_accept_rate == 0.02
+    assert Identifier(METADATA, 0.5).false_accept_rate is None, "nobody measured the operator's threshold"
