@@ -6,8 +6,8 @@
 
 Pictures are files of LFW, which `train.py` has downloaded to data/lfw-funneled.tgz, or where the variable LFW names its
 archive. Each takes the service's own way: `Pipeline` from the file to the embedding, `select_samples` where it is
-enrolled, `Identifier` for the answer. Leaves `benchmarks/results/people.json` and the tables in `benchmarks/README.md`,
-which explains them.
+enrolled, `Identifier` for the answer. Times are those of `predict.py` over HTTP, and of its parts in this process.
+Leaves `benchmarks/results/people.json` and the tables in `benchmarks/README.md`, which explains them.
 """
 
 import time
@@ -23,6 +23,7 @@ import tyro
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from benchmarks.people_service import measure_service
 from benchmarks.results import publish, table
 from facerec.inference.detector import FaceDetector
 from facerec.inference.landmark_predictor import LandmarkPredictor
@@ -138,11 +139,18 @@ def main(options: Options) -> None:
         ]
         for size, enrolled in ((10, 1), (100, 1), (1000, 1), (10, PICTURES), (48, PICTURES))
     ]
-    large = measure_large_gallery(recognizer.metadata, shipped, options.people)
+    first_pictures = [files[images[0]] for images in split.new_people]
+    with TemporaryDirectory() as folder:
+        gallery = Path(folder) / "people.sqlite"
+        small = measure_service(Path(folder) / "empty.sqlite", path, first_pictures)
+        fill_gallery(gallery, recognizer.metadata, options.people)
+        full = measure_service(gallery, path, first_pictures)
+        large = measure_large_gallery(gallery, recognizer.metadata, shipped)
     results = {
         "model": options.model,
         "draws": [asdict(each) for rows in draws for each in rows],
         "large": asdict(large),
+        "service": {"nobody enrolled": asdict(small), f"{options.people} people": asdict(full)},
     }
     columns = ("people enrolled", "pictures each", "strangers named", "with the shipped people", "named correctly")
     rows: list[list[str | float | None]] = [
@@ -162,7 +170,20 @@ def main(options: Options) -> None:
         ["identify one face among the model's own people", 1000 * large.answer_shipped],
         ["read one more person, and compute the threshold anew", 1000 * large.change],
     ]
-    publish("people", results, f"{table(columns, rows)}\n\n{table(('step', 'ms'), times)}", packages=PACKAGES)
+    over_http: list[list[str | float | None]] = [
+        [title, *(1000 * getattr(each, name) for each in (small, full))]
+        for title, name in (
+            ("start to ready", "start"),
+            ("predict", "prediction"),
+            ("enrol one picture", "enrolment"),
+        )
+    ]
+    tables = (
+        table(columns, rows),
+        table(("step", "ms"), times),
+        table(("over HTTP, ms", "nobody enrolled", f"{options.people:,} people"), over_http),
+    )
+    publish("people", results, "\n\n".join(tables), packages=PACKAGES)
 
 
 def choose_pictures(options: Options, *, trained: bool) -> tuple[list[Path], Split, list[Indices]]:
@@ -229,38 +250,44 @@ def draw(
     return Draw(size, enrolled, named(gallery), named(both), float(np.mean(correct)))
 
 
-def measure_large_gallery(metadata: RecognizerMetadata, shipped: Snapshot, people: int) -> LargeGallery:
-    """Fill a SQLite file with random people, and measure how long a service takes with it. Medians of several times."""
+def random_samples(metadata: RecognizerMetadata, random: np.random.Generator, name: str) -> list[Sample]:
+    """The samples of a person of random directions."""
+    vectors = normalize(random.normal(size=(PICTURES, metadata.embedding_size)).astype(np.float32))
+    return [Sample(each, 1.0, f"{name} {row}", Box(0, 0, 100)) for row, each in enumerate(vectors)]
+
+
+def fill_gallery(location: Path, metadata: RecognizerMetadata, people: int) -> None:
+    """Fill a SQLite file with random people."""
     random = np.random.default_rng(0)
+    store = PeopleStore(location, Embedding(metadata.embedding_id or "", metadata.embedding_size))
+    for number in tqdm(range(people), desc="Enrolling"):
+        store.add_person(f"Person {number}", random_samples(metadata, random, str(number)))
+    store.close()
+
+
+def measure_large_gallery(location: Path, metadata: RecognizerMetadata, shipped: Snapshot) -> LargeGallery:
+    """Measure how long the parts of a service take with a large gallery. Medians of several times."""
+    random = np.random.default_rng(1)
     directions = {person.name: row for person, row in zip(shipped.people, shipped.templates, strict=True)}
     embedding = Embedding(metadata.embedding_id or "", metadata.embedding_size)
-
-    def samples(name: str) -> list[Sample]:
-        vectors = normalize(random.normal(size=(PICTURES, embedding.size)).astype(np.float32))
-        return [Sample(each, 1.0, f"{name} {row}", Box(0, 0, 100)) for row, each in enumerate(vectors)]
-
-    with TemporaryDirectory() as folder:
-        location = Path(folder) / "people.sqlite"
-        store = PeopleStore(location, embedding)
-        for number in tqdm(range(people), desc="Enrolling"):
-            store.add_person(f"Person {number}", samples(str(number)))
-        starts, changes = [], []
-        for _ in range(5):
-            started = time.perf_counter()
-            reader = PeopleStore(location, embedding)
-            gallery = Gallery(reader, directions)
-            starts.append(time.perf_counter() - started)
-            reader.close()
-        gallery = Gallery(store, directions)
-        identifier = Identifier(metadata, threshold=None)
-        face = samples("face")[0].embedding[None]
-        for number in range(5):
-            store.add_person(f"One more {number}", samples(f"more {number}"))
-            started = time.perf_counter()
-            gallery.refresh()
-            identifier.threshold(gallery.snapshot)
-            changes.append(time.perf_counter() - started)
-        store.close()
+    starts, changes = [], []
+    for _ in range(5):
+        started = time.perf_counter()
+        reader = PeopleStore(location, embedding)
+        gallery = Gallery(reader, directions)
+        starts.append(time.perf_counter() - started)
+        reader.close()
+    store = PeopleStore(location, embedding)
+    gallery = Gallery(store, directions)
+    identifier = Identifier(metadata, threshold=None)
+    face = random_samples(metadata, random, "face")[0].embedding[None]
+    for number in range(5):
+        store.add_person(f"One more {number}", random_samples(metadata, random, f"more {number}"))
+        started = time.perf_counter()
+        gallery.refresh()
+        identifier.threshold(gallery.snapshot)
+        changes.append(time.perf_counter() - started)
+    store.close()
 
     def answer(snapshot: Snapshot) -> float:
         seconds = []
