@@ -71,6 +71,13 @@ class Face(NamedTuple):
         common = max(0.0, width) * max(0.0, height)
         return common / (self.size**2 + other.size**2 - common)
 
+    def box(self, width: int, height: int) -> tuple[int, int, int, int]:
+        """Left, top, width and height of the square in whole pixels, clipped to a picture of `width` and `height`."""
+        sides = (-self.size / 2, self.size / 2)
+        left, right = (min(max(round(self.x + side), 0), width) for side in sides)
+        top, bottom = (min(max(round(self.y + side), 0), height) for side in sides)
+        return left, top, right - left, bottom - top
+
 
 def crop_centre(picture: Image.Image) -> Crop:
     """Cut out the central square of `picture`, resized to 250 x 250 pixels.

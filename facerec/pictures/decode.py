@@ -16,6 +16,11 @@ from facerec.pictures.errors import PictureTooLarge, TooManyPixels, UnsupportedP
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
 """Formats that are read. Every further decoder would only add attack surface."""
 
+PICTURE_SUFFIXES = frozenset(
+    (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".heic", ".heif", ".hif", ".avif", ".tif", ".tiff", ".bmp", ".gif")
+)
+"""Lower-case suffixes of the files that are read as pictures where a folder is searched."""
+
 _MAX_SIDE_PIXELS = 65_535
 """Longest side, as in a JPEG. Pillow keeps a pointer for each row, which in a very narrow picture takes more memory
 than the pixels."""

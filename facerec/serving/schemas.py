@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from pydantic_core import PydanticCustomError
 
 from facerec.inference.alignment import Landmarks
-from facerec.inference.cropping import Face, Turn
+from facerec.inference.cropping import Turn
 from facerec.inference.model_file import (
     Backbone,
     DetectorMetadata,
@@ -200,19 +200,13 @@ class Prediction(Identification):
         faces = [
             DetectedFace(
                 **vars(crop),
-                box=_box(face, result.width, result.height),
+                box=face.box(result.width, result.height),
                 angle=round(math.degrees(face.angle), 1),
                 score=round(face.score, 4),
             )
             for crop, face in zip(crops, result.faces, strict=False)
         ]
         return cls(**vars(crops[0]), faces=faces, faces_found=result.faces_found, turned=result.turned)
-
-
-def _box(face: Face, width: int, height: int) -> tuple[int, int, int, int]:
-    left, right = (min(max(round(face.x + side), 0), width) for side in (-face.size / 2, face.size / 2))
-    top, bottom = (min(max(round(face.y + side), 0), height) for side in (-face.size / 2, face.size / 2))
-    return left, top, right - left, bottom - top
 
 
 class BatchAnswer(BaseModel):

@@ -10,15 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facerec.inference.cropping import CROP_SIZE
+from facerec.pictures.decode import PICTURE_SUFFIXES
 from facerec.training.archive import LFW_PEOPLE, LFW_PICTURES, LFW_SHA256, LFW_URL, download, extract
 from facerec.training.atomic_write import atomic_write
 from facerec.training.crop_pictures import PictureCropper, crop_pictures, relative_path
 from facerec.training.errors import DataError
-
-PICTURE_SUFFIXES = {
-    *(".jpg", ".jpeg", ".jfif", ".png", ".webp", ".heic", ".heif", ".hif", ".avif", ".tif", ".tiff", ".bmp", ".gif")
-}
-"""Lower-case suffixes of the files that are read as pictures."""
 
 CACHE_VERSION = 8
 """Version of the cached crops. Raise it when cropping or the content of the cache changes, so that older caches are not
