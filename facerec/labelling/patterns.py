@@ -12,7 +12,7 @@ class PathPattern:
     What it matches are files, and folders with all that is in them.
 
     Args:
-        path: absolute, with slashes. A path without wildcards is a folder that is meant as a whole.
+        path: absolute, or as a storage has it, with slashes. A path without wildcards is a folder that is meant as a whole.
         literal: take wildcards in the path as the characters that they are.
 
     Attributes:
@@ -22,7 +22,7 @@ class PathPattern:
     def __init__(self, path: str, *, literal: bool) -> None:
         parts = path.split("/")
         fixed = next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts))
-        self.root = path if literal else "/".join(parts[:fixed]) or "/"
+        self.root = path if literal else "/".join(parts[:fixed]) or path[: path.startswith("/")]
         self._levels: list[re.Pattern[str]] = []
         self._file: re.Pattern[str] | None = None
         if not literal and fixed < len(parts):

@@ -21,7 +21,7 @@ def is_url(path: str) -> bool:
 
 
 def find_pictures(paths: Paths, report: Report) -> Iterator[FoundPicture]:
-    """The pictures that paths name, each once, in the order of the paths and of names in folders.
+    """The pictures that paths name, each once, in the order of the paths.
 
     | path | pictures |
     |---|---|

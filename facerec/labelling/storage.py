@@ -115,19 +115,17 @@ def read_stored(picture: FoundPicture, max_bytes: int) -> ReadPicture:
 
     Raises:
         PictureGone, PictureUnreadable: it can't be read.
-        PictureTooLarge: it has more than `max_bytes` bytes.
+        PictureTooLarge: it has more than `max_bytes` bytes, as its folder lists it.
     """
     if (picture.bytes or 0) > max_bytes:
         raise PictureTooLarge.over(max_bytes)
     try:
         storage = _open(picture.path)
-        data = storage.files.cat_file(storage.path, end=max_bytes + 1)
+        data = storage.files.cat_file(storage.path)
     except FileNotFoundError:
         raise PictureGone from None
     except Exception as error:  # as above
         raise PictureUnreadable.because(error) from None
-    if len(data) > max_bytes:
-        raise PictureTooLarge.over(max_bytes)
     return ReadPicture(picture._replace(bytes=len(data)), data)
 
 
