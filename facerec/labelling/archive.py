@@ -13,8 +13,8 @@ from facerec.inference.jobs import WorkerOptions
 from facerec.labelling.errors import OutputNotSupported, PathError
 from facerec.labelling.found import FoundPicture, Report
 from facerec.labelling.index import PictureIndex
-from facerec.labelling.label_folder import LabelFolder
-from facerec.labelling.labeller import Labeller
+from facerec.labelling.label_folder import PART_SECONDS, LabelFolder
+from facerec.labelling.labeller import BATCH_SECONDS, Labeller
 from facerec.labelling.matching import Matcher, load_people
 from facerec.labelling.part_file import Origin
 from facerec.labelling.single_file import FILE_FORMATS, Write, single_file, write_json_lines
@@ -117,6 +117,7 @@ def label_archive(
     limits: FetchLimits | None = None,
     report: Report = lambda path, error: None,  # noqa: ARG005
     on_progress: Callable[[Progress], None] = lambda progress: None,  # noqa: ARG005
+    part_seconds: float = PART_SECONDS,
 ) -> Progress:
     """Write the rows of all pictures that paths name, see `rows.Row`.
 
@@ -134,6 +135,7 @@ def label_archive(
         limits: of fetching URLs, see `Labeller`.
         report: is told of each path that can't be searched.
         on_progress: is called after each second or so, while pictures are done.
+        part_seconds: seconds of work that a folder lacks at most if the run is killed.
 
     Raises:
         OutputError: the labels can't be written, or go on where they were.
@@ -151,9 +153,9 @@ def label_archive(
     with Labeller(options, workers=workers, limits=limits) as labeller:
         matcher = (people or People()).matcher(labeller)
         origin = Origin.of(labeller.models, matcher.checksum)
-        with _opened(output, labeller.schema, origin, matcher) as (write, index):
+        with _opened(output, labeller.schema, origin, matcher, part_seconds) as (write, index):
             pictures = _to_do(find_pictures(paths, report_and_count), index, progress)
-            for batch in labeller.label(pictures, matcher):
+            for batch in labeller.label(pictures, matcher, batch_seconds=min(part_seconds, BATCH_SECONDS)):
                 write(batch)
                 progress.add(batch)
                 on_progress(progress)
@@ -174,7 +176,7 @@ def check_output(output: str) -> None:
 
 @contextmanager
 def _opened(
-    output: str, schema: pa.Schema, origin: Origin, matcher: Matcher
+    output: str, schema: pa.Schema, origin: Origin, matcher: Matcher, part_seconds: float
 ) -> Iterator[tuple[Write, PictureIndex | None]]:
     """What writes to an output, and the pictures that are done there."""
     path = Path(output)
@@ -184,7 +186,7 @@ def _opened(
         with single_file(path, schema, origin) as write:
             yield write, None
     else:
-        with LabelFolder(path, schema, origin, matcher) as folder:
+        with LabelFolder(path, schema, origin, matcher, part_seconds=part_seconds) as folder:
             yield folder.write, folder.index
 
 

@@ -32,7 +32,7 @@ _UNKNOWN_BYTES = 8 * 2**20
 """What a picture counts whose size is not known before it is fetched."""
 
 _BATCH_ROWS = 500
-_BATCH_SECONDS = 1.0
+BATCH_SECONDS = 1.0
 """A batch ends with the first picture that reaches one of these."""
 
 FETCH_SECONDS = 30
@@ -100,18 +100,21 @@ class Labeller:
         self._thread.join()
         self._loop.close()
 
-    def label(self, pictures: Iterable[FoundPicture], matcher: Matcher) -> Iterator[pa.RecordBatch]:
+    def label(
+        self, pictures: Iterable[FoundPicture], matcher: Matcher, *, batch_seconds: float = BATCH_SECONDS
+    ) -> Iterator[pa.RecordBatch]:
         """The rows of pictures, see `rows.Row`. All rows of a picture are in the same batch.
 
         Args:
             pictures: are taken a little ahead of the rows.
             matcher: says whose the faces are.
+            batch_seconds: seconds after which a batch ends. It has about 500 rows at most.
         """
         rows: list[Row] = []
         started = time.monotonic()
         for recognized in self.recognize(pictures):
             rows += picture_rows(recognized, matcher, self.models.recognizer_checksum)
-            if len(rows) >= _BATCH_ROWS or time.monotonic() - started >= _BATCH_SECONDS:
+            if len(rows) >= _BATCH_ROWS or time.monotonic() - started >= batch_seconds:
                 yield to_batch(rows, self.schema)
                 rows, started = [], time.monotonic()
         if rows:

@@ -12,7 +12,7 @@ class PathPattern:
     What it matches are files, and folders with all that is in them.
 
     Args:
-        path: absolute, or as a storage has it, with slashes. A path without wildcards is a folder that is meant as a whole.
+        path: absolute, or as a storage has it, with slashes. Without wildcards it is a folder, meant as a whole.
         literal: take wildcards in the path as the characters that they are.
 
     Attributes:

@@ -142,6 +142,6 @@ def label_schema(embedding_size: int) -> pa.Schema:
 
 def to_batch(rows: Iterable[Row], schema: pa.Schema) -> pa.RecordBatch:
     """The rows as an Arrow record batch."""
-    columns = zip(*rows, strict=True)
+    columns = [*zip(*rows, strict=True)] or [()] * len(schema)
     arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)

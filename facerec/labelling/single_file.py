@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from facerec.labelling.errors import OutputExists, output_errors
 from facerec.labelling.part_file import Origin, finished_file
+from facerec.labelling.rows import to_batch
 
 Write = Callable[[pa.RecordBatch], None]
 """Writes rows. Raises an OutputError if they can't be written."""
@@ -49,7 +50,7 @@ def _parquet(file: BinaryIO, schema: pa.Schema, origin: Origin) -> Iterator[Writ
 
 @contextmanager
 def _csv(file: BinaryIO, schema: pa.Schema, _: Origin) -> Iterator[Write]:
-    with pyarrow.csv.CSVWriter(file, _csv_batch(schema.empty_table().to_batches()[0]).schema) as writer:
+    with pyarrow.csv.CSVWriter(file, _csv_batch(to_batch([], schema)).schema) as writer:
         yield lambda batch: writer.write_batch(_csv_batch(batch))
 
 

@@ -64,7 +64,7 @@ def test_pictures_that_can_not_be_read_are_rows(labeller: Labeller, matcher: Mat
     os.mkfifo(pipe)
     with large.open("wb") as file:
         file.truncate(10**7 + 1)
-    paths = [gone, pipe, large, "http://127.0.0.1/picture.jpg"]
+    paths: list[str | Path] = [gone, pipe, large, "http://127.0.0.1/picture.jpg"]
     rows = {row["path"]: row for row in rows_of(list(labeller.label(find_pictures(paths, Reports()), matcher)))}
     assert {path: row["error_code"] for path, row in rows.items()} == {
         str(gone): "picture_gone",

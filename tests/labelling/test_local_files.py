@@ -77,14 +77,20 @@ def test_a_name_with_wildcards_is_taken_as_it_is_if_it_is_there(tmp_path: Path) 
 
 def test_each_picture_is_found_once(tmp_path: Path) -> None:
     make(tmp_path, "a.jpg", "b/c.jpg")
-    paths = [str(tmp_path / "a.jpg"), tmp_path, f"{tmp_path}/*.jpg", str(tmp_path / "b/c.jpg")]
+    paths: list[str | Path] = [str(tmp_path / "a.jpg"), tmp_path, f"{tmp_path}/*.jpg", str(tmp_path / "b/c.jpg")]
     assert found(paths, tmp_path) == ["a.jpg", "b/c.jpg"]
 
 
 def test_what_is_not_there_is_reported_or_left_to_its_row(tmp_path: Path) -> None:
     make(tmp_path, "a.jpg")
     reports = Reports()
-    paths = [tmp_path / "gone", tmp_path / "gone.jpg", f"{tmp_path}/*.png", f"{tmp_path}/gone/*.png", tmp_path]
+    paths: list[str | Path] = [
+        tmp_path / "gone",
+        tmp_path / "gone.jpg",
+        f"{tmp_path}/*.png",
+        f"{tmp_path}/gone/*.png",
+        tmp_path,
+    ]
     assert found(paths, tmp_path, reports) == ["gone.jpg", "a.jpg"]
     names = (tmp_path / "gone", tmp_path / "*.png", tmp_path / "gone" / "*.png")
     assert reports.codes == {str(name): "path_not_found" for name in names}
