@@ -1,6 +1,6 @@
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ def found(number: int, *, modified: int | None = 1) -> FoundPicture:
     return FoundPicture(f"/photos/{number}.jpg", number, modified)
 
 
-def write(folder: Path, origin: Origin, matcher: Matcher, batches: Sequence[pa.RecordBatch], **options: Any) -> None:
+def write(folder: Path, origin: Origin, matcher: Matcher, batches: Iterable[pa.RecordBatch], **options: Any) -> None:
     with LabelFolder(folder, SCHEMA, origin, matcher, **options) as labels:
         for batch in batches:
             labels.write(batch)
@@ -216,9 +216,7 @@ def test_a_part_with_damaged_pages_is_named(folder: Path, origin: Origin, matche
 def test_one_process_at_a_time_writes(folder: Path, origin: Origin, matcher: Matcher) -> None:
     with LabelFolder(folder, SCHEMA, origin, matcher), pytest.raises(OutputInUse):
         LabelFolder(folder, SCHEMA, origin, matcher)
-    lock = (
-        "import fcntl, sys; file = open(sys.argv[1]); fcntl.flock(file, fcntl.LOCK_EX); print(1, flush=True); input()"
-    )
+    lock = "import fcntl, sys; file = open(sys.argv[1]); fcntl.flock(file, 2); print(1, flush=True); input()"
     command = [sys.executable, "-c", lock, str(folder / ".lock")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout
@@ -251,20 +249,28 @@ def test_a_folder_that_can_not_be_made_is_told(tmp_path: Path, origin: Origin, m
 
 
 def test_an_error_in_the_block_keeps_what_was_written(folder: Path, origin: Origin, matcher: Matcher) -> None:
-    with pytest.raises(KeyboardInterrupt), LabelFolder(folder, SCHEMA, origin, matcher) as labels:
-        labels.write(rows(1))
+    def interrupted() -> Iterator[pa.RecordBatch]:
+        yield rows(1)
         raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write(folder, origin, matcher, interrupted())
     assert len(stored(folder)) == 1
 
 
 def test_a_file_is_whole_or_absent(tmp_path: Path) -> None:
     path = tmp_path / "a"
-    with pytest.raises(ZeroDivisionError), finished_file(path) as file:
-        file.write(b"half")
-        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        _write_half(path)
     assert list(tmp_path.iterdir()) == []
     with finished_file(path) as file:
         file.write(b"whole")
         assert not path.exists()
     assert path.read_bytes() == b"whole"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def _write_half(path: Path) -> None:
+    with finished_file(path) as file:
+        file.write(b"half")
+        raise ZeroDivisionError

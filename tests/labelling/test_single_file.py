@@ -21,7 +21,7 @@ FACE = Row(
     bytes=3,
     face=0,
     score=0.1,
-    landmarks=np.arange(10, dtype=np.float32) / 10,
+    landmarks=np.arange(10).astype(np.float32) / np.float32(10),
     embedding=np.array([0.1, 1e-9, -1], np.float32),
     identity="Zoë",
 )
@@ -33,11 +33,13 @@ def batches() -> list[pa.RecordBatch]:
     return [to_batch([FACE, NO_FACE], SCHEMA), to_batch([NO_FACE], SCHEMA)]
 
 
-def write(path: Path) -> None:
+def write(path: Path, *, then: Exception | None = None, times: int = 1) -> None:
     with single_file(path, SCHEMA, ORIGIN) as write_rows:
-        for batch in batches():
+        for batch in batches() * times:
             write_rows(batch)
             assert not path.exists()
+        if then:
+            raise then
 
 
 def test_parquet_has_all_columns_and_the_origin(tmp_path: Path) -> None:
@@ -87,18 +89,16 @@ def test_a_run_without_rows_leaves_a_file_that_can_be_read(tmp_path: Path, suffi
 @pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
 def test_a_run_that_fails_leaves_no_file(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"labels{suffix}"
-    with pytest.raises(ZeroDivisionError), single_file(path, SCHEMA, ORIGIN) as write_rows:
-        write_rows(batches()[0])
-        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        write(path, then=ZeroDivisionError())
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
 def test_a_full_disk_is_told(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"labels{suffix}"
-    with no_file_larger_than(100), pytest.raises(OutputFull), single_file(path, SCHEMA, ORIGIN) as write_rows:
-        for _ in range(100):
-            write_rows(batches()[0])
+    with no_file_larger_than(100), pytest.raises(OutputFull):
+        write(path, times=100)
     assert list(tmp_path.iterdir()) == []
 
 
