@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from facerec.inference.jobs import WorkerOptions
+from facerec.inference.recognizer import FaceRecognizer
 from facerec.labelling.archive import People, Progress, check_output, label, label_archive
 from facerec.labelling.errors import OutputExists, OutputFull, OutputNotSupported, OutputOfOtherModel
 from facerec.people.model_choice import embedding_of
@@ -49,7 +50,13 @@ def run(archive: Path, output: Path, options: WorkerOptions, people: People) -> 
     """Labels the archive."""
 
     def run(**arguments: Any) -> Progress:
-        given = {"paths": archive, "output": str(output), "options": options, "workers": 1, "people": people}
+        given: dict[str, Any] = {
+            "paths": archive,
+            "output": str(output),
+            "options": options,
+            "workers": 1,
+            "people": people,
+        }
         return label_archive(**(given | arguments))
 
     return run
@@ -97,12 +104,12 @@ def test_a_new_person_is_found_in_stored_embeddings_without_reading_a_picture(
     run()
     shutil.rmtree(archive)
     unknown = next(row for row in stored(output) if row["face"] == 0 and row["identity"] is None)
-    from facerec.inference.recognizer import FaceRecognizer  # noqa: PLC0415
-
     recognizer = FaceRecognizer.load(options.recognizer, threads=1)
     assert people.gallery
     store = PeopleStore(people.gallery, embedding_of(recognizer.metadata, recognizer.checksum))
-    id_ = store.add_person("Gary Grey", [Sample(normalize(np.float32(unknown["embedding"])), 0.9, "grey", BOX)])
+    id_ = store.add_person(
+        "Gary Grey", [Sample(normalize(np.array(unknown["embedding"], np.float32)), 0.9, "grey", BOX)]
+    )
     store.close()
     reports = Reports()
     progress = run(report=reports)
@@ -140,7 +147,7 @@ def test_a_single_file_has_the_same_rows(run: Run, output: Path, name: str) -> N
 
 
 def test_standard_output_has_json_lines(run: Run, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    with open(os.dup(1), "w", encoding="utf-8") as stdout, pytest.MonkeyPatch.context() as monkeypatch:
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as stdout, pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(sys, "stdout", stdout)
         run(output="-")
     rows = [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()]
