@@ -23,6 +23,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+import psutil
 import tyro
 
 from benchmarks.results import publish, table
@@ -68,16 +69,9 @@ def main(options: Options) -> None:
     pictures = [str(path.absolute()) for path in found]
     parts = [pictures[start :: options.rounds] for start in range(options.rounds)]
     rounds = [(bare_loop(part, options), label_pictures(part, options)) for part in parts]
-    bare = median(loop for loop, _ in rounds)
-    labelled = median(result["pictures_a_second"] for _, result in rounds)
-    ratio = median(result["pictures_a_second"] / loop for loop, result in rounds)
-    memory = rounds[-1][1]
     throughput = table(
-        ("", "pictures/s", "of the bare loop", "MB after a quarter", "MB at the end"),
-        [
-            ["bare loop", bare, "100%", None, None],
-            ["labelling", labelled, f"{ratio:.0%}", memory["quarter_mb"], memory["end_mb"]],
-        ],
+        ("", "pictures/s", "of the bare loop", "CPU ms", "of the bare loop", "MB after a quarter", "MB at the end"),
+        [throughput_row("bare loop", 0, rounds), throughput_row("labelling", 1, rounds)],
     )
     with tempfile.TemporaryDirectory(dir=".") as folder:
         steps = [in_process(partial(step, Path(folder), options)) for step in (write_rows, scan, scan_changed)]
@@ -85,13 +79,24 @@ def main(options: Options) -> None:
         (f"{options.simulated:,} pictures", "seconds", "peak MB"),
         [[step["step"], step["seconds"], step["peak_mb"]] for step in steps],
     )
-    results = {
-        "workers": options.workers,
-        "bare": [loop for loop, _ in rounds],
-        "labelling": [result for _, result in rounds],
-        "scale": steps,
-    }
+    results = {"workers": options.workers, "rounds": rounds, "scale": steps}
     publish("label", results, f"{throughput}\n\n{scale}", packages=("numpy", "onnxruntime", "pillow", "pyarrow"))
+
+
+Measured = dict[str, float]
+"""`speed` in pictures a second, `cpu_ms` of all processes for a picture, `quarter_mb` and `end_mb` of their memory."""
+
+
+def throughput_row(name: str, column: int, rounds: list[tuple[Measured, Measured]]) -> list[str | float | None]:
+    """The medians of one of the two, and how they compare in the same round."""
+
+    def compared(key: str) -> str:
+        return f"{median(both[column][key] / both[0][key] for both in rounds):.0%}"
+
+    speed, cpu = (median(both[column][key] for both in rounds) for key in ("speed", "cpu_ms"))
+    last = rounds[-1][column]
+    memory = [last.get("quarter_mb"), last.get("end_mb")]
+    return [name, speed, compared("speed"), cpu, compared("cpu_ms"), *memory]
 
 
 def worker_options(options: Options) -> WorkerOptions:
@@ -109,14 +114,14 @@ def worker_options(options: Options) -> WorkerOptions:
     )
 
 
-def label_pictures(pictures: list[str], options: Options) -> dict[str, float]:
-    """Pictures a second from the first picture to the last part, and memory of all processes."""
+def label_pictures(pictures: list[str], options: Options) -> Measured:
+    """Labelling from the first picture to the last part."""
     folder = Path(tempfile.mkdtemp(dir="."))
     quarter = 0.0
     with Labeller(worker_options(options), workers=options.workers) as labeller:
         matcher = People(gallery=folder / "people.sqlite").matcher(labeller)
         origin = Origin.of(labeller.models, matcher.checksum)
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), cpu_seconds()
         found = (FoundPicture(path, os.stat(path).st_size, 0) for path in pictures)  # noqa: PTH116
         done = 0
         with LabelFolder(folder, labeller.schema, origin, matcher) as labels:
@@ -125,16 +130,29 @@ def label_pictures(pictures: list[str], options: Options) -> dict[str, float]:
                 done += len(batch)
                 if not quarter and done >= len(pictures) / 4:
                     quarter = memory_mb(os.getpid(), "VmRSS")
-        seconds = time.perf_counter() - start
+        seconds, cpu = time.perf_counter() - start, cpu_seconds() - cpu
         end = memory_mb(os.getpid(), "VmRSS")
     shutil.rmtree(folder)
-    return {"pictures_a_second": len(pictures) / seconds, "quarter_mb": quarter, "end_mb": end}
+    return {
+        "speed": len(pictures) / seconds,
+        "cpu_ms": 1000 * cpu / len(pictures),
+        "quarter_mb": quarter,
+        "end_mb": end,
+    }
 
 
-def bare_loop(pictures: list[str], options: Options) -> float:
-    """Pictures a second of as many processes that do nothing but read, decode, detect and recognize."""
+def cpu_seconds() -> float:
+    """CPU time of this process and its children that run."""
+    process = psutil.Process()
+    times = [each.cpu_times() for each in (process, *process.children())]
+    return sum(each.user + each.system for each in times)
+
+
+def bare_loop(pictures: list[str], options: Options) -> Measured:
+    """As many processes that do nothing but read, decode, detect and recognize."""
     barrier, following = _PROCESSES.Barrier(options.workers + 1), _PROCESSES.Value("i", 0)
-    arguments = (pictures, worker_options(options), barrier, following)
+    cpu = _PROCESSES.Value("d", 0)
+    arguments = (pictures, worker_options(options), barrier, following, cpu)
     processes = [_PROCESSES.Process(target=_loop, args=arguments) for _ in range(options.workers)]
     for process in processes:
         process.start()
@@ -142,10 +160,17 @@ def bare_loop(pictures: list[str], options: Options) -> float:
     start = time.perf_counter()
     for process in processes:
         process.join()
-    return len(pictures) / (time.perf_counter() - start)
+    seconds = time.perf_counter() - start
+    return {"speed": len(pictures) / seconds, "cpu_ms": 1000 * cpu.value / len(pictures)}
 
 
-def _loop(pictures: list[str], options: WorkerOptions, barrier: Barrier, following: "Synchronized[int]") -> None:
+def _loop(
+    pictures: list[str],
+    options: WorkerOptions,
+    barrier: Barrier,
+    following: "Synchronized[int]",
+    cpu: "Synchronized[float]",
+) -> None:
     pipeline = Pipeline(
         FaceRecognizer.load(options.recognizer, threads=1),
         FaceDetector.load(options.detector, threads=1),
@@ -155,13 +180,16 @@ def _loop(pictures: list[str], options: WorkerOptions, barrier: Barrier, followi
         max_faces=options.max_faces,
     )
     barrier.wait()
+    start = time.process_time()
     while True:
         with following.get_lock():
             index = following.value
             following.value += 1
         if index >= len(pictures):
-            return
+            break
         pipeline.recognize(Path(pictures[index]).read_bytes, "detect", Trace())
+    with cpu.get_lock():
+        cpu.value += time.process_time() - start
 
 
 def in_process(step: Callable[[], dict[str, Any]]) -> dict[str, Any]:
