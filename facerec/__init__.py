@@ -3,10 +3,12 @@
 - `facerec.pictures`: from a file, bytes or a URL to pixels
 - `facerec.inference`: from pixels to faces and names, with ONNX Runtime
 - `facerec.people`: those who are recognized without training, in a file or a database
+- `facerec.labelling`: who is in the pictures of a whole archive, as rows of a table
 - `facerec.training`: from a folder of people to the model files (needs torch)
 - `facerec.serving`: the web service
 
-Inference imports pictures; people and training import both; serving does too, and knows nothing of training.
+Inference imports pictures; people and training import both; labelling imports people as well. Serving imports pictures
+and inference, and knows nothing of training.
 """
 
 import os

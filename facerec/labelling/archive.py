@@ -1,6 +1,7 @@
 """Label all pictures of an archive."""
 
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -134,7 +135,7 @@ def label_archive(
         people: with whom faces are matched. By default the model's people and those of the usual gallery.
         limits: of fetching URLs, see `Labeller`.
         report: is told of each path that can't be searched.
-        on_progress: is called after each second or so, while pictures are done.
+        on_progress: is called after each second or so.
         part_seconds: seconds of work that a folder lacks at most if the run is killed.
 
     Raises:
@@ -154,7 +155,8 @@ def label_archive(
         matcher = (people or People()).matcher(labeller)
         origin = Origin.of(labeller.models, matcher.checksum)
         with _opened(output, labeller.schema, origin, matcher, part_seconds) as (write, index):
-            pictures = _to_do(find_pictures(paths, report_and_count), index, progress)
+            found = find_pictures(paths, report_and_count)
+            pictures = _to_do(found, index, progress, on_progress)
             for batch in labeller.label(pictures, matcher, batch_seconds=min(part_seconds, BATCH_SECONDS)):
                 write(batch)
                 progress.add(batch)
@@ -190,10 +192,19 @@ def _opened(
             yield folder.write, folder.index
 
 
-def _to_do(pictures: Iterable[FoundPicture], index: PictureIndex | None, progress: Progress) -> Iterator[FoundPicture]:
-    """The pictures that are not done."""
+def _to_do(
+    pictures: Iterable[FoundPicture],
+    index: PictureIndex | None,
+    progress: Progress,
+    on_progress: Callable[[Progress], None],
+) -> Iterator[FoundPicture]:
+    """The pictures that are not done. It may pass over millions before the first of them."""
+    told = time.monotonic()
     for picture in pictures:
         progress.found += 1
+        if time.monotonic() - told >= BATCH_SECONDS:
+            on_progress(progress)
+            told = time.monotonic()
         if index is not None and index.is_done(picture):
             progress.unchanged += 1
         else:

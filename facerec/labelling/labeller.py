@@ -96,6 +96,7 @@ class Labeller:
         """End the processes. Pictures that are being recognized are dropped."""
         self._workers.close()
         self._reader.close()
+        self._submit(_cancel_others()).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -156,6 +157,14 @@ class Labeller:
 
     def _submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+
+async def _cancel_others() -> None:
+    """Cancel all other tasks of the loop, and wait until they have ended."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _coded(error: CodedError | InferenceError | None) -> CodedError:

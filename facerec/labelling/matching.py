@@ -31,13 +31,13 @@ class Match(NamedTuple):
     @classmethod
     def of(cls, identification: Identification) -> "Match":
         """The columns for what the gallery says of a face."""
-        person, threshold, candidates = identification
-        first, second = ([*candidates, None, None])[:2]
+        person = identification.person
+        first, second = ([*identification.candidates, None, None])[:2]
         return cls(
             identity=person and person.name,
             person_id=str(person.id) if person and person.id else None,
             similarity=first and first.similarity,
-            threshold=threshold,
+            threshold=identification.threshold,
             probability=first and first.probability,
             runner_up=second and second.person.name,
             runner_up_similarity=second and second.similarity,

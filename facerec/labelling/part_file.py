@@ -15,7 +15,6 @@ from facerec.inference.jobs import LoadedModels
 from facerec.labelling.errors import (
     OutputDamaged,
     OutputNotLabels,
-    OutputNotWritable,
     OutputOfOtherModel,
     OutputOfOtherVersion,
     output_errors,
@@ -104,7 +103,7 @@ def write_part(path: Path, table: pa.Table, origin: Origin) -> None:
     """
     with io.BytesIO() as content:
         pq.write_table(table.replace_schema_metadata(origin.metadata), content, compression="zstd")
-        with finished_file(path) as file:
+        with finished_file(path) as file, output_errors():
             file.write(content.getbuffer())
 
 
@@ -112,21 +111,25 @@ def write_part(path: Path, table: pa.Table, origin: Origin) -> None:
 def finished_file(path: Path) -> Iterator[BinaryIO]:
     """A file to write to that gets its name once the block has ended and its content is on the disk.
 
-    If the block fails there is no file.
+    If the block fails there is no file. Its own errors stay as they are.
 
     Raises:
         OutputError: it can't be written.
     """
     unfinished = path.with_name(_UNFINISHED + path.name)
+    with output_errors():
+        file = unfinished.open("wb")
     try:
+        yield file
         with output_errors():
-            with unfinished.open("wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
             unfinished.replace(path)
             sync_folder(path.parent)
     finally:
+        with contextlib.suppress(OSError):  # of what could not be written
+            file.close()
         with contextlib.suppress(OSError):
             unfinished.unlink(missing_ok=True)
 
@@ -138,11 +141,12 @@ def remove_unfinished(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Let the names of a folder's files be on the disk (fsync(2))."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError as error:
-        raise OutputNotWritable.because(error) from None
+    """Let the names of a folder's files be on the disk (fsync(2)).
+
+    Raises:
+        OSError: it can't be done.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

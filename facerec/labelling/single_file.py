@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import pyarrow as pa
 import pyarrow.csv
@@ -38,31 +38,65 @@ def single_file(path: Path, schema: pa.Schema, origin: Origin) -> Iterator[Write
         raise OutputExists
     with output_errors():
         path.parent.mkdir(parents=True, exist_ok=True)
-    with finished_file(path) as file, FILE_FORMATS[path.suffix.lower()](file, schema, origin) as write:
-        yield write
+    with finished_file(path) as file:
+        with output_errors():
+            writer = FILE_FORMATS[path.suffix.lower()](file, schema, origin)
+
+        def write(batch: pa.RecordBatch) -> None:
+            with output_errors():
+                writer.write_batch(batch)
+
+        try:
+            yield write
+        except BaseException:
+            with suppress(OSError):  # nobody will read the file
+                writer.close()
+            raise
+        with output_errors():
+            writer.close()
 
 
-@contextmanager
-def _parquet(file: BinaryIO, schema: pa.Schema, origin: Origin) -> Iterator[Write]:
-    with pq.ParquetWriter(file, schema.with_metadata(origin.metadata), compression="zstd") as writer:
-        yield writer.write_batch
+class Writer(Protocol):
+    """Writes rows to a file. Both methods raise OSErrors."""
+
+    def write_batch(self, batch: pa.RecordBatch) -> None:
+        """Write rows."""
+
+    def close(self) -> None:
+        """Write what belongs at the end."""
 
 
-@contextmanager
-def _csv(file: BinaryIO, schema: pa.Schema, _: Origin) -> Iterator[Write]:
-    with pyarrow.csv.CSVWriter(file, _csv_batch(to_batch([], schema)).schema) as writer:
-        yield lambda batch: writer.write_batch(_csv_batch(batch))
+def _parquet(file: BinaryIO, schema: pa.Schema, origin: Origin) -> Writer:
+    writer: Writer = pq.ParquetWriter(file, schema.with_metadata(origin.metadata), compression="zstd")
+    return writer
 
 
-@contextmanager
-def _json_lines(file: BinaryIO, *_: object) -> Iterator[Write]:
-    yield lambda batch: write_json_lines(batch, file)
+class _Csv:
+    def __init__(self, file: BinaryIO, schema: pa.Schema, _: Origin) -> None:
+        self._writer = pyarrow.csv.CSVWriter(file, _csv_batch(to_batch([], schema)).schema)
+
+    def write_batch(self, batch: pa.RecordBatch) -> None:
+        self._writer.write_batch(_csv_batch(batch))
+
+    def close(self) -> None:
+        self._writer.close()
 
 
-FILE_FORMATS: dict[str, Callable[[BinaryIO, pa.Schema, Origin], AbstractContextManager[Write]]] = {
+class _JsonLines:
+    def __init__(self, file: BinaryIO, *_: object) -> None:
+        self._file = file
+
+    def write_batch(self, batch: pa.RecordBatch) -> None:
+        write_json_lines(batch, self._file)
+
+    def close(self) -> None:
+        """Nothing belongs at the end."""
+
+
+FILE_FORMATS: dict[str, Callable[[BinaryIO, pa.Schema, Origin], Writer]] = {
     ".parquet": _parquet,
-    ".csv": _csv,
-    ".jsonl": _json_lines,
+    ".csv": _Csv,
+    ".jsonl": _JsonLines,
 }
 """What writes a file, by its suffix in lower case."""
 

@@ -1,6 +1,12 @@
+import hashlib
 import itertools
 import os
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +19,7 @@ from facerec.labelling.labeller import Labeller
 from facerec.labelling.matching import Matcher
 from facerec.labelling.rows import label_schema
 from facerec.labelling.sources import find_pictures
+from facerec.pictures.fetch import FetchLimits
 from tests.harness import photo, saved, wait_until
 from tests.labelling.toy_archive import Reports, rows_of, toy_photo, write_archive
 
@@ -116,6 +123,44 @@ def test_a_worker_that_is_killed_costs_at_most_its_picture(options: WorkerOption
     assert codes.count("worker_ended") <= 1
     assert "unsupported_picture" in codes
     wait_until(lambda: not set(psutil.Process().children()) - before)
+
+
+def test_urls_are_fetched_from_networks_that_are_allowed(
+    options: WorkerOptions, matcher: Matcher, tmp_path: Path
+) -> None:
+    write_archive(tmp_path, 2)
+    with serving(tmp_path) as port:
+        url = f"http://127.0.0.1:{port}"
+        limits = FetchLimits(
+            deadline=5,
+            max_bytes=10**6,
+            allowed_ports=frozenset({port}),
+            allowed_networks=(IPv4Network("127.0.0.0/8"),),
+        )
+        paths = [f"{url}/000/0001.png", f"{url}/gone.png", f"{url}/broken.jpg"]
+        with Labeller(options, workers=1, limits=limits) as labeller:
+            rows = {row["path"]: row for row in rows_of(list(labeller.label(find_pictures(paths, Reports()), matcher)))}
+    assert [rows[path]["error_code"] for path in paths] == [None, "upstream_status", "unsupported_picture"]
+    first = rows[paths[0]]
+    content = (tmp_path / "000" / "0001.png").read_bytes()
+    assert (first["bytes"], first["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
+    assert (first["modified"], first["identity"]) == (None, "Gustav Green")
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[int]:
+    """A web server for a folder; gives its port."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            """Print nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
 
 
 def test_the_schema_has_embeddings_of_fixed_size() -> None:

@@ -95,6 +95,13 @@ def test_a_run_that_fails_leaves_no_file(tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
+def test_an_error_of_the_block_is_no_error_of_the_file(tmp_path: Path, suffix: str) -> None:
+    with pytest.raises(FileNotFoundError):
+        write(tmp_path / f"labels{suffix}", then=FileNotFoundError())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
 def test_a_full_disk_is_told(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"labels{suffix}"
     with no_file_larger_than(100), pytest.raises(OutputFull):
