@@ -9,46 +9,37 @@ Leaves `benchmarks/results/label.json` and the tables in `benchmarks/README.md`,
 import itertools
 import multiprocessing
 import os
-import resource
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from multiprocessing.sharedctypes import Synchronized
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from statistics import median
-from typing import Any
 
-import numpy as np
 import psutil
 import tyro
 
 from benchmarks.results import publish, table
 from benchmarks.services import memory_mb
+from benchmarks.simulated_archive import simulate
 from facerec.inference.cpus import available_cpus
-from facerec.inference.cropping import Face
 from facerec.inference.detector import FaceDetector
 from facerec.inference.jobs import WorkerOptions
 from facerec.inference.landmark_predictor import LandmarkPredictor
 from facerec.inference.model_file import ACCURATE_RECOGNIZER_FILE, DETECTOR_FILE, LANDMARKS_FILE
 from facerec.inference.pipeline import Pipeline
 from facerec.inference.recognizer import FaceRecognizer
-from facerec.inference.results import ModelOutput, PictureResult, Trace
+from facerec.inference.results import Trace
 from facerec.labelling.archive import People
 from facerec.labelling.found import FoundPicture
 from facerec.labelling.label_folder import LabelFolder
-from facerec.labelling.labeller import Labeller, RecognizedPicture, picture_rows
-from facerec.labelling.matching import Matcher
+from facerec.labelling.labeller import Labeller
 from facerec.labelling.part_file import Origin
-from facerec.labelling.rows import label_schema, to_batch
-from facerec.people.gallery import Known, Snapshot
 
 _MODELS = Path("model").absolute()
 _PROCESSES = multiprocessing.get_context("spawn")
-_BATCH = 500
 
 
 @dataclass(frozen=True)
@@ -74,7 +65,7 @@ def main(options: Options) -> None:
         [throughput_row("bare loop", 0, rounds), throughput_row("labelling", 1, rounds)],
     )
     with tempfile.TemporaryDirectory(dir=".") as folder:
-        steps = [in_process(partial(step, Path(folder), options)) for step in (write_rows, scan, scan_changed)]
+        steps = simulate(_MODELS / options.model, options.simulated, Path(folder))
     scale = table(
         (f"{options.simulated:,} pictures", "seconds", "peak MB"),
         [[step["step"], step["seconds"], step["peak_mb"]] for step in steps],
@@ -190,77 +181,6 @@ def _loop(
         pipeline.recognize(Path(pictures[index]).read_bytes, "detect", Trace())
     with cpu.get_lock():
         cpu.value += time.process_time() - start
-
-
-def in_process(step: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The result of a step in a process of its own, and the peak of that process's memory."""
-    with _PROCESSES.Pool(1) as pool:
-        return pool.apply(_with_peak, (step,))
-
-
-def _with_peak(step: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    result = step()
-    return {**result, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6}
-
-
-def write_rows(folder: Path, options: Options) -> dict[str, Any]:
-    """Write the rows of an archive of one face a picture, which no worker has seen."""
-    start = time.perf_counter()
-    recognizer, matcher, origin = _stub(options)
-    schema = label_schema(recognizer.metadata.embedding_size)
-    results = _recognized(options.simulated, recognizer.metadata.embedding_size)
-    with LabelFolder(folder / "labels", schema, origin, matcher) as labels:
-        while batch := list(itertools.islice(results, _BATCH)):
-            rows = [row for each in batch for row in picture_rows(each, matcher, recognizer.checksum)]
-            labels.write(to_batch(rows, schema))
-    return {"step": "matching and writing", "seconds": time.perf_counter() - start}
-
-
-def scan(folder: Path, options: Options, *, matcher: Matcher | None = None) -> dict[str, Any]:
-    """Open the labels again, and ask for each picture whether it is done."""
-    recognizer, known, origin = _stub(options)
-    start = time.perf_counter()
-    if matcher:
-        origin = origin.model_copy(update={"people": matcher.checksum})
-    schema = label_schema(recognizer.metadata.embedding_size)
-    with LabelFolder(folder / "labels", schema, origin, matcher or known) as labels:
-        assert all(labels.index.is_done(picture) for picture in _found(options.simulated))
-    return {"step": "resume scan, nothing to do", "seconds": time.perf_counter() - start}
-
-
-def scan_changed(folder: Path, options: Options) -> dict[str, Any]:
-    """The same with other people, so that all faces are matched anew."""
-    recognizer, _, _ = _stub(options)
-    people = Snapshot((Known("Nobody", None, 1, shipped=False),), recognizer.directions[:1])
-    result = scan(folder, options, matcher=Matcher(recognizer.metadata, people, None))
-    return {**result, "step": "resume scan, other people: all faces are matched anew"}
-
-
-def _stub(options: Options) -> tuple[FaceRecognizer, Matcher, Origin]:
-    recognizer = FaceRecognizer.load(_MODELS / options.model, threads=1)
-    names = [person.name for person in recognizer.metadata.people]
-    people = Snapshot(tuple(Known(name, None, 0, shipped=True) for name in names), recognizer.directions)
-    matcher = Matcher(recognizer.metadata, people, None)
-    origin = Origin(recognizer=recognizer.checksum, detector="0", landmarks="0", people=matcher.checksum)
-    return recognizer, matcher, origin
-
-
-def _found(count: int) -> Iterator[FoundPicture]:
-    for number in range(count):
-        yield FoundPicture(f"/archive/photos of {number // 1000:04}/IMG_{number:08}.jpg", 3_000_000 + number, number)
-
-
-def _recognized(count: int, size: int) -> Iterator[RecognizedPicture]:
-    """What the workers would have found: a face in each picture."""
-    random = np.random.default_rng(0)
-    face, points = Face(2000, 1500, 300, 0.1, 0.9), np.arange(10.0).reshape(5, 2)
-    none = np.zeros((1, 0), np.float32)
-    for picture in _found(count):
-        vector = random.normal(size=(1, size)).astype(np.float32)
-        output = ModelOutput(none, none, vector / np.linalg.norm(vector))
-        sha256 = f"{picture.modified:064x}"
-        result = PictureResult(output, [face], [points], [0.3], sha256, 4000, 3000, 0, 1)
-        yield RecognizedPicture(picture, sha256, result)
 
 
 if __name__ == "__main__":

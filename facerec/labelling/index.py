@@ -4,6 +4,7 @@ import hashlib
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from facerec.labelling.found import FoundPicture
 from facerec.pictures.errors import UnsupportedPicture
@@ -37,8 +38,9 @@ class PictureIndex:
     """
 
     def __init__(self) -> None:
-        self._added = [np.zeros(0, _ENTRY)]
-        self.build()
+        self._entries = np.zeros(0, _ENTRY)
+        self._first = self._entries["digest"][:, 0]
+        self._added: list[NDArray[np.void]] = []
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -66,12 +68,14 @@ class PictureIndex:
         Returns:
             Digests of the pictures, by part, whose rows were superseded by those of a later part.
         """
-        entries = np.concatenate(self._added)
+        if not self._added:
+            return {}
+        entries = np.concatenate([self._entries, *self._added])
+        self._entries, self._added = entries[:0], []  # frees what was copied
         entries = entries[np.lexsort((entries["part"], entries["digest"][:, 1], entries["digest"][:, 0]))]
         superseded = np.zeros(len(entries), np.bool_)
         superseded[:-1] = (entries["digest"][1:] == entries["digest"][:-1]).all(axis=1)
-        self._entries = entries[~superseded]
-        self._added = [self._entries]
+        self._entries = entries[~superseded] if superseded.any() else entries
         self._first = self._entries["digest"][:, 0].copy()
         parts: dict[int, set[bytes]] = {}
         for entry in entries[superseded]:

@@ -19,12 +19,11 @@ from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from facerec.labelling.errors import OutputError, OutputInUse, OutputNotLabels, output_errors
 from facerec.labelling.index import INDEX_COLUMNS, PictureIndex, without
 from facerec.labelling.matching import Match, Matcher
-from facerec.labelling.part_file import Origin, read_origin, reading, remove_unfinished, write_part
+from facerec.labelling.part_file import Origin, read_origin, read_part, remove_unfinished, write_part
 
 PART_ROWS = 10_000
 PART_SECONDS = 30.0
@@ -122,16 +121,12 @@ class LabelFolder:
         for origin in origins.values():
             self._origin.check(origin)
         for number in numbers:
-            path = self._path(number)
-            with reading(path):
-                self.index.add(number, pq.read_table(path, columns=INDEX_COLUMNS))
+            self.index.add(number, read_part(self._path(number), INDEX_COLUMNS))
         self._remove_superseded()
         for number, origin in origins.items():
             path = self._path(number)
             if origin.people != self._origin.people and path.exists():
-                with reading(path):
-                    rows = pq.read_table(path)
-                write_part(path, match_anew(rows, matcher), self._origin)
+                write_part(path, match_anew(read_part(path), matcher), self._origin)
 
     def _numbers(self) -> Iterator[int]:
         """The numbers of the parts.
@@ -161,8 +156,7 @@ class LabelFolder:
         for number, digests in self.index.build().items():
             path = self._path(number)
             origin = read_origin(path)
-            with reading(path):
-                rows = without(pq.read_table(path), digests)
+            rows = without(read_part(path), digests)
             if len(rows):
                 write_part(path, rows, origin)
             else:

@@ -74,7 +74,7 @@ def read_origin(path: Path) -> Origin:
         OutputDamaged: it is not a whole Parquet file.
         OutputNotLabels: it holds something else.
     """
-    with reading(path):
+    with _reading(path):
         metadata = pq.read_schema(path).metadata or {}
     try:
         return Origin.model_validate_json(metadata[_KEY])
@@ -82,13 +82,19 @@ def read_origin(path: Path) -> Origin:
         raise OutputNotLabels.because(path) from None
 
 
-@contextlib.contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Raise the errors of reading a file of labels.
+def read_part(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """The rows of a file, all columns or some.
 
     Raises:
-        OutputDamaged: the block can't read it.
+        OutputDamaged: it is not a whole Parquet file.
     """
+    with _reading(path), pq.ParquetFile(path) as file:  # `pq.read_table` takes more memory
+        return file.read(columns)
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Raise the errors of reading as those of the output."""
     try:
         yield
     except (pa.ArrowException, OSError):
