@@ -47,7 +47,7 @@ def write_archive(folder: Path, count: int) -> Path:
 
 def stored(output: Path) -> list[dict[str, Any]]:
     """The rows of an output of Parquet, as any reader sees them, in the order of paths and faces."""
-    paths = [output] if output.is_file() else [path for path in output.iterdir() if path.suffix == ".parquet"]
+    paths = [output] if output.is_file() else list(output.glob("*.parquet"))
     tables = [pq.read_table(path) for path in paths if not path.name.startswith(".")]
     return in_order([row for table in tables for row in table.to_pylist()])
 
