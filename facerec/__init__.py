@@ -11,10 +11,12 @@
 - `facerec.pictures`: from a file, bytes or a URL to pixels
 - `facerec.inference`: from pixels to faces and names, with ONNX Runtime
 - `facerec.people`: those who are recognized without training, in a file or a database
+- `facerec.labelling`: who is in the pictures of a whole archive, as rows of a table
 - `facerec.training`: from a folder of people to the model files (needs torch)
 - `facerec.serving`: the web service
 
-Inference imports pictures; people and training import both; serving imports all but training, the command all of it.
+Inference imports pictures; people and training import both; labelling imports people as well. Serving imports all but
+training and labelling, the command all of it.
 """
 
 import os

@@ -16,6 +16,7 @@ ALLOWED = {
     "inference": {"errors", "pictures"},
     "training": {"errors", "pictures", "inference"},
     "people": {"errors", "pictures", "inference"},
+    "labelling": {"errors", "pictures", "inference", "people"},
     "serving": {"errors", "pictures", "inference", "people"},
     "models": {"errors", "pictures", "inference", "people"},
     "recognizer": {"errors", "pictures", "inference", "people", "models"},
@@ -60,7 +61,9 @@ def test_packages_import_along_the_arrows_alone(package: str) -> None:
                 assert other in {package, "__version__"} | ALLOWED[package], f"{path} imports {name}"
 
 
-@pytest.mark.parametrize("package", ["pictures", "inference", "people", "models", "recognizer", "commands"])
+@pytest.mark.parametrize(
+    "package", ["pictures", "inference", "people", "labelling", "models", "recognizer", "commands"]
+)
 def test_what_recognizes_knows_neither_torch_nor_a_web_framework(package: str) -> None:
     for path in files(package):
         tops = {name.partition(".")[0] for name in imported_modules(path)}

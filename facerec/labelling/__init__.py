@@ -1,0 +1,7 @@
+"""Labelling: who is in the pictures of a whole archive, as rows of a table.
+
+- `sources`: the pictures of folders, globs, storage addresses and URLs
+- `labeller`: from pictures to rows, in worker processes
+- `label_folder`, `single_file`: where the rows are kept
+- `archive`: all of these together
+"""

@@ -1,0 +1,211 @@
+"""Label all pictures of an archive."""
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+
+from facerec.inference.jobs import WorkerOptions
+from facerec.labelling.errors import OutputNotSupported, PathError
+from facerec.labelling.found import FoundPicture, Report
+from facerec.labelling.index import PictureIndex
+from facerec.labelling.label_folder import PART_SECONDS, LabelFolder
+from facerec.labelling.labeller import BATCH_SECONDS, Labeller
+from facerec.labelling.matching import Matcher, load_people
+from facerec.labelling.part_file import Origin
+from facerec.labelling.single_file import FILE_FORMATS, Write, single_file, write_json_lines
+from facerec.labelling.sources import Paths, find_pictures
+from facerec.pictures.fetch import FetchLimits
+
+STANDARD_OUTPUT = "-"
+
+
+@dataclass
+class Progress:
+    """What a run has done so far."""
+
+    found: int = 0
+    """Pictures of the archive, those that are done already included."""
+    unchanged: int = 0
+    """Pictures that an earlier run has done."""
+    pictures: int = 0
+    """Pictures that this run has done, errors included."""
+    faces: int = 0
+    people: Counter[str] = field(default_factory=Counter)
+    """Faces of each person whom the gallery knows."""
+    errors: Counter[str] = field(default_factory=Counter)
+    """Pictures and paths with an error, by its code."""
+
+    @property
+    def unknown(self) -> int:
+        """Faces that belong to nobody whom the gallery knows."""
+        return self.faces - self.people.total()
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Count the rows of pictures."""
+        first = [face in {None, 0} for face in batch["face"].to_pylist()]
+        self.pictures += sum(first)
+        self.faces += len(batch) - batch["face"].null_count
+        self.people.update(name for name in batch["identity"].to_pylist() if name is not None)
+        self.errors.update(code for code in batch["error_code"].to_pylist() if code is not None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class People:
+    """With whom faces are matched.
+
+    Attributes:
+        gallery: see `facerec.people.location.gallery_location`. There may be none yet.
+        shipped_people: whether the people whom the model knows are matched besides those of the gallery.
+        threshold: similarity below which a face belongs to nobody. `None` takes the model's.
+    """
+
+    gallery: str | Path | None = None
+    shipped_people: bool = True
+    threshold: float | None = None
+
+    def matcher(self, labeller: Labeller) -> Matcher:
+        """What matches the faces that a labeller finds.
+
+        Raises:
+            ValueError: the gallery is a URL of another form.
+            StoreError: the gallery can't be read, or was made with another model.
+        """
+        known = load_people(labeller.models, self.gallery, shipped_people=self.shipped_people)
+        return Matcher(labeller.models.recognizer, known, self.threshold)
+
+
+def label(
+    paths: Paths,
+    options: WorkerOptions,
+    *,
+    workers: int,
+    people: People | None = None,
+    limits: FetchLimits | None = None,
+    report: Report = lambda path, error: None,  # noqa: ARG005
+) -> Iterator[pa.RecordBatch]:
+    """The rows of all pictures that paths name, see `rows.Row`. They come in any order.
+
+    Args:
+        paths: see `find_pictures`.
+        options: the models, and what a picture may take.
+        workers: number of processes. Use one for each CPU.
+        people: with whom faces are matched. By default the model's people and those of the usual gallery.
+        limits: of fetching URLs, see `Labeller`.
+        report: is told of each path that can't be searched.
+
+    Raises:
+        ModelFileError: a model file can't be used.
+        WorkerLost: the workers did not start.
+        StoreError: the gallery can't be read, or was made with another model.
+    """
+    with Labeller(options, workers=workers, limits=limits) as labeller:
+        yield from labeller.label(find_pictures(paths, report), (people or People()).matcher(labeller))
+
+
+def label_archive(
+    paths: Paths,
+    output: str,
+    options: WorkerOptions,
+    *,
+    workers: int,
+    people: People | None = None,
+    limits: FetchLimits | None = None,
+    report: Report = lambda path, error: None,  # noqa: ARG005
+    on_progress: Callable[[Progress], None] = lambda progress: None,  # noqa: ARG005
+    part_seconds: float = PART_SECONDS,
+) -> Progress:
+    """Write the rows of all pictures that paths name, see `rows.Row`.
+
+    A folder keeps what was done, see `LabelFolder`: a run that was stopped goes on where it was, pictures that have not
+    changed are not done again, and if the gallery has changed, faces are matched anew without reading a picture. Rows
+    of pictures that are not among `paths` stay. A file or standard output can do none of this.
+
+    Args:
+        paths: see `find_pictures`.
+        output: a folder, a file that ends in `.parquet`, `.csv` (without embeddings) or `.jsonl`, or `-` for JSON lines
+            on standard output.
+        options: the models, and what a picture may take.
+        workers: number of processes. Use one for each CPU.
+        people: with whom faces are matched. By default the model's people and those of the usual gallery.
+        limits: of fetching URLs, see `Labeller`.
+        report: is told of each path that can't be searched.
+        on_progress: is called after each second or so.
+        part_seconds: seconds of work that a folder lacks at most if the run is killed.
+
+    Raises:
+        OutputError: the labels can't be written, or go on where they were.
+        ModelFileError: a model file can't be used.
+        WorkerLost: the workers did not start.
+        StoreError: the gallery can't be read, or was made with another model.
+    """
+    progress = Progress()
+
+    def report_and_count(path: str, error: PathError) -> None:
+        progress.errors[error.code] += 1
+        report(path, error)
+
+    check_output(output)
+    with Labeller(options, workers=workers, limits=limits) as labeller:
+        matcher = (people or People()).matcher(labeller)
+        origin = Origin.of(labeller.models, matcher.checksum)
+        with _opened(output, labeller.schema, origin, matcher, part_seconds) as (write, index):
+            found = find_pictures(paths, report_and_count)
+            pictures = _to_do(found, index, progress, on_progress)
+            for batch in labeller.label(pictures, matcher, batch_seconds=min(part_seconds, BATCH_SECONDS)):
+                write(batch)
+                progress.add(batch)
+                on_progress(progress)
+    return progress
+
+
+def check_output(output: str) -> None:
+    """Make sure that labels can be written to an output of this name.
+
+    Raises:
+        OutputNotSupported: it ends like a file of another kind, or is an address.
+    """
+    path = Path(output)
+    other_file = path.suffix and path.suffix.lower() not in FILE_FORMATS and not path.is_dir()
+    if "://" in output or (other_file and not output.endswith("/")):
+        raise OutputNotSupported
+
+
+@contextmanager
+def _opened(
+    output: str, schema: pa.Schema, origin: Origin, matcher: Matcher, part_seconds: float
+) -> Iterator[tuple[Write, PictureIndex | None]]:
+    """What writes to an output, and the pictures that are done there."""
+    path = Path(output)
+    if output == STANDARD_OUTPUT:
+        yield lambda batch: write_json_lines(batch, sys.stdout.buffer), None
+    elif path.suffix.lower() in FILE_FORMATS and not path.is_dir() and not output.endswith("/"):
+        with single_file(path, schema, origin) as write:
+            yield write, None
+    else:
+        with LabelFolder(path, schema, origin, matcher, part_seconds=part_seconds) as folder:
+            yield folder.write, folder.index
+
+
+def _to_do(
+    pictures: Iterable[FoundPicture],
+    index: PictureIndex | None,
+    progress: Progress,
+    on_progress: Callable[[Progress], None],
+) -> Iterator[FoundPicture]:
+    """The pictures that are not done. It may pass over millions before the first of them."""
+    told = time.monotonic()
+    for picture in pictures:
+        progress.found += 1
+        if time.monotonic() - told >= BATCH_SECONDS:
+            on_progress(progress)
+            told = time.monotonic()
+        if index is not None and index.is_done(picture):
+            progress.unchanged += 1
+        else:
+            yield picture
