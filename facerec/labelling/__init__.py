@@ -1,0 +1,1 @@
+"""Labels for a whole archive of pictures: who is in them, in tables and in the photos' own metadata."""
