@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from hypothesis import strategies as st
 from lxml import etree
 from PIL import ExifTags, Image
 
@@ -11,13 +12,23 @@ DECLARATIONS = " ".join(
     f'xmlns:{prefix}="{uri}"' for prefix, uri in NAMESPACES.items() if prefix not in {"rdf", "facerec"}
 )
 
+XML_TEXT = st.text(
+    st.characters(blacklist_categories=["Cs", "Cc"], blacklist_characters="\ufffe\uffff"), min_size=1, max_size=20
+).filter(lambda name: name == " ".join(name.split()) and name != "")
+"""Names, as XML can hold them."""
+BOXES = st.builds(
+    lambda left, top, width, height: (left, top, min(width, 400 - left), min(height, 300 - top)),
+    *(st.integers(0, 399), st.integers(0, 299), st.integers(1, 400), st.integers(1, 300)),
+)
+"""Left, top, width and height in a picture of 400 x 300 pixels."""
+
 
 def photo(folder: Path, size: tuple[int, int] = (400, 300), orientation: int = 1, xmp: bytes = b"") -> Path:
     """A grey JPEG. `size` is that of the stored picture."""
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation
     path = folder / "photo.jpg"
-    Image.new("RGB", size, "grey").save(path, exif=exif, **({"xmp": xmp} if xmp else {}))
+    Image.new("RGB", size, "grey").save(path, exif=exif, xmp=xmp)
     return path
 
 

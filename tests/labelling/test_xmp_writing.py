@@ -32,7 +32,7 @@ from facerec.labelling.xmp.files import File
 from facerec.labelling.xmp.reading import sidecar_of
 from facerec.labelling.xmp.writing import label_photo, unlabel_photo
 from facerec.pictures.errors import UnsupportedPicture
-from tests.labelling.photos import canonical, photo, region, regions, sidecar, snapshot
+from tests.labelling.photos import BOXES, XML_TEXT, canonical, photo, region, regions, sidecar, snapshot
 from tests.training.small_disk import no_file_larger_than
 
 SIZE = (400, 300)
@@ -63,10 +63,12 @@ FOREIGN = {
     ),
     "several descriptions": sidecar('</rdf:Description><rdf:Description rdf:about=""/><rdf:Description rdf:about="">'),
     "about": sidecar().replace(b'rdf:about=""', b'rdf:about="uuid:1"'),
-    "no wrapper": f'<rdf:RDF xmlns:rdf="{NAMESPACES["rdf"]}"><rdf:Description xmlns:x="urn:x" x:a="1"/></rdf:RDF>'.encode(),
+    "no wrapper": (
+        f'<rdf:RDF xmlns:rdf="{NAMESPACES["rdf"]}"><rdf:Description xmlns:x="urn:x" x:a="1"/></rdf:RDF>'.encode()
+    ),
     "nothing": f'<rdf:RDF xmlns:rdf="{NAMESPACES["rdf"]}"/>'.encode(),
     "declaration": b'<?xml version="1.0" encoding="UTF-8"?>\n' + sidecar("<xmp:Label>\u00e9</xmp:Label>"),
-    "latin-1": '<?xml version="1.0" encoding="iso-8859-1"?>'.encode()
+    "latin-1": b'<?xml version="1.0" encoding="iso-8859-1"?>'
     + sidecar("<xmp:Label>é</xmp:Label>").decode().replace("\ufeff", "").encode("latin-1"),
     "utf-16": sidecar("<xmp:Label>é</xmp:Label>").decode().encode("utf-16"),
 }
@@ -200,8 +202,83 @@ def test_what_somebody_corrects_is_theirs(tmp_path: Path) -> None:
     assert ANN.name not in left
 
 
+EXIV2 = b"""<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="XMP Core 4.4.0-Exiv2">
+ <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+  <rdf:Description rdf:about=""
+    xmlns:facerec="urn:facerec:labels:1.0/"
+    xmlns:mwg-rs="http://www.metadataworkinggroup.com/schemas/regions/"
+    xmlns:stDim="http://ns.adobe.com/xap/1.0/sType/Dimensions#"
+    xmlns:stArea="http://ns.adobe.com/xmp/sType/Area#"
+    xmlns:xmp="http://ns.adobe.com/xap/1.0/"
+    xmlns:dc="http://purl.org/dc/elements/1.1/"
+   facerec:created="20dd4f7d3c087f8e0719d6ac4d91951f86124b2f8bcff7df7ea4544ef948bf31"
+   xmp:Rating="5">
+   <facerec:subject>
+    <rdf:Bag>
+     <rdf:li>Bob</rdf:li>
+    </rdf:Bag>
+   </facerec:subject>
+   <facerec:made>
+    <rdf:Bag>
+     <rdf:li>dc:subject</rdf:li>
+     <rdf:li>mwg-rs:Regions</rdf:li>
+    </rdf:Bag>
+   </facerec:made>
+   <mwg-rs:Regions rdf:parseType="Resource">
+    <mwg-rs:AppliedToDimensions
+     stDim:w="400"
+     stDim:h="300"
+     stDim:unit="pixel"/>
+    <mwg-rs:RegionList>
+     <rdf:Bag>
+      <rdf:li>
+       <rdf:Description
+        mwg-rs:Name="Bob"
+        mwg-rs:Type="Face">
+       <mwg-rs:Area
+        stArea:x="0.600000000"
+        stArea:y="0.600000000"
+        stArea:w="0.200000000"
+        stArea:h="0.200000000"
+        stArea:unit="normalized"/>
+       <mwg-rs:Extensions
+        facerec:labelled="4ff3fde57f19702b"/>
+       </rdf:Description>
+      </rdf:li>
+     </rdf:Bag>
+    </mwg-rs:RegionList>
+   </mwg-rs:Regions>
+   <dc:subject>
+    <rdf:Bag>
+     <rdf:li>Bob</rdf:li>
+    </rdf:Bag>
+   </dc:subject>
+  </rdf:Description>
+ </rdf:RDF>
+</x:xmpmeta>
+<?xpacket end="w"?>"""
+"""A sidecar of ours after Exiv2 0.27, the library of digiKam, has set the rating."""
+
+
+def test_ours_are_still_found_after_exiv2_has_written_the_sidecar_anew(tmp_path: Path) -> None:
+    path = photo(tmp_path)
+    sidecar_of(path).write_bytes(EXIV2)
+    label_photo(path, [ANN], SIZE)
+    assert "Bob" not in texts(sidecar_of(path).read_bytes())
+    for content, left in ((sidecar_of(path).read_bytes(), True), (EXIV2.replace(b'xmp:Rating="5"', b""), False)):
+        sidecar_of(path).write_bytes(content)
+        unlabel_photo(path)
+        assert sidecar_of(path).exists() == left
+        if left:
+            (description,) = etree.fromstring(sidecar_of(path).read_bytes())[0]
+            assert dict(description.attrib)["{http://ns.adobe.com/xap/1.0/}Rating"] == "5"
+            assert len(description.attrib) == 2
+            assert not len(description)
+
+
 def test_a_mark_that_another_program_left_on_another_region_means_nothing(tmp_path: Path) -> None:
-    """digiKam sorts regions by name, writes them one by one, and leaves fields that it doesn't know where they were."""
+    """DigiKam sorts regions by name, writes them one by one, and leaves fields that it doesn't know where they were."""
     path = photo(tmp_path)
     sidecar_of(path).write_bytes(sidecar(regions(region("Zoe", 0.9, 0.9, 0.1, 0.1))))
     label_photo(path, [BOB], SIZE)
@@ -222,23 +299,18 @@ def test_names_with_the_divider_of_levels_stay_one_level(tmp_path: Path) -> None
     assert {"A/B|C", "People/A\N{DIVISION SLASH}B|C", "People|A/B\N{DIVIDES}C"} <= found
 
 
-XML_TEXT = st.text(
-    st.characters(blacklist_categories=["Cs", "Cc"], blacklist_characters="\ufffe\uffff"), min_size=1, max_size=20
-).filter(lambda name: name == " ".join(name.split()) and name != "")
-BOXES = st.builds(
-    lambda left, top, width, height: (left, top, min(width, 400 - left), min(height, 300 - top)),
-    *(st.integers(0, 399), st.integers(0, 299), st.integers(1, 400), st.integers(1, 300)),
-)
 LABELS = st.lists(st.builds(lambda name, box: Region(name, *box), XML_TEXT, BOXES), max_size=4)
 BAGS = st.lists(XML_TEXT, max_size=3).map(
     lambda names: f"<rdf:Bag>{''.join(f'<rdf:li>{escape(name)}</rdf:li>' for name in names)}</rdf:Bag>"
 )
+KEYWORDS = st.builds(
+    lambda name, bag: f"<{name}>{bag}</{name}>",
+    st.sampled_from(["dc:subject", "lr:hierarchicalSubject", "digiKam:TagsList"]),
+    BAGS,
+)
 PROPERTIES = st.lists(
     st.one_of(
-        *(
-            BAGS.map(lambda bag, name=name: f"<{name}>{bag}</{name}>")
-            for name in ("dc:subject", "lr:hierarchicalSubject", "digiKam:TagsList")
-        ),
+        KEYWORDS,
         LABELS.map(lambda labels: regions(*(region(escape(label.name), 0.05, 0.05, 0.01, 0.01) for label in labels))),
         XML_TEXT.map(lambda value: f'<a:b xmlns:a="urn:a">\n {escape(value)}\n</a:b>'),
         st.just("<!-- a comment -->"),
@@ -263,6 +335,8 @@ def test_any_sidecar_comes_back(properties: list[str], labels: list[Region], oth
         assert canonical(sidecar_of(path).read_bytes()) == canonical(before)
 
 
+MANY_ATTRIBUTES = "<xmp:a " + " ".join(f"a{number}=''" for number in range(500_000)) + "/>"
+MANY_NAMESPACES = "<xmp:a " + " ".join(f"xmlns:n{number}='urn:{number}'" for number in range(200_000)) + " n1:a=''/>"
 LAUGHS = "".join(f'<!ENTITY l{level} "{f"&l{level - 1};" * 10}">' for level in range(1, 30))
 DOCTYPE = f'<!DOCTYPE r [<!ENTITY l0 "ha">{LAUGHS}<!ENTITY file SYSTEM "file:///etc/passwd">]>'
 
@@ -292,6 +366,8 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], tuple[type[XmpError], ...]]] 
     "external entity": (with_doctype("&file;"), (XmpWithDoctype,)),
     "billion laughs": (with_doctype("&l29;"), (XmpWithDoctype, XmpDamaged)),
     "billion laughs in an attribute": (with_doctype("<xmp:a xmp:b='&l29;'/>"), (XmpWithDoctype, XmpDamaged)),
+    "many attributes": (lambda file: file.write_bytes(sidecar(MANY_ATTRIBUTES)[:-30]), (XmpDamaged,)),
+    "many namespaces": (lambda file: file.write_bytes(sidecar(MANY_NAMESPACES)[:-30]), (XmpDamaged,)),
     "100 MB": (sparse, (XmpTooLarge,)),
     "link": (lambda file: file.symlink_to("elsewhere.xmp"), (XmpNotAFile,)),
     "link in a circle": (lambda file: file.symlink_to(file), (XmpNotAFile,)),
@@ -303,6 +379,10 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], tuple[type[XmpError], ...]]] 
     ),
     "keywords without a list": (
         lambda file: file.write_bytes(sidecar("<dc:subject>Sea</dc:subject>")),
+        (XmpNotUnderstood,),
+    ),
+    "regions that are a text": (
+        lambda file: file.write_bytes(sidecar("<mwg-rs:Regions> </mwg-rs:Regions>")),
         (XmpNotUnderstood,),
     ),
     "regions without a list": (

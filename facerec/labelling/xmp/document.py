@@ -4,7 +4,9 @@ lxml keeps comments, processing instructions, prefixes and the order of everythi
 library, and with it defusedxml, loses the first three.
 """
 
+import itertools
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Self
 
@@ -44,6 +46,7 @@ _EMPTY = b"""<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <?xpacket end="w"?>"""
 
 
+@cache
 def qualified(name: str) -> str:
     """The name of an element or attribute as lxml writes it, for `prefix:name`."""
     prefix, _, local = name.partition(":")
@@ -146,9 +149,10 @@ def field(struct: Value, name: str) -> Value:
     """
     if not isinstance(struct, Element):
         return None
-    for holder in (struct, *struct.findall(qualified("rdf:Description"))):
-        attribute = holder.get(qualified(name))
-        child = holder.find(qualified(name))
+    tag = qualified(name)
+    for holder in itertools.chain((struct,), struct.iterchildren(qualified("rdf:Description"))):
+        attribute = holder.get(tag)
+        child = holder.find(tag)
         if attribute is not None or child is not None:
             return child if attribute is None else attribute
     return None

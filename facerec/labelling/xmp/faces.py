@@ -7,8 +7,9 @@ exception is a document that says otherwise: its `AppliedToDimensions` are those
 """
 
 import hashlib
+from collections.abc import Iterator
 from math import nan
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from facerec.labelling.xmp.areas import Area, stored_size
 from facerec.labelling.xmp.document import Element, XmpDocument, field, items, text
@@ -23,11 +24,17 @@ change or reorder regions may leave the field where it was, and what they change
 
 
 class NamedArea(NamedTuple):
-    """A face that a document names."""
+    """A face that is named."""
 
     name: str
     area: Area
     """In the upright picture."""
+
+    @classmethod
+    def checked(cls, name: str, stored: Area, orientation: int) -> Iterator[Self]:
+        """The face of an area in the stored picture, or none if it has no name or no part in the picture."""
+        if name and (inside := stored.clipped()):
+            yield cls(name, inside.upright(orientation))
 
 
 class View(NamedTuple):
@@ -44,9 +51,7 @@ def named_areas(document: XmpDocument, view: View) -> list[NamedArea]:
 
     Where a document has both kinds of regions, as digiKam writes them, they are the same.
     """
-    found = _mwg_areas(document, view) or _microsoft_areas(document, view)
-    upright = ((name, area.clipped()) for name, area in found)
-    return [NamedArea(name, area) for name, area in upright if name and area]
+    return _mwg_areas(document, view) or _microsoft_areas(document, view)
 
 
 def regions_orientation(document: XmpDocument, view: View) -> int:
@@ -71,31 +76,32 @@ def mark_of(region: Element) -> str:
 
 def is_ours(region: Element) -> bool:
     """Whether we wrote the region, and it is as we wrote it."""
-    return text(field(field(region, EXTENSIONS), MARK)) == mark_of(region)
+    mark = text(field(field(region, EXTENSIONS), MARK))
+    return bool(mark) and mark == mark_of(region)
 
 
 def _mwg_areas(document: XmpDocument, view: View) -> list[NamedArea]:
     """The MWG regions of faces. `Area` gives the centre and the sides (guidelines, 5.9)."""
     orientation = regions_orientation(document, view)
-    found = []
+    found: list[NamedArea] = []
     for region in region_list(document):
         if text(field(region, "mwg-rs:Type")) in {FACE, ""} and not is_ours(region):
             area = field(region, "mwg-rs:Area")
             x, y, width, height = (_number(text(field(area, f"stArea:{name}"))) for name in "xywh")
             stored = Area(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
-            found.append(NamedArea(text(field(region, "mwg-rs:Name")), stored.upright(orientation)))
+            found += NamedArea.checked(text(field(region, "mwg-rs:Name")), stored, orientation)
     return found
 
 
 def _microsoft_areas(document: XmpDocument, view: View) -> list[NamedArea]:
     """The regions of Windows Live Photo Gallery: left, top, width and height (Microsoft, People Tagging Overview)."""
-    found = []
+    found: list[NamedArea] = []
     for region in items(field(document.find("MP:RegionInfo"), "MPRI:Regions")):
         numbers = [_number(part) for part in text(field(region, "MPReg:Rectangle")).split(",")]
         if len(numbers) == 4:
             left, top, width, height = numbers
             stored = Area(left, top, left + width, top + height)
-            found.append(NamedArea(text(field(region, "MPReg:PersonDisplayName")), stored.upright(view.orientation)))
+            found += NamedArea.checked(text(field(region, "MPReg:PersonDisplayName")), stored, view.orientation)
     return found
 
 

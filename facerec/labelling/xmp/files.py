@@ -1,5 +1,6 @@
 """Sidecars and photos as files: read within limits, replaced as a whole."""
 
+import errno
 import os
 import secrets
 import stat
@@ -29,8 +30,6 @@ class File:
         self._status: os.stat_result | None = None
         flags = os.O_RDONLY | os.O_NONBLOCK | (0 if follow_links else os.O_NOFOLLOW)  # a pipe must not block
         try:
-            if not follow_links and path.is_symlink():
-                raise XmpNotAFile(path)
             with os.fdopen(os.open(path, flags), "rb") as file:
                 self._status = os.fstat(file.fileno())
                 if not stat.S_ISREG(self._status.st_mode):
@@ -38,10 +37,9 @@ class File:
                 self.content = file.read(max_bytes + 1)
         except FileNotFoundError:
             return
-        except IsADirectoryError:
-            raise XmpNotAFile(path) from None
         except OSError as error:
-            raise XmpNotReadable(path) from error
+            kind = XmpNotAFile if error.errno in {errno.ELOOP, errno.EISDIR} else XmpNotReadable
+            raise kind(path) from error
         if len(self.content) > max_bytes:
             raise XmpTooLarge(path)
 

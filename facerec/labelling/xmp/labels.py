@@ -65,7 +65,7 @@ _MADE = "facerec:made"
 _STRUCT = {qualified("rdf:parseType"): "Resource"}
 """The attribute of an element whose children are fields."""
 _DECIMALS = 9
-"""Decimals of a number: a thousandth of a pixel in the largest picture. Picasa accepts no more."""
+"""Decimals of a number, less than a thousandth of a pixel in the largest picture. Picasa accepts no more."""
 _RECORDS = (_CREATED, _MADE, *(keyword.record for keyword in _KEYWORDS))
 
 
@@ -80,7 +80,7 @@ def take_out(document: XmpDocument) -> str:
     for region in filter(is_ours, region_list(document)):
         remove(region)
     for keyword in _KEYWORDS:
-        added = [text(item) for item in items(document.find(keyword.record))]
+        added = {text(item) for item in items(document.find(keyword.record))}
         for item in items(document.find(keyword.name)):
             if text(item) in added:
                 added.remove(text(item))
@@ -166,10 +166,12 @@ def _region_array(document: XmpDocument, size: tuple[int, int], ours: Element, m
             _new_struct(regions, DIMENSIONS), {"stDim:w": str(size[0]), "stDim:h": str(size[1]), "stDim:unit": "pixel"}
         )
         return _new_array(regions, REGION_LIST, "rdf:Bag")
-    if field(regions, REGION_LIST) is None and isinstance(regions, Element):
-        made.append(REGION_LIST)
+    if isinstance(regions, Element) and field(regions, REGION_LIST) is None:
         nested = regions.find(qualified("rdf:Description"))
-        return _new_array(regions if nested is None else nested, REGION_LIST, "rdf:Bag")
+        struct = regions if regions.items() == list(_STRUCT.items()) else nested
+        if struct is not None:
+            made.append(REGION_LIST)
+            return _new_array(struct, REGION_LIST, "rdf:Bag")
     array = array_in(field(regions, REGION_LIST))
     if array is None:
         raise XmpNotUnderstood(document.path)

@@ -38,10 +38,8 @@ def picasa_areas(photo: Path, orientation: int) -> list[NamedArea]:
             names[key.strip()] = value.partition(";")[0].strip()
         elif section == photo.name and key.strip() == "faces":
             faces = value
-    found = []
+    found: list[NamedArea] = []
     for rectangle, contact in _FACE.findall(faces):
         left, top, right, bottom = ((int(rectangle, 16) >> bits & 0xFFFF) / 0xFFFF for bits in _SIDES)
-        area = Area(left, top, right, bottom).upright(orientation).clipped()
-        if area and names.get(contact):
-            found.append(NamedArea(names[contact], area))
+        found += NamedArea.checked(names.get(contact, ""), Area(left, top, right, bottom), orientation)
     return found
