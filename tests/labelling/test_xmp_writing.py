@@ -61,6 +61,10 @@ FOREIGN = {
         '<rdf:li><rdf:Description mwg-rs:Name="Zoe" mwg-rs:Type="Face"/></rdf:li>'
         "</rdf:Seq></mwg-rs:RegionList></rdf:Description></mwg-rs:Regions>"
     ),
+    "stray texts": sidecar(
+        "a <xmp:a/> b <dc:subject>c<rdf:Bag>d<rdf:li>Sea</rdf:li>e</rdf:Bag>f</dc:subject> g"
+    ).replace(b"</rdf:Description>", b"</rdf:Description>h"),
+    "stray texts alone": sidecar("<lr:hierarchicalSubject><rdf:Bag>a</rdf:Bag>b</lr:hierarchicalSubject>"),
     "several descriptions": sidecar('</rdf:Description><rdf:Description rdf:about=""/><rdf:Description rdf:about="">'),
     "about": sidecar().replace(b'rdf:about=""', b'rdf:about="uuid:1"'),
     "no wrapper": (
@@ -94,6 +98,7 @@ def test_what_others_wrote_is_kept_and_comes_back(case: str, tmp_path: Path) -> 
     assert file.read_bytes() == first
     assert unlabel_photo(path)
     assert canonical(file.read_bytes()) == canonical(FOREIGN[case])
+    assert (b"<![CDATA[" in file.read_bytes()) == (case == "character data")
     assert stat.S_IMODE(file.stat().st_mode) == 0o640
     assert not unlabel_photo(path)
     assert path.read_bytes() == pixels
@@ -111,6 +116,13 @@ def nodes(data: bytes) -> set[tuple[object, str, tuple[tuple[str, str], ...]]]:
 def texts(data: bytes) -> set[str]:
     """The texts of all elements."""
     return {text for _, text, _ in nodes(data)}
+
+
+def test_what_is_added_is_indented_as_its_neighbours(tmp_path: Path) -> None:
+    path = photo(tmp_path)
+    sidecar_of(path).write_bytes(sidecar("<dc:subject><rdf:Bag>\n   <rdf:li>Sea</rdf:li>\n  </rdf:Bag></dc:subject>"))
+    label_photo(path, [BOB], SIZE)
+    assert b"\n   <rdf:li>Sea</rdf:li>\n   <rdf:li>Bob</rdf:li>\n  </rdf:Bag>" in sidecar_of(path).read_bytes()
 
 
 def test_a_new_sidecar_goes_away_again(tmp_path: Path) -> None:

@@ -181,11 +181,12 @@ def append(parent: Element, child: Element) -> None:
     """Add a child at the end, indented as its siblings are. `remove` restores the white space."""
     etree.indent(child, " ", level=sum(1 for _ in parent.iterancestors()) + 1)
     last = parent[-1] if len(parent) else None
+    space = None if (parent.text or "").strip() else parent.text
     parent.append(child)
     if last is None:
-        child.tail = parent.text
+        child.tail = space
     else:
-        child.tail, last.tail = last.tail, parent.text
+        child.tail, last.tail = last.tail, space
 
 
 def remove(element: Element) -> None:
