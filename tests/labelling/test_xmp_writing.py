@@ -98,6 +98,7 @@ def test_what_others_wrote_is_kept_and_comes_back(case: str, tmp_path: Path) -> 
     assert file.read_bytes() == first
     assert unlabel_photo(path)
     assert canonical(file.read_bytes()) == canonical(FOREIGN[case])
+    assert file.read_bytes().startswith(b"<?xml ") == FOREIGN[case].startswith(b"<?xml ")
     assert (b"<![CDATA[" in file.read_bytes()) == (case == "character data")
     assert stat.S_IMODE(file.stat().st_mode) == 0o640
     assert not unlabel_photo(path)
@@ -116,6 +117,15 @@ def nodes(data: bytes) -> set[tuple[object, str, tuple[tuple[str, str], ...]]]:
 def texts(data: bytes) -> set[str]:
     """The texts of all elements."""
     return {text for _, text, _ in nodes(data)}
+
+
+def test_a_keyword_that_is_there_is_neither_added_nor_taken_out(tmp_path: Path) -> None:
+    path = photo(tmp_path)
+    sidecar_of(path).write_bytes(sidecar("<dc:subject><rdf:Bag><rdf:li>Bob</rdf:li></rdf:Bag></dc:subject>"))
+    label_photo(path, [BOB], SIZE)
+    assert sidecar_of(path).read_bytes().count(b"<rdf:li>Bob</rdf:li>") == 1
+    unlabel_photo(path)
+    assert sidecar_of(path).read_bytes().count(b"<rdf:li>Bob</rdf:li>") == 1
 
 
 def test_what_is_added_is_indented_as_its_neighbours(tmp_path: Path) -> None:
