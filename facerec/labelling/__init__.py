@@ -4,4 +4,5 @@
 - `labeller`: from pictures to rows, in worker processes
 - `label_folder`, `single_file`: where the rows are kept
 - `archive`: all of these together
+- `xmp`: the photos' own metadata
 """

@@ -9,6 +9,7 @@ from facerec.pictures.containers import bmp, gif, heif, jpeg, png, tiff, webp
 from facerec.pictures.containers.container import Container
 from facerec.pictures.errors import UnsupportedPicture
 
+_XMP_READERS = (jpeg.read_xmp, png.read_xmp, webp.read_xmp, tiff.read_xmp, heif.read_xmp)
 _READERS = (jpeg.read, png.read, webp.read, gif.read, bmp.read, tiff.read, heif.read)
 
 
@@ -23,3 +24,13 @@ def read_container(data: bytes) -> Container:
         if container := read(data):
             return container
     raise UnsupportedPicture
+
+
+def read_xmp(data: bytes) -> list[bytes]:
+    """The XMP packets in a picture file: none, one, or in a JPEG a main part and its extension. They are not parsed.
+
+    Raises:
+        UnsupportedPicture: more parts than programs write.
+        struct.error, IndexError: the file is damaged.
+    """
+    return next((packets for read in _XMP_READERS if (packets := read(data))), [])

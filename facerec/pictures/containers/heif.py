@@ -42,3 +42,17 @@ def read(data: bytes) -> Container | None:
     # libavif wants every box to describe an item. libheif would still read one of another type.
     items.free_others(free_boxes=not is_avif)
     return Container("AVIF" if is_avif else "HEIF", bytes(edited), canvas=items.largest_size())
+
+
+def read_xmp(data: bytes) -> list[bytes]:
+    """The XMP packet of a HEIC or AVIF (ISO/IEC 23008-12, annex A). Empty where there is none.
+
+    Raises:
+        UnsupportedPicture: more boxes or items than programs write, or items of more bytes than the file.
+        struct.error, IndexError: the file ends within a box.
+    """
+    if data[4:8] == b"ftyp":
+        for kind, _, content, end in boxes(data, 0, len(data)):
+            if kind == b"meta":
+                return Items(bytearray(data), content + 4, end).xmp()
+    return []

@@ -15,6 +15,9 @@ _MAX_DESCRIPTION_BYTES = 1 << 17
 _PIXEL_ITEMS = {b"hvc1": 0, b"av01": 0, b"grid": 1, b"iden": 2}
 """Types of the items that pixels come from: coded pictures, grids of pictures, and pictures turned or cut. Each is made
 only from those of a lower number."""
+_XMP_TYPE = b"application/rdf+xml"
+_MAX_MIME_END = 256
+"""Bytes after an item's type in which its name and the media type of its data are looked for."""
 _MAX_TILES_FACTOR = 4
 """How many times the pixels of a grid its tiles may have. Those at the right and at the bottom may overhang."""
 FREE = b"free"
@@ -103,6 +106,14 @@ class Items:
                 parts = (self._data[start:end] for start, end in self._extents[number])
                 sizes.append(largest_frame(b"".join(parts)))
         return max(sizes, key=math.prod)
+
+    def xmp(self) -> list[bytes]:
+        """The data of the items that are XMP."""
+        return [
+            b"".join(self._data[start:end] for start, end in self._extents.get(number, []))
+            for number, kind, _, place in self._types
+            if kind == b"mime" and self._data[place + 4 : place + _MAX_MIME_END].split(b"\0")[1:2] == [_XMP_TYPE]
+        ]
 
     def _check_sources(self) -> None:
         """Raises:

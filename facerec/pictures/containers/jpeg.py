@@ -24,6 +24,7 @@ _FILL_FLOOD = b"\xff" * 1_000
 """Fill bytes before a segment are valid in any number, but none are usual. So many end the picture."""
 _MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")
 """A marker that starts a segment or the picture, or ends the picture. The data of a scan never contains one."""
+_XMP, _XMP_EXTENSION = b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
 _SOI, _EOI, _SOS, _APP0, _APP1, _APP14 = 0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xEE
 _TABLES = frozenset({0xC4, 0xCC, 0xDB, 0xDD})
 """DHT, DAC, DQT and DRI."""
@@ -77,6 +78,34 @@ def read(data: bytes) -> Container | None:
     if not ended:
         essential = essential.rstrip(b"\xff")  # the first half of a marker
     return Container("JPEG", essential, orientation or 1, one_pass=progress.one_pass, ended=ended)
+
+
+def read_xmp(data: bytes) -> list[bytes]:
+    """The XMP packet of a JPEG and its extension (Adobe, XMP Specification Part 3, 1.1.3). Empty where there is none.
+
+    A packet of more than 64 KB is divided. The main part names the digest of its extension, whose parts are in further
+    segments, in any order.
+
+    Raises:
+        UnsupportedPicture: more segments than programs write, or one reaches beyond the end of the file.
+        struct.error: the file ends within a segment's length, or a segment within its fields.
+    """
+    packets: list[bytes] = []
+    extensions: dict[tuple[bytes, int], dict[int, bytes]] = {}
+    if data.startswith(b"\xff\xd8\xff"):
+        for marker, content, _ in _segments(data.partition(_FILL_FLOOD)[0]):
+            if marker == _SOS:
+                break
+            if marker == _APP1 and content.startswith(_XMP) and not packets:
+                packets.append(content.removeprefix(_XMP))
+            elif marker == _APP1 and content.startswith(_XMP_EXTENSION):
+                digest, length, start = unpack_from(">32sLL", content, len(_XMP_EXTENSION))
+                extensions.setdefault((digest, length), {})[start] = content[len(_XMP_EXTENSION) + 40 :]
+    for (digest, length), parts in extensions.items():
+        whole = b"".join(parts[start] for start in sorted(parts))
+        if packets and digest in packets[0] and len(whole) == length:
+            packets.append(whole)
+    return packets
 
 
 class _Progress:

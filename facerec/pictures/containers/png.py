@@ -1,5 +1,6 @@
 """The chunks of a PNG (W3C, Portable Network Graphics, third edition)."""
 
+import itertools
 from collections.abc import Iterator
 from struct import unpack_from
 
@@ -12,6 +13,8 @@ _MAX_OTHER_CHUNKS = 1_000
 """Chunks that hold no pixels. Programs write a few dozen."""
 _MIN_BYTES_PER_DATA_CHUNK = 1_024
 """Mean of the bytes of the file for each chunk of pixels. libpng writes chunks of 8,192 bytes, others of 4,096."""
+_XMP = b"XML:com.adobe.xmp\0\0\0"
+"""The keyword of a text that is XMP, with the two fields for a text that is not compressed."""
 _END = b"\0\0\0\0IEND\xae\x42\x60\x82"
 
 
@@ -47,6 +50,17 @@ def read(data: bytes) -> Container | None:
     if not pixels:
         raise UnsupportedPicture
     return Container("PNG", b"".join([_SIGNATURE, *head.values(), *pixels, _END]), orientation or 1)
+
+
+def read_xmp(data: bytes) -> list[bytes]:
+    """The XMP packet of a PNG (Adobe, XMP Specification Part 3, 1.1.5). Empty where there is none."""
+    if data.startswith(_SIGNATURE):
+        most = _MAX_OTHER_CHUNKS + len(data) // _MIN_BYTES_PER_DATA_CHUNK
+        for kind, start, end in itertools.islice(_chunks(data), most):
+            if kind == b"iTXt" and data.startswith(_XMP, start + 8):
+                text = data[start + 8 + len(_XMP) : end - 4]
+                return [text.split(b"\0", 2)[-1]]  # after the language and the translated keyword
+    return []
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:

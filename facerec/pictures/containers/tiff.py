@@ -19,7 +19,10 @@ _PIXEL_TAGS = frozenset(
     | {_TILE_WIDTH, _TILE_LENGTH, 324, 325, 338, 339, 347, 530, 531, 532}
 )
 """Sizes, sample formats, photometric interpretation, predictor, palette, strips, tiles and JPEG tables."""
+_XMP = 700
 _SHORT, _LONG = 3, 4
+_BYTES = frozenset({1, 7})
+"""The types of values of one byte."""
 
 
 def read(data: bytes) -> Container | None:
@@ -56,3 +59,21 @@ def read(data: bytes) -> Container | None:
     header = data[:4] + pack(f"{order}L", len(data) + len(padding))
     orientation = numbers[_ORIENTATION]
     return Container("TIFF", header + data[8:] + padding + directory, orientation if 1 <= orientation <= 8 else 1)
+
+
+def read_xmp(data: bytes) -> list[bytes]:
+    """The XMP packet of a TIFF (Adobe, XMP Specification Part 3, 1.1.4). Empty where there is none.
+
+    Raises:
+        struct.error: the file ends within the directory.
+    """
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4])
+    if order is None:
+        return []
+    (directory,) = unpack_from(f"{order}L", data, 4)
+    (count,) = unpack_from(f"{order}H", data, directory)
+    for position in range(directory + 2, directory + 2 + 12 * min(count, _MAX_ENTRIES), 12):
+        tag, kind, length, start = unpack_from(f"{order}HHLL", data, position)
+        if tag == _XMP and kind in _BYTES:
+            return [data[start : start + length]]
+    return []

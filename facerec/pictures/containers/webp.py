@@ -44,6 +44,15 @@ def read(data: bytes) -> Container | None:
     return Container("WEBP", b"RIFF" + pack("<L", len(body)) + body, orientation or 1, canvas=canvas)
 
 
+def read_xmp(data: bytes) -> list[bytes]:
+    """The XMP packet of a WebP (RFC 9649, 2.7.1.5). Empty where there is none."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        for kind, chunk in _chunks(data):
+            if kind == b"XMP ":
+                return [bytes(chunk[8 : 8 + unpack_from("<L", chunk, 4)[0]])]
+    return []
+
+
 def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
     """The type of each chunk, and the chunk with its header and padding."""
     view, position = memoryview(data), 12

@@ -1,0 +1,92 @@
+"""Sidecars and photos as files: read within limits, replaced as a whole."""
+
+import errno
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from facerec.labelling.xmp.errors import XmpChanged, XmpNotAFile, XmpNotReadable, XmpNotWritable, XmpTooLarge
+
+
+class File:
+    """A file as it was when it was read.
+
+    Attributes:
+        path: of the file.
+        content: its bytes, or `None` where there is no file.
+    """
+
+    def __init__(self, path: Path, *, max_bytes: int, follow_links: bool = False) -> None:
+        """Read the file.
+
+        Raises:
+            XmpNotAFile: it is a folder or a device, or a link and `follow_links` is not set.
+            XmpTooLarge: more than `max_bytes`.
+            XmpNotReadable: it can't be read.
+        """
+        self.path = path
+        self.content: bytes | None = None
+        self._status: os.stat_result | None = None
+        flags = os.O_RDONLY | os.O_NONBLOCK | (0 if follow_links else os.O_NOFOLLOW)  # a pipe must not block
+        try:
+            with os.fdopen(os.open(path, flags), "rb") as file:
+                self._status = os.fstat(file.fileno())
+                if not stat.S_ISREG(self._status.st_mode):
+                    raise XmpNotAFile(path)
+                self.content = file.read(max_bytes + 1)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            kind = XmpNotAFile if error.errno in {errno.ELOOP, errno.EISDIR} else XmpNotReadable
+            raise kind(path) from error
+        if len(self.content) > max_bytes:
+            raise XmpTooLarge(path)
+
+    def replace(self, content: bytes) -> None:
+        """Write the file anew: as a whole, or not at all. Its mode is kept.
+
+        Raises:
+            XmpChanged: another program has changed the file since it was read.
+            XmpNotWritable: the folder can't be written, or the disk is full.
+        """
+        unfinished = self.path.with_name(f".unfinished-{secrets.token_hex(8)}")
+        try:
+            try:
+                with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
+                    if self._status:
+                        os.fchmod(file.fileno(), stat.S_IMODE(self._status.st_mode))
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                self._check_unchanged()
+                unfinished.replace(self.path)
+            finally:
+                unfinished.unlink(missing_ok=True)
+        except OSError as error:
+            raise XmpNotWritable(self.path) from error
+
+    def delete(self) -> None:
+        """Delete the file.
+
+        Raises:
+            XmpChanged: another program has changed the file since it was read.
+            XmpNotWritable: the folder can't be written.
+        """
+        try:
+            self._check_unchanged()
+            self.path.unlink()
+        except OSError as error:
+            raise XmpNotWritable(self.path) from error
+
+    def _check_unchanged(self) -> None:
+        try:
+            now: os.stat_result | None = self.path.lstat()
+        except FileNotFoundError:
+            now = None
+        if _identity(now) != _identity(self._status):
+            raise XmpChanged(self.path)
+
+
+def _identity(status: os.stat_result | None) -> tuple[int, int, int] | None:
+    return (status.st_ino, status.st_size, status.st_mtime_ns) if status else None
