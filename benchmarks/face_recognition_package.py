@@ -34,14 +34,12 @@ from benchmarks.implementations import (
     box_of,
     decode,
 )
+from benchmarks.lfw import find_lfw
 from benchmarks.results import publish, table
 from facerec.inference.cropping import crop_face
 from facerec.inference.recognizer import FaceRecognizer
-from facerec.training.archive import extract
-from facerec.training.dataset import FaceDataset
 from facerec.training.metrics import Proportion, detection_and_identification
-from facerec.training.split import split_dataset
-from tests.shipped import LFW, RECOGNIZER
+from tests.shipped import RECOGNIZER
 
 ENROLLED_PICTURES = 5
 PACKAGES = ("numpy", "onnxruntime", "pillow", "dlib-bin", "face-recognition-ng")
@@ -108,21 +106,7 @@ def main(options: Options) -> None:
 
 def choose_pictures(options: Options) -> Pictures:
     """New people of LFW, with five pictures of each drawn as `measure_new_people` does first, and unknown people."""
-    if not LFW.exists():
-        raise SystemExit(f"{LFW} is missing: `uv run train.py` downloads LFW, or the variable LFW names its archive.")
-    files = sorted(extract(LFW, options.data_dir).glob("*/*/*.jpg"))
-    names, identities = np.unique([file.parent.name for file in files], return_inverse=True)
-    dataset = FaceDataset(
-        crops=np.empty((len(files), 0, 0, 3), np.uint8),  # the split asks for people and numbers of pictures alone
-        paths=[f"{file.parent.name}/{file.name}" for file in files],
-        names=names.tolist(),
-        identities=identities,
-        landmarks=np.full((len(files), 5, 2), np.nan, np.float32),
-        skipped={},
-        without_face=[],
-        fingerprint="",
-    )
-    split = split_dataset(dataset, min_images=20, seed=0, fold=0)
+    files, _, split = find_lfw(options.data_dir)
     random = np.random.default_rng(0)
     shuffled = [random.permutation(images) for images in split.new_people][: options.people]
     tests = [images[ENROLLED_PICTURES:] for images in shuffled]

@@ -23,6 +23,7 @@ import tyro
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from benchmarks.lfw import find_lfw
 from benchmarks.people_service import measure_service
 from benchmarks.results import publish, table
 from facerec.inference.detector import FaceDetector
@@ -36,10 +37,8 @@ from facerec.people.gallery import Gallery, Known, Snapshot
 from facerec.people.identification import Identification, Identifier
 from facerec.people.samples import Box, Embedding, Sample, normalize, template
 from facerec.people.store import PeopleStore
-from facerec.training.archive import extract
-from facerec.training.dataset import FaceDataset
-from facerec.training.split import Indices, Split, split_dataset
-from tests.shipped import ACCURATE_RECOGNIZER, DETECTOR, LANDMARKS, LFW, RECOGNIZER
+from facerec.training.split import Indices, Split
+from tests.shipped import ACCURATE_RECOGNIZER, DETECTOR, LANDMARKS, RECOGNIZER
 
 PICTURES = 5
 """Pictures with which new people are enrolled."""
@@ -192,21 +191,7 @@ def choose_pictures(options: Options, *, trained: bool) -> tuple[list[Path], Spl
     These were in no training: background people, or the validation half of the unknown people if the model is trained
     on the background people.
     """
-    if not LFW.exists():
-        raise SystemExit(f"{LFW} is missing: `uv run train.py` downloads LFW, or the variable LFW names its archive.")
-    files = sorted(extract(LFW, options.data_dir).glob("*/*/*.jpg"))
-    names, identities = np.unique([file.parent.name for file in files], return_inverse=True)
-    dataset = FaceDataset(
-        crops=np.empty((len(files), 0, 0, 3), np.uint8),  # the split asks for people and numbers of pictures alone
-        paths=[f"{file.parent.name}/{file.name}" for file in files],
-        names=names.tolist(),
-        identities=identities,
-        landmarks=np.full((len(files), 5, 2), np.nan, np.float32),
-        skipped={},
-        without_face=[],
-        fingerprint="",
-    )
-    split = split_dataset(dataset, min_images=20, seed=0, fold=0)
+    files, identities, split = find_lfw(options.data_dir)
     unseen = split.unknown_validation if trained else split.background
     _, firsts = np.unique(identities[unseen], return_index=True)
     return files, split, [unseen[first : first + 1] for first in firsts]

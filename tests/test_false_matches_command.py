@@ -30,7 +30,11 @@ def options(tmp_path: Path) -> RecognizerDataOptions:
         for number, colour in enumerate(random.integers(0, 256, (count, 3), np.uint8)):
             Image.fromarray(np.broadcast_to(colour, (40, 40, 3))).save(folder / f"{number}.png")
     return RecognizerDataOptions(
-        data=tmp_path / "people", data_dir=tmp_path / "data", crop_mode="centre", landmarks=LANDMARKS
+        data=tmp_path / "people",
+        background="none",
+        data_dir=tmp_path / "data",
+        crop_mode="centre",
+        landmarks=LANDMARKS,
     )
 
 

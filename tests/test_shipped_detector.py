@@ -38,7 +38,6 @@ def photograph() -> Image.Image:
 
 def test_file_and_report_are_of_one_run(detector: FaceDetector, report: dict[str, Any]) -> None:
     assert detector.metadata == DetectorMetadata.model_validate(report["metadata"])
-    assert report["recognizer"] == FaceRecognizer.load(RECOGNIZER, threads=1).checksum
     assert report["command"] in DETECTOR.with_suffix(".md").read_text()
     assert DETECTOR.stat().st_size <= 6_000_000
 

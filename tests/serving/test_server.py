@@ -2,8 +2,10 @@
 
 import contextlib
 import json
+import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -19,6 +21,7 @@ from facerec.serving.settings import Settings
 from tests.harness import connect, free_port, picture, post_json, process, ready, wait_until
 from tests.hostile_server import Connection, HostileServer, head
 from tests.serving.conftest import Service
+from tests.shipped import ROOT
 from tests.toy_model import write_toy_landmark_predictor, write_toy_model
 
 PYTHON = [sys.executable, "predict.py"]
@@ -297,3 +300,13 @@ def test_a_patient_caller_is_not_hurried(hurried: str) -> None:
         for pause in (0.0, 0.5, 0.5):
             threading.Event().wait(pause)
             assert session.get(f"{hurried}/healthz", timeout=5).status_code == 200
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts threads in /proc")
+def test_comparing_faces_starts_no_threads() -> None:
+    """NumPy's library for products would start one for each CPU when it is imported."""
+    variables = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    code = "import os, predict; print(len(os.listdir('/proc/self/task')))"
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "1"

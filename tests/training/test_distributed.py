@@ -45,7 +45,7 @@ def test_two_processes_train_one_model(small_options: RecognizerOptions, tmp_pat
     command = [
         *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "train.py"),
         *("--data", small_options.data.data, "--data-dir", tmp_path / "data", "--min-images", "5", "--weights", "none"),
-        *("--crop-mode", "centre", "--landmarks", small_options.data.landmarks),
+        *("--background", "none", "--crop-mode", "centre", "--landmarks", small_options.data.landmarks),
         *("--epochs", "2", "--batch-size", "12"),
         *("--min-epoch-images", "1", "--embedding-size", "128"),
         *("--output", tmp_path / "model", "--images", tmp_path / "images", "--checkpoints", tmp_path / "checkpoints"),

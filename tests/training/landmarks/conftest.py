@@ -38,6 +38,7 @@ def landmark_options(folder: Path, detector: Path) -> LandmarkOptions:
     return changed(
         LandmarkOptions(),
         data=folder,
+        background="none",
         data_dir=folder.parent / "data",
         detector=detector,
         min_images=5,

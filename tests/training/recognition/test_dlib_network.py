@@ -1,4 +1,5 @@
 import dataclasses
+import string
 
 import numpy as np
 import pytest
@@ -17,11 +18,11 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def chips() -> FaceDataset:
-    """Five chips of each of two drawn people, and one each of two others."""
-    counts = [5, 5, 1, 1]
+    """Five chips of each of two drawn people, and one each of twenty others."""
+    counts = [5, 5] + [1] * 20
     drawn = [draw_person(person, number) for person, count in enumerate(counts) for number in range(count)]
     crops = np.stack([np.asarray(picture.resize((CHIP_SIZE, CHIP_SIZE))) for picture in drawn])
-    return dataclasses.replace(blank_dataset(dict(zip("ABCD", counts, strict=True))), crops=crops)
+    return dataclasses.replace(blank_dataset(dict(zip(string.ascii_uppercase, counts, strict=False))), crops=crops)
 
 
 def test_weights_are_numbers_that_float16_holds() -> None:

@@ -83,12 +83,3 @@ def test_probabilities_are_calibrated_on_the_validation_images(dataset: FaceData
     for ece, scale in ((evaluation.metrics.ece, 1 / temperature), (evaluation.metrics.ece_uncalibrated, 32)):
         probabilities = torch.softmax(scale * similarities[[1, 3]], dim=1).numpy()
         assert ece == pytest.approx(expected_calibration_error(probabilities, np.array([0, 1])), abs=1e-5)
-
-
-def test_known_people_in_place_of_unknown_ones_are_not_compared_with_themselves(
-    dataset: FaceDataset, cropper: FaceCropper
-) -> None:
-    evaluation = evaluated(dataset, split(chosen=[0, 2], test=[1, 3]), cropper)
-    assert evaluation.threshold == pytest.approx(0.3), "Bob's first image is the nearest unknown one to Ann"
-    assert evaluation.unknown.max(axis=1).tolist() == pytest.approx([0.2, 0.4])
-    assert evaluation.metrics.accepted_unknown.count == 1
