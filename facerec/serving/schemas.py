@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from pydantic_core import PydanticCustomError
 
 from facerec.inference.alignment import Landmarks
-from facerec.inference.cropping import Turn
+from facerec.inference.cropping import Face, Turn
 from facerec.inference.model_file import (
     Backbone,
     DetectorMetadata,

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageOps
 
-from facerec.labelling.xmp.errors import XmpDamaged, XmpNotAFile, XmpTooLarge
 from facerec.labelling.xmp.areas import Area, Region
+from facerec.labelling.xmp.errors import XmpDamaged, XmpNotAFile, XmpTooLarge
 from facerec.labelling.xmp.reading import named_regions, sidecar_of
 from facerec.labelling.xmp.writing import label_photo
 from facerec.people.names import canonical_name

@@ -14,6 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
+from facerec.labelling.xmp.areas import Region
+from facerec.labelling.xmp.document import NAMESPACES
 from facerec.labelling.xmp.errors import (
     XmpChanged,
     XmpDamaged,
@@ -26,8 +28,6 @@ from facerec.labelling.xmp.errors import (
     XmpTooLarge,
     XmpWithDoctype,
 )
-from facerec.labelling.xmp.areas import Region
-from facerec.labelling.xmp.document import NAMESPACES
 from facerec.labelling.xmp.files import File
 from facerec.labelling.xmp.reading import sidecar_of
 from facerec.labelling.xmp.writing import label_photo, unlabel_photo

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 from lxml import etree
 
-from facerec.labelling.xmp.errors import XmpNameNotAllowed, XmpNotUnderstood
 from facerec.labelling.xmp.areas import Area, Region, stored_size
 from facerec.labelling.xmp.document import (
     WRITTEN_NAMESPACES,
@@ -18,6 +17,7 @@ from facerec.labelling.xmp.document import (
     remove,
     text,
 )
+from facerec.labelling.xmp.errors import XmpNameNotAllowed, XmpNotUnderstood
 from facerec.labelling.xmp.faces import (
     DIMENSIONS,
     EXTENSIONS,

@@ -4,9 +4,9 @@ import struct
 from pathlib import Path
 from typing import NamedTuple
 
-from facerec.labelling.xmp.errors import XmpNotReadable
 from facerec.labelling.xmp.areas import Region
 from facerec.labelling.xmp.document import MAX_XMP_BYTES, XmpDocument
+from facerec.labelling.xmp.errors import XmpNotReadable
 from facerec.labelling.xmp.faces import NamedArea, View, named_areas
 from facerec.labelling.xmp.files import File
 from facerec.labelling.xmp.picasa import picasa_areas

@@ -8,9 +8,9 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from facerec.labelling.xmp.errors import XmpDamaged, XmpWithDoctype
 from facerec.labelling.xmp.areas import Area, Region
 from facerec.labelling.xmp.document import MAX_XMP_BYTES, XmpDocument
+from facerec.labelling.xmp.errors import XmpDamaged, XmpWithDoctype
 from facerec.labelling.xmp.faces import View, named_areas
 from facerec.labelling.xmp.files import File
 from facerec.labelling.xmp.labels import put_in, take_out
