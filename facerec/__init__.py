@@ -1,12 +1,16 @@
 """Recognize known people in pictures.
 
-    from facerec import Recognizer
+    import facerec
 
-    recognizer = Recognizer.load()
+    recognizer = facerec.Recognizer.load()
     for face in recognizer.recognize("photo.jpg"):
         print(face.identity, face.similarity, face.box)
 
+    for batch in facerec.label("photos/"):
+        print(batch.to_pandas())
+
 - `facerec.recognizer`: the class above
+- `facerec.labels`: the function above
 - `facerec.commands`: the command `facerec`
 - `facerec.pictures`: from a file, bytes or a URL to pixels
 - `facerec.inference`: from pixels to faces and names, with ONNX Runtime
@@ -23,9 +27,10 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from facerec.labels import label
     from facerec.recognizer import Recognizer
 
-__all__ = ["Recognizer", "__version__"]
+__all__ = ["Recognizer", "__version__", "label"]
 __version__ = "0.1.0"
 
 # Importing ONNX Runtime reads this variable. Without it, the package gives the machine an id and reports to its maker.
@@ -33,9 +38,13 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 def __getattr__(name: str) -> Any:
-    """Import the public class when it is first used, so that `import facerec` takes no time."""
+    """Import what is public when it is first used, so that `import facerec` takes no time."""
     if name == "Recognizer":
         from facerec.recognizer import Recognizer  # noqa: PLC0415
 
         return Recognizer
+    if name == "label":
+        from facerec.labels import label  # noqa: PLC0415
+
+        return label
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

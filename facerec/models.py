@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from facerec.inference.detector import FaceDetector
+from facerec.inference.jobs import WorkerOptions
 from facerec.inference.landmark_predictor import LandmarkPredictor
 from facerec.inference.model_file import (
     DETECTOR_FILE,
@@ -22,6 +23,11 @@ MAX_BYTES, MAX_PIXELS = 200 * 2**20, 100_000_000
 
 MAX_FACES = 100
 """Faces of a picture that are recognized, the most prominent ones."""
+
+_PICTURE_SECONDS = 30
+"""Seconds of CPU time that a picture may take in a worker process. 100 faces take the accurate model about ten."""
+_WORKER_MEMORY = 3 * 2**30
+"""Bytes of memory that a worker process may take, of which few pictures make it use more than 300 MB."""
 
 MODEL_VARIABLE = "FACEREC_MODEL"
 """Environment variable that chooses the recognizer, as it does for the service."""
@@ -76,6 +82,25 @@ def load_pipeline(recognizer: Path) -> Pipeline:
         max_bytes=MAX_BYTES,
         max_pixels=MAX_PIXELS,
         max_faces=MAX_FACES,
+    )
+
+
+def worker_options(recognizer: Path) -> WorkerOptions:
+    """Worker processes with the shipped detector and landmark predictor, and with the limits that this process has.
+
+    Args:
+        recognizer: the recognizer's file.
+    """
+    return WorkerOptions(
+        recognizer=recognizer.absolute(),
+        detector=(shipped_models() / DETECTOR_FILE).absolute(),
+        landmarks=(shipped_models() / LANDMARKS_FILE).absolute(),
+        threads=1,
+        max_bytes=MAX_BYTES,
+        max_pixels=MAX_PIXELS,
+        max_faces=MAX_FACES,
+        memory_bytes=_WORKER_MEMORY,
+        cpu_seconds=_PICTURE_SECONDS,
     )
 
 

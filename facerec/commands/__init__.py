@@ -1,4 +1,4 @@
-"""The command `facerec`: serve, enrol people, compare two pictures, train.
+"""The command `facerec`: serve, enrol people, compare two pictures, label an archive, train.
 
 Its parts are imported when they are needed, so that `facerec --help` and `facerec people list` are quick.
 """

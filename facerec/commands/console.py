@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from typing import TextIO
 
 
 class CommandError(Exception):
@@ -20,8 +21,13 @@ def one_line(text: object) -> str:
     return shown(" ".join(str(text).split()))
 
 
-def print_table(*rows: Sequence[object]) -> None:
-    """Print rows with aligned columns, numbers to the right. The first row is the heading."""
+def print_table(*rows: Sequence[object], file: TextIO | None = None) -> None:
+    """Print rows with aligned columns, numbers to the right. The first row is the heading.
+
+    Args:
+        rows: all of the same length.
+        file: standard output if it is not given.
+    """
     cells = [[shown(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     numeric = [all(isinstance(cell, int) for cell in column[1:]) for column in zip(*rows, strict=True)]
@@ -30,9 +36,21 @@ def print_table(*rows: Sequence[object]) -> None:
             cell.rjust(width) if right else cell.ljust(width)
             for cell, width, right in zip(row, widths, numeric, strict=True)
         )
-        print("  ".join(padded).rstrip())
+        print("  ".join(padded).rstrip(), file=file)
 
 
 def say(text: str) -> None:
     """Print a line about what happens to standard error, which leaves standard output to results."""
     print(one_line(text), file=sys.stderr, flush=True)
+
+
+def confirm(question: str) -> bool:
+    """Ask a question that is answered with y for yes. Anything else is no.
+
+    Raises:
+        CommandError: there is no terminal to ask on.
+    """
+    if not sys.stdin.isatty():
+        raise CommandError("nothing was changed, because nobody can be asked: run the same command again with --yes")
+    print(f"{one_line(question)} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}

@@ -18,18 +18,22 @@ from facerec.commands.options import (
     Command,
     ExportPeople,
     ImportPeople,
+    Label,
     ListPeople,
     People,
     RemovePerson,
     Serve,
     Train,
+    Unlabel,
     Verify,
 )
 from facerec.errors import CodedError
 from facerec.inference.errors import InferenceError
 from facerec.people.errors import StoreError
 
-_DESCRIPTION = "Recognize people in pictures: serve, enrol people of your own, compare two pictures, train."
+_DESCRIPTION = (
+    "Recognize people in pictures: serve, enrol people of your own, compare two pictures, label an archive, train."
+)
 
 
 def main() -> None:
@@ -48,8 +52,8 @@ def main() -> None:
         _fail(f"{error} ({error.reason})" if error.reason else str(error))
     except (CommandError, CodedError, InferenceError) as error:
         _fail(str(error))
-    except KeyboardInterrupt:
-        say("facerec: stopped")
+    except KeyboardInterrupt as error:
+        say(": ".join(("facerec: stopped", *map(str, error.args))))
         sys.exit(130)
     except BrokenPipeError:  # whoever reads the output has seen enough, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
@@ -85,6 +89,14 @@ def run(arguments: list[str]) -> None:
             from facerec.commands.verify import verify
 
             verify(command)
+        case Label():
+            from facerec.commands.label import label
+
+            label(command)
+        case Unlabel():
+            from facerec.commands.unlabel import unlabel
+
+            unlabel(command)
         case Train():  # listed for the help and for the shell's completion
             raise AssertionError
     return None

@@ -9,6 +9,8 @@ from tyro.conf import Positional, arg, subcommand
 Model = Annotated[str | None, arg(metavar="FILE|accurate|default")]
 """The recognizer: a file, or a word for one of the shipped ones."""
 
+Yes = Annotated[bool, arg(help="Change sidecars without asking.")]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Serve:
@@ -26,13 +28,18 @@ class GalleryOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class AddPeople(GalleryOptions):
-    """Enrol the people of a folder: FOLDER/NAME/*.jpg, or PNG, WebP, HEIC, AVIF, TIFF, GIF, BMP.
+    """Enrol the people of a folder: FOLDER/NAME/*.jpg, or PNG, WebP, HEIC, AVIF, TIFF, GIF, BMP. With --from-xmp, enrol
+    the faces that are named in the metadata of photos.
 
     Run again, it adds the pictures that are new.
     """
 
     folder: Positional[Path]
-    """A folder with a folder for each person. In each picture, that person's face should be the most prominent."""
+    """A folder with a folder for each person. In each picture, that person's face should be the most prominent. With
+    --from-xmp, any folder of photos."""
+    from_xmp: bool = False
+    """Take the faces that people or other programs have named, as digiKam, Lightroom and Picasa keep them: in sidecars,
+    in the photos, or in .picasa.ini. Names that `facerec label --xmp` wrote are passed over."""
     model: Model = None
     """The recognizer: accurate, default, or a file. By default what FACEREC_MODEL says, or the one that the gallery was
     made with, or accurate."""
@@ -99,6 +106,42 @@ class Verify(GalleryOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Label(GalleryOptions):
+    """Label a whole archive: who is in which picture, in a table and in the photos' own metadata.
+
+    Run again, it goes on where it was, and does the pictures that are new or have changed. Pictures are only read.
+    """
+
+    paths: Annotated[Positional[tuple[str, ...]], arg(metavar="PATH ...")] = ()
+    """Folders, patterns such as 'photos/**/*.jpg', files, addresses such as s3://BUCKET/FOLDER, or URLs of pictures."""
+    output: Annotated[str, arg(metavar="FOLDER|FILE|-")]
+    """Where the labels go: a folder, which keeps what was done, or a new file that ends in .parquet, .csv or .jsonl, or
+    - for JSON lines on standard output."""
+    list_file: Annotated[Path | None, arg(name="list", metavar="FILE")] = None
+    """A text file with further paths, one a line."""
+    model: Model = None
+    """The recognizer: accurate, default, or a file. By default what FACEREC_MODEL says, or the one that the gallery was
+    made with, or accurate."""
+    workers: Annotated[int | None, arg(metavar="N")] = None
+    """Number of processes. By default one for each CPU."""
+    shipped_people: bool = True
+    """Name the people of the gallery alone, and not those whom the model knows."""
+    xmp: bool = False
+    """Also write the names to a sidecar beside each photo of this machine: photo.jpg.xmp. What others wrote there is
+    kept. First it says how many sidecars change, and asks."""
+    yes: Yes = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unlabel:
+    """Take the names out of the sidecars again that `facerec label --xmp` wrote. What others wrote stays."""
+
+    paths: Annotated[Positional[tuple[str, ...]], arg(metavar="PATH ...")]
+    """Folders, patterns and photos. The photos may be gone."""
+    yes: Yes = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Train:
     """Train the models, as train.py does: `facerec train --help`. Needs the packages of the extra `train`."""
 
@@ -110,5 +153,7 @@ Command = (
     Annotated[Serve, subcommand("serve")]
     | Annotated[People, subcommand("people")]
     | Annotated[Verify, subcommand("verify")]
+    | Annotated[Label, subcommand("label")]
+    | Annotated[Unlabel, subcommand("unlabel")]
     | Annotated[Train, subcommand("train")]
 )

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +40,8 @@ class Progress:
     """Faces of each person whom the gallery knows."""
     errors: Counter[str] = field(default_factory=Counter)
     """Pictures and paths with an error, by its code."""
+    messages: dict[str, str] = field(default_factory=dict)
+    """What the first error of each code says."""
 
     @property
     def unknown(self) -> int:
@@ -52,7 +54,14 @@ class Progress:
         self.pictures += sum(first)
         self.faces += len(batch) - batch["face"].null_count
         self.people.update(name for name in batch["identity"].to_pylist() if name is not None)
-        self.errors.update(code for code in batch["error_code"].to_pylist() if code is not None)
+        for code, message in zip(batch["error_code"].to_pylist(), batch["error_message"].to_pylist(), strict=True):
+            if code is not None:
+                self.add_error(code, message)
+
+    def add_error(self, code: str, message: str) -> None:
+        """Count an error of a picture or a path."""
+        self.errors[code] += 1
+        self.messages.setdefault(code, message)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,8 +97,10 @@ def label(
     people: People | None = None,
     limits: FetchLimits | None = None,
     report: Report = lambda path, error: None,  # noqa: ARG005
-) -> Iterator[pa.RecordBatch]:
+) -> Generator[pa.RecordBatch, None, None]:
     """The rows of all pictures that paths name, see `rows.Row`. They come in any order.
+
+    The processes end with the generator: once it has come to its end, or is closed.
 
     Args:
         paths: see `find_pictures`.
@@ -147,7 +158,7 @@ def label_archive(
     progress = Progress()
 
     def report_and_count(path: str, error: PathError) -> None:
-        progress.errors[error.code] += 1
+        progress.add_error(error.code, str(error))
         report(path, error)
 
     check_output(output)
@@ -176,20 +187,26 @@ def check_output(output: str) -> None:
         raise OutputNotSupported
 
 
+def is_folder(output: str) -> bool:
+    """Whether labels that are written to an output of this name are in a folder, which keeps what was done."""
+    path = Path(output)
+    is_file = path.suffix.lower() in FILE_FORMATS and not path.is_dir() and not output.endswith("/")
+    return output != STANDARD_OUTPUT and not is_file
+
+
 @contextmanager
 def _opened(
     output: str, schema: pa.Schema, origin: Origin, matcher: Matcher, part_seconds: float
 ) -> Iterator[tuple[Write, PictureIndex | None]]:
     """What writes to an output, and the pictures that are done there."""
-    path = Path(output)
-    if output == STANDARD_OUTPUT:
-        yield lambda batch: write_json_lines(batch, sys.stdout.buffer), None
-    elif path.suffix.lower() in FILE_FORMATS and not path.is_dir() and not output.endswith("/"):
-        with single_file(path, schema, origin) as write:
-            yield write, None
-    else:
-        with LabelFolder(path, schema, origin, matcher, part_seconds=part_seconds) as folder:
+    if is_folder(output):
+        with LabelFolder(Path(output), schema, origin, matcher, part_seconds=part_seconds) as folder:
             yield folder.write, folder.index
+    elif output == STANDARD_OUTPUT:
+        yield lambda batch: write_json_lines(batch, sys.stdout.buffer), None
+    else:
+        with single_file(Path(output), schema, origin) as write:
+            yield write, None
 
 
 def _to_do(

@@ -40,31 +40,44 @@ def is_file_uri(text: str) -> bool:
     return text.startswith(_FILE_SCHEME)
 
 
+def is_local(text: str) -> bool:
+    """Whether a path is one of this machine, and not an address of a storage or a URL."""
+    return "://" not in text or is_file_uri(text)
+
+
 def from_text(text: str) -> str:
     """The path that `to_text` was given."""
     return os.fsdecode(unquote_to_bytes(text[len(_FILE_SCHEME) :])) if is_file_uri(text) else text
 
 
-def find_local(path: str, report: Report) -> Iterator[FoundPicture]:
+def find_local(path: str, report: Report, *, beside: str = "") -> Iterator[FoundPicture]:
     """The pictures of a folder, of a pattern, or a single one.
 
     Folders are searched by name, with all folders in them. Links are followed; a folder that several links lead to is
     searched once. Names that begin with a dot are passed over, and files without the suffix of a picture.
+
+    Args:
+        path: may be relative.
+        report: is told of each path that can't be searched.
+        beside: find the files that have the name of a picture and this at its end, in place of the pictures, which may
+            be gone.
     """
     path = os.path.abspath(path)  # noqa: PTH100 - Path has no counterpart that keeps links and bytes as they are
     if os.path.isdir(path):  # noqa: PTH112
-        yield from _Search(PathPattern(path, literal=True), report).pictures()
-    elif os.path.lexists(path):
-        yield _file(path)
+        yield from _Search(PathPattern(path, literal=True), report, beside).pictures()
+        return
+    path = path.removesuffix(beside)
+    if os.path.lexists(path + beside):
+        yield _file(path + beside)
     elif (pattern := PathPattern(path, literal=False)).root != path:
         found = False
-        for picture in _Search(pattern, report).pictures():
+        for picture in _Search(pattern, report, beside).pictures():
             found = True
             yield picture
         if not found:
             report(to_text(path), PathNotFound())
     elif is_picture_name(path):
-        yield _file(path)  # whoever reads it finds that it is not there
+        yield _file(path + beside)  # whoever reads it finds that it is not there
     else:
         report(to_text(path), PathNotFound())
 
@@ -90,9 +103,10 @@ class _Folder(NamedTuple):
 class _Search:
     """The search of one folder and all folders in it."""
 
-    def __init__(self, pattern: PathPattern, report: Report) -> None:
+    def __init__(self, pattern: PathPattern, report: Report, beside: str) -> None:
         self._pattern = pattern
         self._report = report
+        self._beside = beside
         self._visited: set[tuple[int, int]] = set()
         self._open: list[_Folder] = []
         """The folder that is being searched, and those that it lies in."""
@@ -110,7 +124,11 @@ class _Search:
                 self._open.pop()
             elif not name.startswith("."):
                 path = os.path.join(folder.path, name)  # noqa: PTH118
-                yield from self._look(path, wanted=is_picture_name(name) and self._pattern.accepts(path))
+                yield from self._look(path, wanted=self._is_wanted(path))
+
+    def _is_wanted(self, path: str) -> bool:
+        picture = path.removesuffix(self._beside)
+        return path.endswith(self._beside) and is_picture_name(picture) and self._pattern.accepts(picture)
 
     def _look(self, path: str, *, wanted: bool) -> Iterator[FoundPicture]:
         """The picture at a path. A folder is searched next."""

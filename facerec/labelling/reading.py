@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 from facerec.labelling.found import FoundPicture, ReadPicture
-from facerec.labelling.local_files import is_file_uri, read_local
+from facerec.labelling.local_files import is_local, read_local
 from facerec.labelling.sources import is_url
 from facerec.labelling.storage import read_stored
 from facerec.pictures.bounded_pool import Slots
@@ -40,9 +40,9 @@ class PictureReader:
             data = await self._fetcher.fetch(picture.path)
             return ReadPicture(picture._replace(bytes=len(data)), data)
         loop = asyncio.get_running_loop()
-        if "://" in picture.path and not is_file_uri(picture.path):
-            return await loop.run_in_executor(self._threads, read_stored, picture, self._max_bytes)
-        return await loop.run_in_executor(self._threads, read_local, picture.path, self._max_bytes)
+        if is_local(picture.path):
+            return await loop.run_in_executor(self._threads, read_local, picture.path, self._max_bytes)
+        return await loop.run_in_executor(self._threads, read_stored, picture, self._max_bytes)
 
     def close(self) -> None:
         """Start no more reads."""

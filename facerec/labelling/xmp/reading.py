@@ -13,6 +13,9 @@ from facerec.labelling.xmp.picasa import picasa_areas
 from facerec.pictures.containers import read_container, read_xmp
 from facerec.pictures.errors import UnsupportedPicture
 
+SIDECAR_SUFFIX = ".xmp"
+"""What follows a photo's name in that of its sidecar."""
+
 _MAX_PHOTO_BYTES = 1 << 30
 """Bytes of a photo. It is read whole, as it is for recognition."""
 
@@ -28,7 +31,7 @@ class PhotoMetadata(NamedTuple):
 
 def sidecar_of(photo: Path) -> Path:
     """The sidecar that belongs to a photo: `photo.jpg.xmp`, as digiKam and darktable name it."""
-    return photo.with_name(photo.name + ".xmp")
+    return photo.with_name(photo.name + SIDECAR_SUFFIX)
 
 
 def read_metadata(photo: Path) -> PhotoMetadata:

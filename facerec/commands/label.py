@@ -1,0 +1,140 @@
+"""`facerec label`: who is in the pictures of an archive."""
+
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Self
+
+from tqdm import tqdm
+
+from facerec.commands.console import CommandError, one_line, print_table, say
+from facerec.commands.gallery import describe, locate
+from facerec.commands.options import Label
+from facerec.commands.sidecars import write_sidecars
+from facerec.inference.cpus import available_cpus
+from facerec.labelling.archive import People, Progress, is_folder, label_archive
+from facerec.labelling.errors import OutputClosed, PathError
+from facerec.labelling.sources import find_pictures, read_list
+from facerec.models import choose_recognizer, worker_options
+
+_PEOPLE_LISTED = 20
+"""People of the summary, those with the most faces."""
+
+
+def label(options: Label) -> None:
+    """Label the pictures, and print a summary to standard error.
+
+    Raises:
+        CommandError: there are no pictures, or the options contradict each other.
+        LabellingError: the labels can't be written.
+        StoreError: the gallery can't be used.
+        InferenceError: a model can't be used.
+        KeyboardInterrupt: after Ctrl-C. The message says whether the run can go on.
+        BrokenPipeError: whoever reads standard output has seen enough.
+    """
+    paths = _paths(options)
+    if options.xmp and not is_folder(options.output):
+        raise CommandError("--xmp takes the names from a folder of labels: let --output be a folder")
+    if options.workers is not None and options.workers < 1:
+        raise CommandError("--workers is a number of processes, at least 1")
+    location = locate(options.gallery)
+    model = choose_recognizer(options.model, location, otherwise="accurate")
+    say(f"Labelling with {model.path.name}, {model.reason}, and the people of {describe(location)}.")
+    start = time.monotonic()
+    try:
+        with _Bar(paths) as bar:
+            progress = label_archive(
+                paths,
+                options.output,
+                worker_options(model.path),
+                workers=options.workers or available_cpus(),
+                people=People(gallery=location, shipped_people=options.shipped_people),
+                report=bar.report,
+                on_progress=bar.show,
+            )
+        if not progress.found:
+            raise CommandError("no picture was found: check the paths")
+        _summarize(progress, time.monotonic() - start)
+        if options.xmp:
+            write_sidecars(paths, Path(options.output), yes=options.yes)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            "what was done is kept, and the same command goes on from there"
+            if is_folder(options.output)
+            else "a folder as --output could go on from here, a file or - can't"
+        ) from None
+    except OutputClosed:
+        raise BrokenPipeError from None
+
+
+def _paths(options: Label) -> list[str]:
+    """The paths of the command line and those of the list.
+
+    Raises:
+        CommandError: there are none, or the list can't be read.
+    """
+    try:
+        listed = list(read_list(options.list_file)) if options.list_file else []
+    except OSError as error:
+        raise CommandError(f"can't read {options.list_file}: {error.strerror}") from error
+    if not options.paths and not listed:
+        raise CommandError("give the paths of pictures or folders, or a --list of them")
+    return [*options.paths, *listed]
+
+
+class _Bar:
+    """The progress bar of a run. Pictures are counted in a thread, so that it can tell how much time is left.
+
+    Args:
+        paths: what is labelled.
+    """
+
+    def __init__(self, paths: list[str]) -> None:
+        self._bar = tqdm(desc="Labelling", unit=" pictures", disable=None)
+        self._ended = threading.Event()
+        self._count = threading.Thread(target=self._count_pictures, args=(paths,), daemon=True)
+
+    def __enter__(self) -> Self:
+        if not self._bar.disable:
+            self._count.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        if not self._bar.disable:
+            self._count.join()
+        self._bar.close()
+
+    def report(self, path: str, error: PathError) -> None:
+        """Print a line about a path that can't be searched."""
+        self._bar.write(one_line(f"{path}: {error}"), file=sys.stderr)
+
+    def show(self, progress: Progress) -> None:
+        """Show how far the run is."""
+        self._bar.set_postfix_str(f"{progress.faces} faces", refresh=False)
+        self._bar.update(progress.unchanged + progress.pictures - self._bar.n)
+
+    def _count_pictures(self, paths: list[str]) -> None:
+        total = 0
+        for path in paths:  # one by one: which of them lead to the same pictures takes memory to know
+            for _ in find_pictures(path, lambda *_: None):
+                total += 1
+                if self._ended.is_set():
+                    return
+        self._bar.total = total
+
+
+def _summarize(progress: Progress, seconds: float) -> None:
+    """Print what a run has done."""
+    say(
+        f"{progress.pictures} pictures with {progress.faces} faces, of which {progress.unknown} are of unknown people, "
+        f"in {seconds:.0f} s. {progress.unchanged} pictures have not changed."
+    )
+    if progress.people:
+        print_table(("person", "faces"), *progress.people.most_common(_PEOPLE_LISTED), file=sys.stderr)
+    if (further := len(progress.people) - _PEOPLE_LISTED) > 0:
+        say(f"And {further} further people.")
+    if progress.errors:
+        errors = ((code, count, progress.messages[code]) for code, count in progress.errors.most_common())
+        print_table(("error", "number", "message"), *errors, file=sys.stderr)
