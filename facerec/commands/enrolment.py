@@ -60,13 +60,12 @@ class Enrolment:
             reason = "The model gives no usable answer for it."
         return reason
 
-    def enrol(self, name: str, results: Sequence[PictureResult]) -> Selection:
-        """Add those of a person's pictures that are good enough, all in one transaction.
+    def enrol(self, name: str, portraits: Sequence[Portrait]) -> Selection:
+        """Add those of a person's portraits that are good enough, all in one transaction.
 
         Raises:
             StoreError: the gallery can't be changed.
         """
-        portraits = [Portrait(result, None) for result in results]
         while True:
             self._gallery.refresh()
             try:

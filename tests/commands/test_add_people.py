@@ -14,7 +14,9 @@ import pytest
 from facerec.commands.enrolment import Enrolment
 from facerec.inference.model_file import ACCURATE_RECOGNIZER_FILE, DETECTOR_FILE, RECOGNIZER_FILE, shipped_models
 from facerec.inference.pipeline import Pipeline
+from facerec.inference.results import PictureResult
 from facerec.models import load_pipeline
+from facerec.people.enrolment import Portrait
 from facerec.people.location import VARIABLE
 from facerec.people.model_choice import embedding_of
 from facerec.people.store import PeopleStore
@@ -61,7 +63,7 @@ def test_known_pictures_are_not_decoded(pipeline: Pipeline, gallery: Path, tmp_p
         enrolment = Enrolment(pipeline, store, force=False)
         seen = enrolment.look(path, enrolment.known_pictures("Grace"))
         assert not isinstance(seen, str | None)
-        enrolment.enrol("Grace", [seen])
+        enrolment.enrol("Grace", [Portrait(seen, None)])
         known = enrolment.known_pictures("Grace")
         assert known == {seen.sha256}
         assert enrolment.look(path, known) is None
@@ -187,15 +189,17 @@ def test_two_who_enrol_a_person_at_once_lose_nothing(
     seen = []
     for number, data in enumerate(hopper):
         (path := tmp_path / f"{number}.jpg").write_bytes(data)
-        seen.append(enrolments[0].look(path, frozenset()))
+        result = enrolments[0].look(path, frozenset())
+        assert isinstance(result, PictureResult)
+        seen.append(Portrait(result, None))
     failures: list[BaseException] = []
     barrier = threading.Barrier(4)
 
-    def enrol(enrolment: Enrolment, picture: object) -> None:
+    def enrol(enrolment: Enrolment, portrait: Portrait) -> None:
         try:
             for number in range(20):
                 barrier.wait(30)
-                enrolment.enrol(f"Person {number}", [picture])  # type: ignore[list-item]
+                enrolment.enrol(f"Person {number}", [portrait])
         except BaseException as error:
             failures.append(error)
             barrier.abort()
