@@ -3,6 +3,11 @@
 #     docker build -t face-recognition-img .
 #     docker run -dit --rm --name face-recognition-service -p8000:8000 face-recognition-img
 #
+# Photos are labelled with
+#
+#     docker run --rm -v "$PWD/photos:/photos:ro" -v "$PWD/labels:/labels" --user "$(id -u)" face-recognition-img \
+#         facerec label /photos --output /labels
+#
 # Settings are environment variables (facerec/serving/settings.py). The container also runs with `--read-only --tmpfs /tmp`.
 ARG PYTHON_IMAGE=python:3.12-slim-bookworm
 
@@ -29,8 +34,11 @@ COPY --from=build /app/.venv .venv
 COPY predict.py ./
 COPY facerec facerec
 COPY model model
-# Compile the modules that serving imports: the container is ready in 0.8 s instead of 1.8 s.
-RUN python -c "import predict, facerec.inference.worker"
+# The command `facerec`, in whatever folder it runs.
+ENV PYTHONPATH=/app
+RUN printf '#!/app/.venv/bin/python\nfrom facerec.commands.main import main\nmain()\n' > .venv/bin/facerec && chmod +x .venv/bin/facerec
+# Compile the modules that serving and labelling import: the container is ready in 0.8 s instead of 1.8 s.
+RUN python -c "import predict, facerec.inference.worker, facerec.commands.label"
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --start-period=10s --timeout=5s CMD \

@@ -50,7 +50,7 @@ def search_names(folder: Path) -> PeopleFolder:
                     photos_of_person.append(path)
     if not found.pictures:
         raise CommandError(f"nobody is named in the metadata of the photos in {folder}")
-    return found
+    return PeopleFolder(dict(sorted(found.pictures.items())), found.refused)
 
 
 def named_portraits(name: str, photo: Path, result: PictureResult) -> list[Portrait]:
