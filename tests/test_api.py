@@ -16,6 +16,7 @@ from facerec import Recognizer
 from facerec.commands.enrolment import Enrolment
 from facerec.inference.model_file import shipped_recognizers
 from facerec.models import load_pipeline
+from facerec.people.enrolment import Portrait
 from facerec.people.errors import NoFace, StoreOfOtherModel
 from facerec.people.location import VARIABLE
 from facerec.people.model_choice import embedding_of
@@ -57,7 +58,7 @@ def enrol(gallery: Path, name: str, path: Path) -> None:
         enrolment = Enrolment(pipeline, store, force=False)
         seen = enrolment.look(path, frozenset())
         assert not isinstance(seen, str | None)
-        assert enrolment.enrol(name, [seen]).samples
+        assert enrolment.enrol(name, [Portrait(seen, None)]).samples
 
 
 def test_a_face_is_described(recognizer: Recognizer, photo: Path) -> None:

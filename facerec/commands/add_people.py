@@ -130,11 +130,11 @@ def _enrol_person(
             except CodedError as error:
                 refused.append(Refused(path, str(error)))
     selection = enrolment.enrol(name, [portrait for _, portrait in portraits])
-    for index, error in selection.refused.items():
-        if isinstance(error, AlreadyEnrolled):
+    for index, reason in selection.refused.items():
+        if isinstance(reason, AlreadyEnrolled):
             known += 1
         else:
-            refused.append(Refused(portraits[index][0], str(error)))
+            refused.append(Refused(portraits[index][0], str(reason)))
     return Added(name, len(selection.samples), known, len(refused)), refused
 
 

@@ -16,10 +16,13 @@ def unlabel(options: Unlabel) -> None:
     """
     if not options.paths:
         raise CommandError("give the paths of folders or photos")
-    failed: dict[str, PathError] = {}
-    found = sum(1 for _ in find_sidecars(options.paths, failed.setdefault))
-    for path, error in failed.items():
+    failed: list[str] = []
+
+    def report(path: str, error: PathError) -> None:
+        failed.append(path)
         say(f"{path}: {error}")
+
+    found = sum(1 for _ in find_sidecars(options.paths, report))
     if failed and not found:
         raise CommandError("no sidecar was found: check the paths")
     change_sidecars(
