@@ -53,6 +53,7 @@ def label(options: Label) -> None:
                 report=bar.report,
                 on_progress=bar.show,
             )
+            bar.finish(progress)
         if not progress.found:
             raise CommandError("no picture was found: check the paths")
         _summarize(progress, time.monotonic() - start)
@@ -115,6 +116,12 @@ class _Bar:
         self._bar.set_postfix_str(f"{progress.faces} faces", refresh=False)
         self._bar.update(progress.unchanged + progress.pictures - self._bar.n)
 
+    def finish(self, progress: Progress) -> None:
+        """Show the end of the run. The total is that of the run, which does no picture twice."""
+        self._ended.set()
+        self.show(progress)
+        self._bar.total = progress.found
+
     def _count_pictures(self, paths: list[str]) -> None:
         total = 0
         for path in paths:  # one by one: which of them lead to the same pictures takes memory to know
@@ -122,7 +129,8 @@ class _Bar:
                 total += 1
                 if self._ended.is_set():
                     return
-        self._bar.total = total
+        if not self._ended.is_set():
+            self._bar.total = total
 
 
 def _summarize(progress: Progress, seconds: float) -> None:

@@ -4,5 +4,6 @@
 - `labeller`: from pictures to rows, in worker processes
 - `label_folder`, `single_file`: where the rows are kept
 - `archive`: all of these together
-- `xmp`: the photos' own metadata
+- `sidecars`: from the rows to the photos' own metadata
+- `xmp`: that metadata
 """

@@ -14,7 +14,7 @@ from facerec.people.location import VARIABLE
 from tests.commands.conftest import Command
 from tests.harness import ROOT, free_port, process, ready, wait_until
 
-HEAVY = ("torch", "fastapi", "onnxruntime", "matplotlib")
+HEAVY = ("torch", "fastapi", "onnxruntime", "matplotlib", "pyarrow")
 
 
 def python(code: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -31,7 +31,7 @@ def python(code: str, *arguments: str, **variables: str) -> subprocess.Completed
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["people", "list"], ["people", "add", "--help"], ["train", "--help"]]
+    "arguments", [["--help"], ["people", "list"], ["people", "add", "--help"], ["train", "--help"], ["label", "--help"]]
 )
 def test_help_and_the_list_import_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
     code = (
@@ -46,7 +46,16 @@ def test_help_and_the_list_import_nothing_heavy(arguments: list[str], tmp_path: 
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["bake"], ["people"], ["people", "add"], ["people", "add", "x", "--fast"], ["verify", "a"], ["train", "--x"]],
+    [
+        [],
+        ["bake"],
+        ["people"],
+        ["people", "add"],
+        ["people", "add", "x", "--fast"],
+        ["verify", "a"],
+        ["train", "--x"],
+        ["label", "a"],
+    ],
 )
 def test_a_wrong_command_line_ends_with_status_2(facerec: Command, arguments: list[str]) -> None:
     done = facerec(*arguments)
@@ -57,7 +66,7 @@ def test_a_wrong_command_line_ends_with_status_2(facerec: Command, arguments: li
 def test_the_help_lists_the_commands(facerec: Command) -> None:
     done = facerec("--help")
     assert done.code == 0
-    for name in ("serve", "people", "verify", "train"):
+    for name in ("serve", "people", "verify", "label", "unlabel", "train"):
         assert any(re.search(rf"^\W+{name} ", line) for line in done.out), done.out
     assert "--min-images" in "\n".join(facerec("train", "--help").out)
     assert facerec("train", "explore", "--help").out[0].startswith("usage: facerec train explore")

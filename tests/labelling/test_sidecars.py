@@ -1,6 +1,7 @@
 """From a folder of labels to sidecars and back, on an archive that the toy models understand."""
 
 import hashlib
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -118,6 +119,19 @@ def test_a_damaged_sidecar_is_an_error_of_its_photo(archive: Path, options: Work
     for each in (photo, Photo.without_people(photo.path)):
         with pytest.raises(XmpDamaged):
             change_sidecar(each, dry_run=True)
+
+
+def test_a_name_that_is_not_utf8_finds_its_photo(archive: Path, options: WorkerOptions) -> None:
+    photo = next(path for path in archive.rglob("*.png") if path.name.endswith("1.png"))
+    odd = photo.with_name(os.fsdecode(b"\xe9.png"))
+    photo.rename(odd)
+    labels = label(archive, options)
+    before = files(archive)
+    change(labels, paths_of(odd.parent))
+    assert sidecar_of(odd).exists()
+    for path in find_sidecars(odd.parent, Reports()):
+        change_sidecar(Photo.without_people(path), dry_run=False)
+    assert files(archive) == before
 
 
 def test_sidecars_are_found_by_folders_patterns_photos_and_their_own_names(tmp_path: Path) -> None:
