@@ -190,7 +190,7 @@ def _connected(address: str) -> Iterator[ModuleType]:
         raise ClusterNotReached.because(error) from None
     try:
         for name in ("ray", "ray.data"):
-            logging.getLogger(name).setLevel(logging.ERROR)
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # errors are raised
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = context.print_on_execution_start = False
         yield ray

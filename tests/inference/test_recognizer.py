@@ -32,6 +32,20 @@ def test_it_recognizes_a_batch(model: Path) -> None:
     assert {output.dtype for output in recognition} == {np.dtype(np.float32)}
 
 
+def test_crops_that_a_gpu_is_given_at_once_have_the_same_answers(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recognizer = FaceRecognizer.load(model, threads=1)
+    pixels = np.random.default_rng(0).integers(0, 255, (5, CROP_SIZE, CROP_SIZE, 3), np.uint8)
+    one_by_one = recognizer.recognize(pixels)
+    runs = []
+    run = recognizer._run
+    monkeypatch.setattr(recognizer, "_run", lambda image, names: (runs.append(len(image)), run(image, names))[1])
+    monkeypatch.setattr(FaceRecognizer, "on_gpu", True)
+    at_once = recognizer.recognize(pixels)
+    assert runs == [5]
+    for expected, found in zip(one_by_one, at_once, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
 def test_its_checksum_is_the_files(model: Path) -> None:
     assert checksum_path(model).read_text().startswith(FaceRecognizer.load(model, threads=1).checksum)
 

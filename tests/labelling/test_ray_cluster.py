@@ -67,3 +67,23 @@ def test_the_rows_of_a_cluster_that_loses_a_machine_are_those_of_one_machine(
     while left := running(marked):
         assert time.monotonic() < deadline, left
         time.sleep(0.2)
+
+
+@needs_ray
+@pytest.mark.parametrize("address", ["127.0.0.1:{port}", "ray://127.0.0.1:{port}", "nonsense"])
+def test_an_address_without_a_cluster_is_refused_soon(options: WorkerOptions, tmp_path: Path, address: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    code = (
+        "from facerec.labelling.errors import ClusterNotReached\n"
+        "from facerec.labelling.ray_cluster import label_on_cluster\n"
+        f"try: label_on_cluster({str(tmp_path)!r}, {str(tmp_path / 'labels')!r}, None, address={address.format(port=port)!r})\n"
+        "except ClusterNotReached as error: print(error)\n"
+    )
+    began = time.monotonic()
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    print(run, time.monotonic() - began)
+    assert "ray start --head" in run.stdout
+    assert run.stdout.count("\n") == 1
+    assert run.stderr == ""
+    assert not (tmp_path / "labels").exists()
