@@ -101,7 +101,7 @@ class OnnxModel(ABC, Generic[Metadata]):
 
 
 def _providers() -> list[str | tuple[str, dict[str, str]]]:
-    """What runs the models: the GPU if the package onnxruntime-gpu is installed. Without a GPU it falls back to the CPU."""
+    """What runs the models: the GPU where onnxruntime-gpu is installed. ONNX Runtime takes the CPU if there is none."""
     if _CUDA not in ort.get_available_providers():
         return ["CPUExecutionProvider"]
     ort.preload_dlls()  # finds CUDA and cuDNN where pip has installed them

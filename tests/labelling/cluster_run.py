@@ -15,7 +15,7 @@ from facerec.labelling import ray_cluster
 from facerec.labelling.archive import People, Progress
 from tests.labelling.toy_archive import toy_options
 
-NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "node_ip_address": "127.0.0.1"}
+NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
 
 
 def main(recognizer: str, detector: str, landmarks: str, gallery: str, archive: str, output: str) -> None:
