@@ -1,11 +1,13 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from onnx import TensorProto
 
 from facerec.inference.cropping import CROP_SIZE
@@ -36,9 +38,14 @@ def test_crops_that_a_gpu_is_given_at_once_have_the_same_answers(model: Path, mo
     recognizer = FaceRecognizer.load(model, threads=1)
     pixels = np.random.default_rng(0).integers(0, 255, (5, CROP_SIZE, CROP_SIZE, 3), np.uint8)
     one_by_one = recognizer.recognize(pixels)
-    runs = []
+    runs: list[int] = []
     run = recognizer._run
-    monkeypatch.setattr(recognizer, "_run", lambda image, names: (runs.append(len(image)), run(image, names))[1])
+
+    def counted(images: NDArray[np.uint8], names: Sequence[str]) -> list[NDArray[np.float32]]:
+        runs.append(len(images))
+        return run(images, names)
+
+    monkeypatch.setattr(recognizer, "_run", counted)
     monkeypatch.setattr(FaceRecognizer, "on_gpu", True)
     at_once = recognizer.recognize(pixels)
     assert runs == [5]
