@@ -110,7 +110,7 @@ def label_pictures(pictures: list[str], options: Options) -> Measured:
     folder = Path(tempfile.mkdtemp(dir="."))
     quarter = 0.0
     with Labeller(worker_options(options), workers=options.workers) as labeller:
-        matcher = People(gallery=folder / "people.sqlite").matcher(labeller)
+        matcher = People(gallery=folder / "people.sqlite").matcher(labeller.models)
         origin = Origin.of(labeller.models, matcher.checksum)
         start, cpu = time.perf_counter(), cpu_seconds()
         found = (FoundPicture(path, os.stat(path).st_size, 0) for path in pictures)  # noqa: PTH116

@@ -26,7 +26,8 @@ class WorkerOptions:
         max_bytes: bytes of a picture file.
         max_pixels: pixels of a picture that are decoded.
         max_faces: faces of a picture that are recognized, the most prominent ones.
-        memory_bytes: memory of the process. It is enforced on Linux alone (RLIMIT_DATA, setrlimit(2)).
+        memory_bytes: memory of the process, on a GPU besides that of the loaded models. It is enforced on Linux alone
+            (RLIMIT_DATA, setrlimit(2)).
         cpu_seconds: CPU time of one picture, over all threads.
     """
 

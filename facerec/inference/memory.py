@@ -1,9 +1,10 @@
-"""Memory that the process has freed but the C library still holds."""
+"""Memory of this process: what it has mapped, and what it has freed but the C library still holds."""
 
 import ctypes
 import gc
 import platform
 import sys
+from pathlib import Path
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
@@ -33,6 +34,14 @@ def release_freed_memory() -> None:
     gc.collect()
     if _has_glibc():
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def mapped_memory() -> int:
+    """Bytes that count to the limit RLIMIT_DATA: VmData of proc_pid_status(5). 0 on systems other than Linux."""
+    if sys.platform != "linux":
+        return 0
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status["VmData"].split()[0]) * 1024
 
 
 def _has_glibc() -> bool:

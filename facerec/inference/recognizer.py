@@ -34,6 +34,8 @@ class FaceRecognizer(OnnxModel[RecognizerMetadata]):
         Raises:
             InvalidOutput: an output holds NaN or infinity.
         """
+        if self.on_gpu:
+            return ModelOutput(*self._run(crops, ModelOutput._fields))
         # One crop at a time: a batch is no faster on a CPU, and the session would keep the memory of the largest batch.
         runs = [self._run(crop[None], ModelOutput._fields) for crop in crops]
         return ModelOutput(*(np.concatenate(rows) for rows in zip(*runs, strict=True)))

@@ -20,7 +20,7 @@ from facerec.inference.detector import FaceDetector
 from facerec.inference.errors import InferenceError, WorkerFault
 from facerec.inference.jobs import Answer, Job, LoadedModels, WorkerOptions
 from facerec.inference.landmark_predictor import LandmarkPredictor
-from facerec.inference.memory import limit_freed_memory, release_freed_memory
+from facerec.inference.memory import limit_freed_memory, mapped_memory, release_freed_memory
 from facerec.inference.pipeline import Pipeline
 from facerec.inference.recognizer import FaceRecognizer
 from facerec.inference.results import Trace
@@ -62,7 +62,7 @@ def _load(options: WorkerOptions, connection: Connection) -> Pipeline | None:
         return None
     release_freed_memory()
     gc.freeze()  # what lives as long as the process need not be visited by each later collection
-    _limit_memory(options.memory_bytes)
+    _limit_memory(options.memory_bytes + (mapped_memory() if recognizer.on_gpu else 0))  # CUDA maps gigabytes
     connection.send(
         LoadedModels(
             recognizer=recognizer.metadata,

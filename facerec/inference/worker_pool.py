@@ -99,11 +99,12 @@ class WorkerPool:
 
 
 def _environment() -> dict[str, str]:
-    """The environment variables of a worker: what it takes to import the same packages as this process.
+    """The environment variables of a worker: what it takes to import the same packages as this process, and its GPUs.
 
     The others may hold secrets, which a decoder that a picture has taken over must not find.
     """
-    inherited = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "PYTHONHOME") if name in os.environ}
+    names = ("CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "PYTHONHOME")
+    inherited = {name: os.environ[name] for name in names if name in os.environ}
     return inherited | {
         "PYTHONPATH": os.pathsep.join(path or "." for path in sys.path),
         "OPENBLAS_NUM_THREADS": "1",  # NumPy would start a thread for each CPU, with memory that counts to the limit

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 
-from facerec.inference.jobs import WorkerOptions
+from facerec.inference.jobs import LoadedModels, WorkerOptions
 from facerec.labelling.errors import OutputNotSupported, PathError
 from facerec.labelling.found import FoundPicture, Report
 from facerec.labelling.index import PictureIndex
@@ -18,11 +19,15 @@ from facerec.labelling.label_folder import PART_SECONDS, LabelFolder
 from facerec.labelling.labeller import BATCH_SECONDS, Labeller
 from facerec.labelling.matching import Matcher, load_people
 from facerec.labelling.part_file import Origin
+from facerec.labelling.rows import label_schema
 from facerec.labelling.single_file import FILE_FORMATS, Write, single_file, write_json_lines
 from facerec.labelling.sources import Paths, find_pictures
 from facerec.pictures.fetch import FetchLimits
 
 STANDARD_OUTPUT = "-"
+
+MakeRows = Callable[[Iterable[FoundPicture], Matcher], Iterator[pa.RecordBatch]]
+"""Makes the rows of pictures, all rows of a picture in the same batch, as `Labeller.label` does."""
 
 
 @dataclass
@@ -78,15 +83,15 @@ class People:
     shipped_people: bool = True
     threshold: float | None = None
 
-    def matcher(self, labeller: Labeller) -> Matcher:
-        """What matches the faces that a labeller finds.
+    def matcher(self, models: LoadedModels) -> Matcher:
+        """What matches the faces that these models find.
 
         Raises:
             ValueError: the gallery is a URL of another form.
             StoreError: the gallery can't be read, or was made with another model.
         """
-        known = load_people(labeller.models, self.gallery, shipped_people=self.shipped_people)
-        return Matcher(labeller.models.recognizer, known, self.threshold)
+        known = load_people(models, self.gallery, shipped_people=self.shipped_people)
+        return Matcher(models.recognizer, known, self.threshold)
 
 
 def label(
@@ -116,7 +121,7 @@ def label(
         StoreError: the gallery can't be read, or was made with another model.
     """
     with Labeller(options, workers=workers, limits=limits) as labeller:
-        yield from labeller.label(find_pictures(paths, report), (people or People()).matcher(labeller))
+        yield from labeller.label(find_pictures(paths, report), (people or People()).matcher(labeller.models))
 
 
 def label_archive(
@@ -155,23 +160,54 @@ def label_archive(
         WorkerLost: the workers did not start.
         StoreError: the gallery can't be read, or was made with another model.
     """
+    check_output(output)
+    with Labeller(options, workers=workers, limits=limits) as labeller:
+        make_rows = partial(labeller.label, batch_seconds=min(part_seconds, BATCH_SECONDS))
+        return write_labels(
+            *(labeller.models, make_rows, paths, output),
+            people=people,
+            report=report,
+            on_progress=on_progress,
+            part_seconds=part_seconds,
+        )
+
+
+def write_labels(
+    models: LoadedModels,
+    make_rows: MakeRows,
+    paths: Paths,
+    output: str,
+    *,
+    people: People | None,
+    report: Report,
+    on_progress: Callable[[Progress], None],
+    part_seconds: float,
+) -> Progress:
+    """Write the rows of all pictures that paths name, whoever recognizes them. See `label_archive`.
+
+    Args:
+        models: what recognizes.
+        make_rows: recognizes the people in pictures.
+
+    Raises:
+        OutputError: the labels can't be written, or go on where they were.
+        StoreError: the gallery can't be read, or was made with another model.
+    """
     progress = Progress()
 
     def report_and_count(path: str, error: PathError) -> None:
         progress.add_error(error.code, str(error))
         report(path, error)
 
-    check_output(output)
-    with Labeller(options, workers=workers, limits=limits) as labeller:
-        matcher = (people or People()).matcher(labeller)
-        origin = Origin.of(labeller.models, matcher.checksum)
-        with _opened(output, labeller.schema, origin, matcher, part_seconds) as (write, index):
-            found = find_pictures(paths, report_and_count)
-            pictures = _to_do(found, index, progress, on_progress)
-            for batch in labeller.label(pictures, matcher, batch_seconds=min(part_seconds, BATCH_SECONDS)):
-                write(batch)
-                progress.add(batch)
-                on_progress(progress)
+    matcher = (people or People()).matcher(models)
+    origin, schema = Origin.of(models, matcher.checksum), label_schema(models.recognizer.embedding_size)
+    with _opened(output, schema, origin, matcher, part_seconds) as (write, index):
+        found = find_pictures(paths, report_and_count)
+        pictures = _to_do(found, index, progress, on_progress)
+        for batch in make_rows(pictures, matcher):
+            write(batch)
+            progress.add(batch)
+            on_progress(progress)
     return progress
 
 
@@ -203,7 +239,8 @@ def _opened(
         with LabelFolder(Path(output), schema, origin, matcher, part_seconds=part_seconds) as folder:
             yield folder.write, folder.index
     elif output == STANDARD_OUTPUT:
-        yield lambda batch: write_json_lines(batch, sys.stdout.buffer), None
+        stdout = sys.stdout.buffer
+        yield lambda batch: write_json_lines(batch, stdout), None
     else:
         with single_file(Path(output), schema, origin) as write:
             yield write, None

@@ -13,6 +13,10 @@ LabellingError
 │   ├── PictureChanged
 │   ├── ModelFailed
 │   └── WorkerEnded
+├── ClusterError            the Ray cluster can't be used: the run ends, and what was written stays
+│   ├── RayNotInstalled
+│   ├── ClusterNotReached
+│   └── ClusterFailed
 └── OutputError             the labels can't be written: the run ends, and what was written stays
     ├── OutputNotSupported
     ├── OutputExists
@@ -121,6 +125,37 @@ class WorkerEnded(PictureFailed):
 
     code = "worker_ended"
     message = "The process that recognized the picture ended, perhaps for lack of memory: run again, or use fewer."
+
+
+class ClusterError(LabellingError):
+    """The Ray cluster can't be used."""
+
+
+class RayNotInstalled(ClusterError):
+    """The package of Ray is missing on this machine."""
+
+    code = "ray_not_installed"
+    message = "Labelling on a cluster needs Ray: install it with `pip install 'face-recognition[ray]'`."
+
+
+class ClusterNotReached(ClusterError):
+    """There is no cluster at the address, or it can't be joined."""
+
+    code = "cluster_not_reached"
+    message = (
+        "The Ray cluster can't be reached: give the HOST:PORT that `ray start --head` printed, and run the command on "
+        "a machine of the cluster."
+    )
+
+
+class ClusterFailed(ClusterError):
+    """The cluster gave up on the pictures."""
+
+    code = "cluster_failed"
+    message = (
+        "The Ray cluster can't label pictures: each of its machines needs the same version of this project, and the "
+        "model files at the same paths."
+    )
 
 
 class OutputError(LabellingError):

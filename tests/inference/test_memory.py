@@ -5,7 +5,7 @@ import sys
 import psutil
 import pytest
 
-from facerec.inference.memory import release_freed_memory
+from facerec.inference.memory import mapped_memory, release_freed_memory
 from tests.harness import ROOT
 
 
@@ -16,6 +16,13 @@ def test_memory_that_was_freed_is_given_back() -> None:
     before = psutil.Process().memory_info().rss
     release_freed_memory()
     assert before - psutil.Process().memory_info().rss > 50e6
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+def test_mapped_memory_is_what_was_allocated() -> None:
+    before = mapped_memory()
+    block = bytearray(200_000_000)
+    assert mapped_memory() - before == pytest.approx(len(block), rel=0.1)
 
 
 def test_a_crowd_of_faces_takes_no_more_memory_than_one() -> None:

@@ -1,11 +1,13 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from onnx import TensorProto
 
 from facerec.inference.cropping import CROP_SIZE
@@ -30,6 +32,25 @@ def test_it_recognizes_a_batch(model: Path) -> None:
     assert recognition.similarities[3] == pytest.approx(3**-0.5)
     assert np.linalg.norm(recognition.embeddings, axis=1) == pytest.approx(1)
     assert {output.dtype for output in recognition} == {np.dtype(np.float32)}
+
+
+def test_crops_that_a_gpu_is_given_at_once_have_the_same_answers(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recognizer = FaceRecognizer.load(model, threads=1)
+    pixels = np.random.default_rng(0).integers(0, 255, (5, CROP_SIZE, CROP_SIZE, 3), np.uint8)
+    one_by_one = recognizer.recognize(pixels)
+    runs: list[int] = []
+    run = recognizer._run
+
+    def counted(images: NDArray[np.uint8], names: Sequence[str]) -> list[NDArray[np.float32]]:
+        runs.append(len(images))
+        return run(images, names)
+
+    monkeypatch.setattr(recognizer, "_run", counted)
+    monkeypatch.setattr(FaceRecognizer, "on_gpu", True)
+    at_once = recognizer.recognize(pixels)
+    assert runs == [5]
+    for expected, found in zip(one_by_one, at_once, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_its_checksum_is_the_files(model: Path) -> None:

@@ -28,7 +28,7 @@ def labeller(options: WorkerOptions) -> Iterator[Labeller]:
 @pytest.fixture(scope="session")
 def matcher(labeller: Labeller, tmp_path_factory: pytest.TempPathFactory) -> Matcher:
     """Matches faces with the toy's three people."""
-    return People(gallery=tmp_path_factory.mktemp("nobody") / "people.sqlite").matcher(labeller)
+    return People(gallery=tmp_path_factory.mktemp("nobody") / "people.sqlite").matcher(labeller.models)
 
 
 @pytest.fixture
