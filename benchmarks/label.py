@@ -1,84 +1,140 @@
-"""Pictures a second of labelling an archive, beside a bare loop, and how it bears a million pictures.
+"""Pictures a second of labelling an archive, beside a bare loop and a loop with face_recognition, and its scale.
 
-    uv run -m benchmarks.label                          about 10 minutes
-    uv run -m benchmarks.label --pictures 200 --rounds 1 --simulated 10000
+    uv run -m benchmarks.label                          about 40 minutes, and 5 GB of disk
+    uv run -m benchmarks.label --frames 100 --photos 20 --rounds 1 --unknown 50 --simulated 10000
 
-Leaves `benchmarks/results/label.json` and the tables in `benchmarks/README.md`, which explains them. Linux only.
+Needs LFW, which `train.py` has downloaded to data/lfw-funneled.tgz, or where the variable LFW says; it is extracted to
+the data folder unless it is there. Leaves `benchmarks/results/label.json` and the tables in `benchmarks/README.md`,
+which explains them. Linux only.
 """
 
-import itertools
-import multiprocessing
 import os
 import shutil
 import tempfile
 import time
-from dataclasses import dataclass
-from multiprocessing.sharedctypes import Synchronized
-from multiprocessing.synchronize import Barrier
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
 import psutil
 import tyro
+from tqdm import tqdm
 
+from benchmarks.bare_loop import bare_loop
+from benchmarks.face_recognition_loop import compare_loops
+from benchmarks.lfw import find_lfw
+from benchmarks.load import photo
 from benchmarks.results import publish, table
 from benchmarks.services import memory_mb
 from benchmarks.simulated_archive import simulate
 from facerec.inference.cpus import available_cpus
-from facerec.inference.detector import FaceDetector
 from facerec.inference.jobs import WorkerOptions
-from facerec.inference.landmark_predictor import LandmarkPredictor
 from facerec.inference.model_file import ACCURATE_RECOGNIZER_FILE, DETECTOR_FILE, LANDMARKS_FILE
-from facerec.inference.pipeline import Pipeline
-from facerec.inference.recognizer import FaceRecognizer
-from facerec.inference.results import Trace
 from facerec.labelling.archive import People
 from facerec.labelling.found import FoundPicture
 from facerec.labelling.label_folder import LabelFolder
 from facerec.labelling.labeller import Labeller
 from facerec.labelling.part_file import Origin
+from tests.shipped import ROOT
 
-_MODELS = Path("model").absolute()
-_PROCESSES = multiprocessing.get_context("spawn")
+_PHOTO_SIZE = (4000, 3000)
+_PHOTOS = 100
+"""Different photos. More are copies of them under other names, because it takes long to make one."""
+_PACKAGES = ("numpy", "onnxruntime", "pillow", "pyarrow", "dlib-bin", "face-recognition-ng")
 
 
 @dataclass(frozen=True)
 class Options:
     """Measure throughput and scale."""
 
-    data: Path = Path("data/lfw")  # folder in which the pictures are searched for
-    pictures: int = 1000  # how many of them are labelled
+    data_dir: Path = Path("data")  # folder to which LFW is extracted
+    frames: int = 13_233  # frames of LFW that are labelled
+    photos: int = 1000  # photos of 12 megapixels that are labelled
     rounds: int = 5  # parts of the pictures, each labelled and looped over by turns; the table shows medians
+    people: int = 48  # new people who are enrolled to compare with face_recognition
+    unknown: int = 500  # pictures of people who are not enrolled
     workers: int = available_cpus()
     simulated: int = 1_000_000  # pictures of the simulated archive
-    model: str = ACCURATE_RECOGNIZER_FILE
 
 
 def main(options: Options) -> None:
-    """Label and loop by turns, simulate, publish."""
-    found = itertools.islice(sorted(options.data.rglob("*.jpg")), options.pictures)
-    pictures = [str(path.absolute()) for path in found]
-    parts = [pictures[start :: options.rounds] for start in range(options.rounds)]
-    rounds = [(bare_loop(part, options), label_pictures(part, options)) for part in parts]
-    throughput = table(
-        ("", "pictures/s", "of the bare loop", "CPU ms", "of the bare loop", "MB after a quarter", "MB at the end"),
-        [throughput_row("bare loop", 0, rounds), throughput_row("labelling", 1, rounds)],
-    )
-    with tempfile.TemporaryDirectory(dir=".") as folder:
-        steps = simulate(_MODELS / options.model, options.simulated, Path(folder))
-    scale = table(
-        (f"{options.simulated:,} pictures", "seconds", "peak MB"),
-        [[step["step"], step["seconds"], step["peak_mb"]] for step in steps],
-    )
-    results = {"workers": options.workers, "rounds": rounds, "scale": steps}
-    publish("label", results, f"{throughput}\n\n{scale}", packages=("numpy", "onnxruntime", "pillow", "pyarrow"))
+    """Label and loop by turns, compare, simulate, publish."""
+    frames = find_lfw(options.data_dir).files
+    with tempfile.TemporaryDirectory(dir=".") as name:
+        folder = Path(name)
+        archives = {
+            "LFW's frames": spread(frames, options.frames),
+            "photos of 12 megapixels": make_photos(spread(frames, _PHOTOS), options.photos, folder / "photos"),
+        }
+        throughput = {title: by_turns(pictures, folder, options) for title, pictures in archives.items()}
+        comparison = compare_loops(
+            options.data_dir,
+            folder,
+            worker_options(),
+            workers=options.workers,
+            people=options.people,
+            unknown=options.unknown,
+        )
+        steps = simulate(ROOT / "model" / ACCURATE_RECOGNIZER_FILE, options.simulated, folder / "simulated")
+    tables = [
+        table(
+            ("", "pictures/s", "of the bare loop", "CPU ms", "of the bare loop", "MB after a quarter", "MB at the end"),
+            [
+                row
+                for title, rounds in throughput.items()
+                for row in (throughput_row(f"{title}, bare loop", 0, rounds), throughput_row(title, 1, rounds))
+            ],
+        ),
+        table(
+            ("", "processes", "pictures/s", "faces found", "named rightly", "unknown people given a name"),
+            [each.row() for each in comparison],
+        ),
+        table(
+            (f"{options.simulated:,} pictures", "seconds", "peak MB"),
+            [[step["step"], step["seconds"], step["peak_mb"]] for step in steps],
+        ),
+    ]
+    results = {
+        "workers": options.workers,
+        "throughput": throughput,
+        "comparison": [asdict(each) for each in comparison],
+        "scale": steps,
+    }
+    publish("label", results, "\n\n".join(tables), packages=_PACKAGES)
+
+
+def spread(files: Sequence[Path], count: int) -> list[Path]:
+    """So many of the files, at even distances."""
+    return [files[index * len(files) // count] for index in range(min(count, len(files)))]
+
+
+def make_photos(faces: Sequence[Path], count: int, folder: Path) -> list[Path]:
+    """Photos of 12 megapixels with one of the faces in the middle of each."""
+    folder.mkdir()
+    paths = [folder / f"{number}.jpg" for number in range(count)]
+    for number, path in enumerate(tqdm(paths, desc="Making photos", unit=" photos")):
+        if number < len(faces):
+            path.write_bytes(photo(faces[number].read_bytes(), *_PHOTO_SIZE))
+        else:
+            shutil.copyfile(paths[number % len(faces)], path)
+    return paths
 
 
 Measured = dict[str, float]
 """`speed` in pictures a second, `cpu_ms` of all processes for a picture, `quarter_mb` and `end_mb` of their memory."""
 
 
-def throughput_row(name: str, column: int, rounds: list[tuple[Measured, Measured]]) -> list[str | float | None]:
+def by_turns(pictures: Sequence[Path], folder: Path, options: Options) -> list[tuple[Measured, Measured]]:
+    """What the bare loop and labelling give for each part of the pictures."""
+    parts = [pictures[start :: options.rounds] for start in range(options.rounds)]
+    return [
+        (bare_loop(part, worker_options(), workers=options.workers), label_pictures(part, folder, options))
+        for part in tqdm(parts, desc="Labelling", unit=" rounds")
+    ]
+
+
+def throughput_row(name: str, column: int, rounds: Sequence[tuple[Measured, Measured]]) -> list[str | float | None]:
     """The medians of one of the two, and how they compare in the same round."""
 
     def compared(key: str) -> str:
@@ -90,12 +146,13 @@ def throughput_row(name: str, column: int, rounds: list[tuple[Measured, Measured
     return [name, speed, compared("speed"), cpu, compared("cpu_ms"), *memory]
 
 
-def worker_options(options: Options) -> WorkerOptions:
-    """The shipped models."""
+def worker_options() -> WorkerOptions:
+    """The accurate model."""
+    models = ROOT / "model"
     return WorkerOptions(
-        recognizer=_MODELS / options.model,
-        detector=_MODELS / DETECTOR_FILE,
-        landmarks=_MODELS / LANDMARKS_FILE,
+        recognizer=models / ACCURATE_RECOGNIZER_FILE,
+        detector=models / DETECTOR_FILE,
+        landmarks=models / LANDMARKS_FILE,
         threads=1,
         max_bytes=10**8,
         max_pixels=25_000_000,
@@ -105,17 +162,17 @@ def worker_options(options: Options) -> WorkerOptions:
     )
 
 
-def label_pictures(pictures: list[str], options: Options) -> Measured:
+def label_pictures(pictures: Sequence[Path], folder: Path, options: Options) -> Measured:
     """Labelling from the first picture to the last part."""
-    folder = Path(tempfile.mkdtemp(dir="."))
+    output = Path(tempfile.mkdtemp(dir=folder))
     quarter = 0.0
-    with Labeller(worker_options(options), workers=options.workers) as labeller:
-        matcher = People(gallery=folder / "people.sqlite").matcher(labeller.models)
+    with Labeller(worker_options(), workers=options.workers) as labeller:
+        matcher = People(gallery=output / "people.sqlite").matcher(labeller.models)
         origin = Origin.of(labeller.models, matcher.checksum)
         start, cpu = time.perf_counter(), cpu_seconds()
-        found = (FoundPicture(path, os.stat(path).st_size, 0) for path in pictures)  # noqa: PTH116
+        found = (FoundPicture(str(path.absolute()), path.stat().st_size, 0) for path in pictures)
         done = 0
-        with LabelFolder(folder, labeller.schema, origin, matcher) as labels:
+        with LabelFolder(output, labeller.schema, origin, matcher) as labels:
             for batch in labeller.label(found, matcher):
                 labels.write(batch)
                 done += len(batch)
@@ -123,7 +180,6 @@ def label_pictures(pictures: list[str], options: Options) -> Measured:
                     quarter = memory_mb(os.getpid(), "VmRSS")
         seconds, cpu = time.perf_counter() - start, cpu_seconds() - cpu
         end = memory_mb(os.getpid(), "VmRSS")
-    shutil.rmtree(folder)
     return {
         "speed": len(pictures) / seconds,
         "cpu_ms": 1000 * cpu / len(pictures),
@@ -137,50 +193,6 @@ def cpu_seconds() -> float:
     process = psutil.Process()
     times = [each.cpu_times() for each in (process, *process.children())]
     return sum(each.user + each.system for each in times)
-
-
-def bare_loop(pictures: list[str], options: Options) -> Measured:
-    """As many processes that do nothing but read, decode, detect and recognize."""
-    barrier, following = _PROCESSES.Barrier(options.workers + 1), _PROCESSES.Value("i", 0)
-    cpu = _PROCESSES.Value("d", 0)
-    arguments = (pictures, worker_options(options), barrier, following, cpu)
-    processes = [_PROCESSES.Process(target=_loop, args=arguments) for _ in range(options.workers)]
-    for process in processes:
-        process.start()
-    barrier.wait()
-    start = time.perf_counter()
-    for process in processes:
-        process.join()
-    seconds = time.perf_counter() - start
-    return {"speed": len(pictures) / seconds, "cpu_ms": 1000 * cpu.value / len(pictures)}
-
-
-def _loop(
-    pictures: list[str],
-    options: WorkerOptions,
-    barrier: Barrier,
-    following: "Synchronized[int]",
-    cpu: "Synchronized[float]",
-) -> None:
-    pipeline = Pipeline(
-        FaceRecognizer.load(options.recognizer, threads=1),
-        FaceDetector.load(options.detector, threads=1),
-        LandmarkPredictor.load(options.landmarks, threads=1),
-        max_bytes=options.max_bytes,
-        max_pixels=options.max_pixels,
-        max_faces=options.max_faces,
-    )
-    barrier.wait()
-    start = time.process_time()
-    while True:
-        with following.get_lock():
-            index = following.value
-            following.value += 1
-        if index >= len(pictures):
-            break
-        pipeline.recognize(Path(pictures[index]).read_bytes, "detect", Trace())
-    with cpu.get_lock():
-        cpu.value += time.process_time() - start
 
 
 if __name__ == "__main__":
