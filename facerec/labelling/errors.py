@@ -135,7 +135,7 @@ class RayNotInstalled(ClusterError):
     """The package of Ray is missing on this machine."""
 
     code = "ray_not_installed"
-    message = "Labelling on a cluster needs Ray: install it with `pip install 'face-recognition[ray]'`."
+    message = 'Labelling on a cluster needs Ray: install it with `pip install ".[ray]"` in the folder of the project.'
 
 
 class ClusterNotReached(ClusterError):
