@@ -13,6 +13,10 @@ LabellingError
 │   ├── PictureChanged
 │   ├── ModelFailed
 │   └── WorkerEnded
+├── LabelsError             labels can't be used
+│   ├── LabelsNotFound
+│   ├── LabelsOfOtherModel
+│   └── GroupNotFound
 └── OutputError             the labels can't be written: the run ends, and what was written stays
     ├── OutputNotSupported
     ├── OutputExists
@@ -121,6 +125,34 @@ class WorkerEnded(PictureFailed):
 
     code = "worker_ended"
     message = "The process that recognized the picture ended, perhaps for lack of memory: run again, or use fewer."
+
+
+class LabelsError(LabellingError):
+    """Labels can't be used."""
+
+
+class LabelsNotFound(LabelsError):
+    """The folder has no labels, or can't be read."""
+
+    code = "labels_not_found"
+    message = "There are no labels in this folder: `facerec label PHOTOS --output FOLDER` makes them."
+
+
+class LabelsOfOtherModel(LabelsError):
+    """The labels were made with another recognizer than the one that is used."""
+
+    code = "labels_of_other_model"
+    message = "The labels were made with another model: choose that one with --model."
+
+
+class GroupNotFound(LabelsError):
+    """No face belongs to the group."""
+
+    code = "group_not_found"
+    message = (
+        "No face belongs to this group: `facerec label PHOTOS --output FOLDER --group --report REPORT.html` makes "
+        "groups and shows them."
+    )
 
 
 class OutputError(LabellingError):
