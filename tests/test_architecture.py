@@ -20,7 +20,17 @@ ALLOWED = {
     "serving": {"errors", "pictures", "inference", "people"},
     "models": {"errors", "pictures", "inference", "people"},
     "recognizer": {"errors", "pictures", "inference", "people", "models"},
-    "commands": {"errors", "pictures", "inference", "people", "models", "recognizer", "training", "serving"},
+    "commands": {
+        "errors",
+        "pictures",
+        "inference",
+        "people",
+        "labelling",
+        "models",
+        "recognizer",
+        "training",
+        "serving",
+    },
 }
 """For each package and module, what it may import of the others."""
 
