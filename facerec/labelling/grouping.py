@@ -111,7 +111,7 @@ def group_unknown_faces(
         _write_groups(paths, faces, groups)
     finally:
         os.close(lock)
-    return Grouping(faces.unknown, count, np.count_nonzero(groups), len(np.unique(groups[groups > 0])))
+    return Grouping(faces.unknown, count, int(np.count_nonzero(groups)), len(np.unique(groups[groups > 0])))
 
 
 def group_threshold(metadata: RecognizerMetadata, faces: int) -> float:
@@ -170,7 +170,7 @@ def _read_faces(paths: list[Path]) -> _Faces:
         numbers = pictures + np.cumsum([name != before for name, before in zip(names, [None, *names], strict=False)])
         pictures += len(table)
         nobody = pc.and_(table["embedding"].is_valid(), table["identity"].is_null()).to_numpy()
-        unknown += np.count_nonzero(nobody)
+        unknown += int(np.count_nonzero(nobody))
         rows = np.flatnonzero(nobody)
         rows = rows[_usable(table.take(rows))]
         chosen = table.take(rows)
