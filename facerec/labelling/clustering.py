@@ -11,7 +11,7 @@ al., "Scaling Hierarchical Agglomerative Clustering to Billion-sized Datasets", 
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,13 +37,16 @@ class Pairs(NamedTuple):
     second: NDArray[np.int64]
     similarity: NDArray[np.float32]
 
-    def take(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> Self:
+    def take(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> "Pairs":
         """Some of the pairs."""
-        return self._make(each[chosen] for each in self)
+        return Pairs(self.first[chosen], self.second[chosen], self.similarity[chosen])
 
 
 def similar_pairs(
-    vectors: Vectors, threshold: float, apart: NDArray[np.int64], on_progress: Callable[[int], object]
+    vectors: Vectors,
+    threshold: float,
+    apart: NDArray[np.int64],
+    on_progress: Callable[[int], object] = lambda compared: None,  # noqa: ARG005
 ) -> Pairs:
     """The pairs of N vectors that are as similar as a threshold, see `MAX_NEIGHBOURS`.
 
@@ -51,7 +54,7 @@ def similar_pairs(
         vectors: `[N, D]`.
         threshold: least cosine of a pair.
         apart: `[N]`. Vectors of the same number are no pair.
-        on_progress: is told of how many vectors were compared with all later ones.
+        on_progress: is told how many more vectors were compared with all later ones.
     """
     found = [Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))]
     for top in range(0, len(vectors), _ROWS):

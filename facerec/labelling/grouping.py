@@ -50,9 +50,9 @@ class Grouping(NamedTuple):
 class _Faces(NamedTuple):
     """The N usable faces of all parts."""
 
-    parts: NDArray[np.int32]
+    parts: NDArray[np.int64]
     """`[N]`, index of the part."""
-    rows: NDArray[np.int32]
+    rows: NDArray[np.int64]
     """`[N]`, row of the part."""
     pictures: NDArray[np.int64]
     """`[N]`, a number for each picture."""
@@ -190,7 +190,7 @@ def _usable(faces: pa.Table) -> NDArray[np.bool_]:
         zip(faces["landmarks"].to_pylist(), faces["sharpness"].to_pylist(), strict=True)
     ):
         try:
-            measure(None if points is None else np.array(points, np.float32).reshape(-1, 2), sharpness).check()
+            measure(None if points is None else np.array(points).reshape(-1, 2), sharpness).check()
         except SampleRefused:
             continue
         usable[row] = True

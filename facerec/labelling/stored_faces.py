@@ -64,7 +64,7 @@ def _group_face(row: Mapping[str, Any]) -> GroupFace:
     result = PictureResult(
         output=ModelOutput(nobody, nobody, np.array([row["embedding"]], np.float32)),
         faces=[stored_face(row)],
-        landmarks=[None if points is None else np.array(points, np.float32).reshape(-1, 2)],
+        landmarks=[None if points is None else np.array(points).reshape(-1, 2)],
         sharpness=[row["sharpness"]],
         sha256=row["sha256"],
         width=row["width"],

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from facerec.inference.model_file import RecognizerMetadata
 from facerec.labelling.part_file import Origin, write_part
 from facerec.labelling.rows import Row, label_schema, to_batch
+from facerec.people.samples import normalize
 
 SIZE = 8
 ORIGIN = Origin(recognizer="r" * 64, detector="d" * 64, landmarks="l" * 64, people="p" * 64)
@@ -25,7 +26,7 @@ def metadata(**fields: Any) -> RecognizerMetadata:
 def someone(person: int, face: int = 0) -> NDArray[np.float32]:
     """The embedding of a face. Those of one person have a similarity of 0.9 or more, those of two of about 0."""
     vector = np.eye(SIZE)[person] + np.random.default_rng(face).normal(scale=0.07, size=SIZE)
-    return (vector / np.linalg.norm(vector)).astype(np.float32)
+    return normalize(vector.astype(np.float32))
 
 
 def face(path: str, person: int, number: int = 0, **fields: Any) -> Row:

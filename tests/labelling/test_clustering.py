@@ -8,6 +8,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 
 from facerec.labelling import clustering
 from facerec.labelling.clustering import Vectors, average_linkage, similar_pairs
+from facerec.people.samples import normalize
 
 
 def people(seed: int, sizes: list[int], *, noise: float) -> Vectors:
@@ -15,11 +16,11 @@ def people(seed: int, sizes: list[int], *, noise: float) -> Vectors:
     random = np.random.default_rng(seed)
     centres = np.repeat(random.normal(size=(len(sizes), 16)), sizes, axis=0)
     vectors = random.permutation(centres + noise * random.normal(size=centres.shape))
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return normalize(vectors.astype(np.float32))
 
 
 def pairs_of(vectors: Vectors, threshold: float) -> clustering.Pairs:
-    return similar_pairs(vectors, threshold, np.arange(len(vectors)), lambda compared: None)
+    return similar_pairs(vectors, threshold, np.arange(len(vectors)))
 
 
 def same_partition(one: object, other: object) -> bool:
@@ -51,7 +52,7 @@ def test_pairs_are_found_across_blocks_and_each_once(monkeypatch: pytest.MonkeyP
 
 def test_vectors_that_are_apart_are_no_pair() -> None:
     vectors = people(1, [4], noise=0.01)
-    pairs = similar_pairs(vectors, 0.5, np.array([7, 7, 8, 8]), lambda compared: None)
+    pairs = similar_pairs(vectors, 0.5, np.array([7, 7, 8, 8]))
     assert {*zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)} == {(0, 2), (0, 3), (1, 2), (1, 3)}
 
 

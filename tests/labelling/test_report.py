@@ -5,6 +5,7 @@ import io
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,11 +41,11 @@ def write_photo(folder: Path, name: str, *, exif_turned: bool = False, scale: in
     return str(path)
 
 
-def place(path: str, left: int, size: int, **fields: object) -> Row:
+def place(path: str, left: int, size: int, **fields: Any) -> Row:
     """A row of a face at a place of a photo, as labelling would write it."""
     found = Path(path)
     sha256 = hashlib.sha256(found.read_bytes()).hexdigest() if found.is_file() else "0" * 64
-    box = {"left": left, "top": 20, "box_width": size, "box_height": size, "angle": 0.0, "score": 1.0}
+    box: dict[str, Any] = {"left": left, "top": 20, "box_width": size, "box_height": size, "angle": 0.0, "score": 1.0}
     return face(path, 0, **{"sha256": sha256, "width": 200, "height": 100, **box, **fields})
 
 
