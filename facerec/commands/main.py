@@ -20,6 +20,7 @@ from facerec.commands.options import (
     ImportPeople,
     Label,
     ListPeople,
+    NameGroup,
     People,
     RemovePerson,
     Serve,
@@ -110,6 +111,10 @@ def _run_people(people: People) -> None:
             from facerec.commands.add_people import add_people
 
             add_people(command)
+        case NameGroup() as command:
+            from facerec.commands.name_group import name_group
+
+            name_group(command)
         case ListPeople() as command:
             gallery.list_people(command)
         case RemovePerson() as command:

@@ -48,6 +48,23 @@ class AddPeople(GalleryOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class NameGroup(GalleryOptions):
+    """Enrol the faces of a group of unknown faces that `facerec label --group` has found. No picture is read."""
+
+    group: Positional[Annotated[str, arg(metavar="GROUP")]]
+    """The group's name, such as g12, as the report of `facerec label` shows it."""
+    name: Positional[Annotated[str, arg(metavar="NAME")]]
+    """The person's name. Somebody who is enrolled already gets the faces as well."""
+    labels: Annotated[Path, arg(metavar="FOLDER")]
+    """The folder that `facerec label` has written."""
+    model: Model = None
+    """The recognizer: accurate, default, or a file. By default the one that made the labels, if it is shipped or
+    FACEREC_MODEL names it."""
+    force: bool = False
+    """Also take faces that are unlike the person's other pictures, or very like another person."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ListPeople(GalleryOptions):
     """List the people who are enrolled, with their number of pictures."""
 
@@ -78,6 +95,7 @@ class ImportPeople(GalleryOptions):
 
 PeopleCommand = (
     Annotated[AddPeople, subcommand("add")]
+    | Annotated[NameGroup, subcommand("name")]
     | Annotated[ListPeople, subcommand("list")]
     | Annotated[RemovePerson, subcommand("remove")]
     | Annotated[ExportPeople, subcommand("export")]

@@ -42,16 +42,17 @@ class FalseMatches(BaseModel):
             raise ValueError("the similarities don't rise while the rates fall")
         return self
 
-    def threshold(self, people: Mapping[int, int]) -> float:
+    def threshold(self, people: Mapping[int, int], *, false_accept_rate: float | None = None) -> float:
         """The similarity that a fraction `false_accept_rate` of unknown faces reach with anybody in a gallery.
 
         It solves `1 - product over the people of (1 - rate of false matches) = false_accept_rate`.
 
         Args:
             people: how many people have so many samples, `KNOWN_PERSON` for people of the model. Not empty.
+            false_accept_rate: the fraction, between 0 and 1. `None` takes that of a gallery.
         """
         curves = {samples: _Curve(self._similarities(samples)) for samples in people}
-        allowed = math.log1p(-self.false_accept_rate)
+        allowed = math.log1p(-(false_accept_rate or self.false_accept_rate))
         low, high = -1.0, 1.0
         for _ in range(_STEPS):
             middle = (low + high) / 2

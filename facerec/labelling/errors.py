@@ -17,6 +17,10 @@ LabellingError
 │   ├── RayNotInstalled
 │   ├── ClusterNotReached
 │   └── ClusterFailed
+├── LabelsError             labels can't be used
+│   ├── LabelsNotFound
+│   ├── LabelsOfOtherModel
+│   └── GroupNotFound
 └── OutputError             the labels can't be written: the run ends, and what was written stays
     ├── OutputNotSupported
     ├── OutputExists
@@ -155,6 +159,34 @@ class ClusterFailed(ClusterError):
     message = (
         "The Ray cluster can't label pictures: each of its machines needs the same version of this project, and the "
         "model files at the same paths."
+    )
+
+
+class LabelsError(LabellingError):
+    """Labels can't be used."""
+
+
+class LabelsNotFound(LabelsError):
+    """The folder has no labels, or can't be read."""
+
+    code = "labels_not_found"
+    message = "There are no labels in this folder: `facerec label PHOTOS --output FOLDER` makes them."
+
+
+class LabelsOfOtherModel(LabelsError):
+    """The labels were made with another recognizer than the one that is used."""
+
+    code = "labels_of_other_model"
+    message = "The labels were made with another model: choose that one with --model."
+
+
+class GroupNotFound(LabelsError):
+    """No face belongs to the group."""
+
+    code = "group_not_found"
+    message = (
+        "No face belongs to this group: `facerec label PHOTOS --output FOLDER --group --report REPORT.html` makes "
+        "groups and shows them."
     )
 
 

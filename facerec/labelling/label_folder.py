@@ -9,29 +9,24 @@ Any reader of Parquet reads the folder as one table. All that a later run must k
   embeddings are matched anew, and no picture is read.
 """
 
-import fcntl
 import os
-import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 
-from facerec.labelling.errors import OutputError, OutputInUse, OutputNotLabels, output_errors
+from facerec.labelling.errors import OutputError, output_errors
 from facerec.labelling.index import INDEX_COLUMNS, PictureIndex, without
 from facerec.labelling.matching import Match, Matcher
-from facerec.labelling.part_file import Origin, read_origin, read_part, remove_unfinished, write_part
+from facerec.labelling.part_file import Origin, read_origin, read_part, write_part
+from facerec.labelling.parts import lock_folder, part_numbers, part_path
 
 PART_ROWS = 10_000
 PART_SECONDS = 30.0
 """A part is written with the first batch that reaches one of these. What is not written yet is lost if the run is
 killed."""
-
-_LOCK = ".lock"
-_PART = re.compile(r"part-(\d{6,})\.parquet")
 
 
 class LabelFolder:
@@ -72,11 +67,8 @@ class LabelFolder:
         self.index = PictureIndex()
         with output_errors():
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        self._lock = lock_folder(folder)
         try:
-            self._take_lock()
-            with output_errors():
-                remove_unfinished(folder)
             self._open_parts(matcher)
         except BaseException:
             os.close(self._lock)
@@ -107,15 +99,9 @@ class LabelFolder:
         if rows >= self._part_rows or time.monotonic() - self._waiting_since >= self._part_seconds:
             self._write_waiting()
 
-    def _take_lock(self) -> None:
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OutputInUse from None
-
     def _open_parts(self, matcher: Matcher) -> None:
         """Take in the parts that are there, remove old rows and match faces anew."""
-        numbers = sorted(self._numbers())
+        numbers = part_numbers(self._folder)
         self._next = max(numbers, default=0) + 1
         origins = {number: read_origin(self._path(number)) for number in numbers}
         for origin in origins.values():
@@ -128,20 +114,8 @@ class LabelFolder:
             if origin.people != self._origin.people and path.exists():
                 write_part(path, match_anew(read_part(path), matcher), self._origin)
 
-    def _numbers(self) -> Iterator[int]:
-        """The numbers of the parts.
-
-        Raises:
-            OutputNotLabels: the folder holds other files.
-        """
-        for path in self._folder.iterdir():
-            if match := _PART.fullmatch(path.name):
-                yield int(match[1])
-            elif path.suffix == ".parquet" and not path.name.startswith("."):
-                raise OutputNotLabels.because(path)
-
     def _path(self, number: int) -> Path:
-        return self._folder / f"part-{number:06}.parquet"
+        return part_path(self._folder, number)
 
     def _write_waiting(self) -> None:
         if self._waiting:

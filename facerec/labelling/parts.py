@@ -1,0 +1,76 @@
+"""The files of a folder of labels: its parts, and the lock of the process that writes them."""
+
+import fcntl
+import os
+import re
+from pathlib import Path
+
+from facerec.labelling.errors import LabelsNotFound, OutputInUse, OutputNotLabels, OutputOfOtherVersion, output_errors
+from facerec.labelling.part_file import FORMAT_VERSION, read_origin, remove_unfinished
+
+_LOCK = ".lock"
+_PART = re.compile(r"part-(\d{6,})\.parquet")
+
+
+def lock_folder(folder: Path) -> int:
+    """Make sure that no other process writes to a folder, and remove what processes left that were killed.
+
+    Returns:
+        A file descriptor. Close it when nothing more is written.
+
+    Raises:
+        OutputInUse: another process writes to it.
+        OutputError: it can't be written.
+    """
+    with output_errors():
+        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with output_errors():
+            remove_unfinished(folder)
+    except BlockingIOError:
+        os.close(lock)
+        raise OutputInUse from None
+    except BaseException:
+        os.close(lock)
+        raise
+    return lock
+
+
+def part_numbers(folder: Path) -> list[int]:
+    """The numbers of the parts in a folder, rising.
+
+    Raises:
+        OutputNotLabels: the folder holds other files.
+    """
+    numbers = []
+    for path in folder.iterdir():
+        if match := _PART.fullmatch(path.name):
+            numbers.append(int(match[1]))
+        elif path.suffix == ".parquet" and not path.name.startswith("."):
+            raise OutputNotLabels.because(path)
+    return sorted(numbers)
+
+
+def part_path(folder: Path, number: int) -> Path:
+    """The file of a part."""
+    return folder / f"part-{number:06}.parquet"
+
+
+def find_parts(folder: Path) -> list[Path]:
+    """The parts of a folder that has labels, the oldest first.
+
+    Raises:
+        LabelsNotFound: there are none.
+        OutputError: the folder holds other files, or a part is damaged or of another version.
+    """
+    try:
+        paths = [part_path(folder, number) for number in part_numbers(folder)]
+    except OSError as error:
+        raise LabelsNotFound.because(error) from None
+    if not paths:
+        raise LabelsNotFound
+    for path in paths:
+        if read_origin(path).format_version != FORMAT_VERSION:
+            raise OutputOfOtherVersion
+    return paths
