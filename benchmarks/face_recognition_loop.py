@@ -18,6 +18,7 @@ from facerec.labelling.archive import People
 from facerec.labelling.found import FoundPicture
 from facerec.labelling.labeller import Labeller
 from facerec.models import load_pipeline
+from facerec.people.enrolment import Portrait
 from facerec.people.model_choice import embedding_of
 from facerec.people.names import canonical_name
 from facerec.people.store import PeopleStore
@@ -72,7 +73,8 @@ def enrol(pictures: Pictures, gallery: Path, options: WorkerOptions) -> None:
     enrolment = Enrolment(pipeline, store, force=False)
     for files in pictures.enrolled:
         results = [enrolment.look(file, frozenset()) for file in files]
-        enrolment.enrol(files[0].parent.name, [each for each in results if isinstance(each, PictureResult)])
+        portraits = [Portrait(result, None) for result in results if isinstance(result, PictureResult)]
+        enrolment.enrol(files[0].parent.name, portraits)
     store.close()
 
 

@@ -26,8 +26,6 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 from sklearn.cluster import DBSCAN
 
-from benchmarks.label import Options as LabelOptions
-from benchmarks.label import worker_options
 from benchmarks.lfw import find_lfw
 from benchmarks.results import publish, table
 from facerec.inference.model_file import ACCURATE_RECOGNIZER_FILE, RECOGNIZER_FILE, RecognizerMetadata
@@ -37,7 +35,9 @@ from facerec.labelling.clustering import Vectors, average_linkage, similar_pairs
 from facerec.labelling.grouping import CHANCE_PAIR_RATE
 from facerec.labelling.part_file import read_part
 from facerec.labelling.parts import find_parts
+from facerec.models import worker_options
 from facerec.training.split import Indices
+from tests.shipped import ROOT
 
 RATES = (0.03, 0.1, 0.2, 0.3, 0.5, 0.65, 0.8, 0.9)
 """What `CHANCE_PAIR_RATE` could be. Each gives a threshold for a number of faces."""
@@ -114,7 +114,7 @@ def label_lfw(options: Options, model: str) -> tuple[Faces, Faces]:
     folder = options.labels / Path(model).stem
     files = [lfw.files[index].absolute() for index in (*test, *choosing)]
     people = People(gallery=options.labels / "nobody.sqlite", shipped_people=False)
-    label_archive(files, str(folder), worker_options(LabelOptions(model=model)), workers=1, people=people)
+    label_archive(files, str(folder), worker_options(ROOT / "model" / model), workers=1, people=people)
     labels = pa.concat_tables([read_part(part, ["path", "face", "embedding"]) for part in find_parts(folder)])
     found = {
         Path(path).name: row

@@ -29,15 +29,15 @@ from benchmarks.results import publish, table
 from benchmarks.services import memory_mb
 from benchmarks.simulated_archive import simulate
 from facerec.inference.cpus import available_cpus
-from facerec.inference.jobs import WorkerOptions
-from facerec.inference.model_file import ACCURATE_RECOGNIZER_FILE, DETECTOR_FILE, LANDMARKS_FILE
+from facerec.inference.model_file import shipped_recognizers
 from facerec.labelling.archive import People
 from facerec.labelling.found import FoundPicture
 from facerec.labelling.label_folder import LabelFolder
 from facerec.labelling.labeller import Labeller
 from facerec.labelling.part_file import Origin
-from tests.shipped import ROOT
+from facerec.models import worker_options
 
+_OPTIONS = worker_options(shipped_recognizers()["accurate"])
 _PHOTO_SIZE = (4000, 3000)
 _PHOTOS = 100
 """Different photos. More are copies of them under other names, because it takes long to make one."""
@@ -71,12 +71,12 @@ def main(options: Options) -> None:
         comparison = compare_loops(
             options.data_dir,
             folder,
-            worker_options(),
+            _OPTIONS,
             workers=options.workers,
             people=options.people,
             unknown=options.unknown,
         )
-        steps = simulate(ROOT / "model" / ACCURATE_RECOGNIZER_FILE, options.simulated, folder / "simulated")
+        steps = simulate(_OPTIONS.recognizer, options.simulated, folder / "simulated")
     tables = [
         table(
             ("", "pictures/s", "of the bare loop", "CPU ms", "of the bare loop", "MB after a quarter", "MB at the end"),
@@ -129,7 +129,7 @@ def by_turns(pictures: Sequence[Path], folder: Path, options: Options) -> list[t
     """What the bare loop and labelling give for each part of the pictures."""
     parts = [pictures[start :: options.rounds] for start in range(options.rounds)]
     return [
-        (bare_loop(part, worker_options(), workers=options.workers), label_pictures(part, folder, options))
+        (bare_loop(part, _OPTIONS, workers=options.workers), label_pictures(part, folder, options))
         for part in tqdm(parts, desc="Labelling", unit=" rounds")
     ]
 
@@ -146,27 +146,11 @@ def throughput_row(name: str, column: int, rounds: Sequence[tuple[Measured, Meas
     return [name, speed, compared("speed"), cpu, compared("cpu_ms"), *memory]
 
 
-def worker_options() -> WorkerOptions:
-    """The accurate model."""
-    models = ROOT / "model"
-    return WorkerOptions(
-        recognizer=models / ACCURATE_RECOGNIZER_FILE,
-        detector=models / DETECTOR_FILE,
-        landmarks=models / LANDMARKS_FILE,
-        threads=1,
-        max_bytes=10**8,
-        max_pixels=25_000_000,
-        max_faces=20,
-        memory_bytes=2**30,
-        cpu_seconds=30,
-    )
-
-
 def label_pictures(pictures: Sequence[Path], folder: Path, options: Options) -> Measured:
     """Labelling from the first picture to the last part."""
     output = Path(tempfile.mkdtemp(dir=folder))
     quarter = 0.0
-    with Labeller(worker_options(), workers=options.workers) as labeller:
+    with Labeller(_OPTIONS, workers=options.workers) as labeller:
         matcher = People(gallery=output / "people.sqlite").matcher(labeller.models)
         origin = Origin.of(labeller.models, matcher.checksum)
         start, cpu = time.perf_counter(), cpu_seconds()

@@ -3,8 +3,9 @@
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import NoReturn, Self
 
 from tqdm import tqdm
 
@@ -13,10 +14,16 @@ from facerec.commands.gallery import describe, locate
 from facerec.commands.options import Label
 from facerec.commands.sidecars import write_sidecars
 from facerec.inference.cpus import available_cpus
+from facerec.inference.recognizer import FaceRecognizer
 from facerec.labelling.archive import People, Progress, is_folder, label_archive
 from facerec.labelling.errors import OutputClosed, PathError
+from facerec.labelling.grouping import group_unknown_faces
+from facerec.labelling.labeller import FETCH_SECONDS
+from facerec.labelling.ray_cluster import label_on_cluster
+from facerec.labelling.report.page import write_report
 from facerec.labelling.sources import find_pictures, read_list
-from facerec.models import choose_recognizer, worker_options
+from facerec.models import MAX_BYTES, MAX_PIXELS, choose_recognizer, worker_options
+from facerec.pictures.fetch import FetchLimits
 
 _PEOPLE_LISTED = 20
 """People of the summary, those with the most faces."""
@@ -26,7 +33,7 @@ def label(options: Label) -> None:
     """Label the pictures, and print a summary to standard error.
 
     Raises:
-        CommandError: there are no pictures, or the options contradict each other.
+        CommandError: there are no pictures, or options contradict each other.
         LabellingError: the labels can't be written.
         StoreError: the gallery can't be used.
         InferenceError: a model can't be used.
@@ -34,21 +41,22 @@ def label(options: Label) -> None:
         BrokenPipeError: whoever reads standard output has seen enough.
     """
     paths = _paths(options)
-    if options.xmp and not is_folder(options.output):
-        raise CommandError("--xmp takes the names from a folder of labels: let --output be a folder")
-    if options.workers is not None and options.workers < 1:
-        raise CommandError("--workers is a number of processes, at least 1")
+    _check(options)
     location = locate(options.gallery)
     model = choose_recognizer(options.model, location, otherwise="accurate")
     say(f"Labelling with {model.path.name}, {model.reason}, and the people of {describe(location)}.")
     start = time.monotonic()
     try:
         with _Bar(paths) as bar:
-            progress = label_archive(
+            label_all = (
+                partial(label_on_cluster, address=options.ray)
+                if options.ray
+                else partial(label_archive, workers=options.workers or available_cpus())
+            )
+            progress = label_all(
                 paths,
                 options.output,
                 worker_options(model.path),
-                workers=options.workers or available_cpus(),
                 people=People(gallery=location, shipped_people=options.shipped_people),
                 report=bar.report,
                 on_progress=bar.show,
@@ -57,6 +65,10 @@ def label(options: Label) -> None:
         if not progress.found:
             raise CommandError("no picture was found: check the paths")
         _summarize(progress, time.monotonic() - start)
+        if options.group:
+            _group(Path(options.output), model.path)
+        if options.report:
+            _report(Path(options.output), options.report)
         if options.xmp:
             write_sidecars(paths, Path(options.output), yes=options.yes)
     except KeyboardInterrupt:
@@ -67,6 +79,21 @@ def label(options: Label) -> None:
         ) from None
     except OutputClosed:
         raise BrokenPipeError from None
+
+
+def _check(options: Label) -> None:
+    """Refuse options that contradict each other.
+
+    Raises:
+        CommandError: there are such options.
+    """
+    for name in ("group", "report", "xmp"):
+        if getattr(options, name) and not is_folder(options.output):
+            raise CommandError(f"--{name} needs the labels of a folder: let --output be a folder")
+    if options.workers is not None and options.ray:
+        raise CommandError("--workers is for this machine, with --ray there is a worker for each CPU of the cluster")
+    if options.workers is not None and options.workers < 1:
+        raise CommandError("--workers is a number of processes, at least 1")
 
 
 def _paths(options: Label) -> list[str]:
@@ -131,6 +158,30 @@ class _Bar:
                     return
         if not self._ended.is_set():
             self._bar.total = total
+
+
+def _group(labels: Path, recognizer: Path) -> None:
+    """Give unknown people groups, and print how many there are."""
+    metadata = FaceRecognizer.load(recognizer, threads=1).metadata
+    with tqdm(desc="Grouping", unit=" faces", disable=None) as bar:
+        grouping = group_unknown_faces(labels, metadata, on_progress=partial(_show, bar))
+    say(
+        f"Of {grouping.unknown} faces of unknown people {grouping.usable} are good enough to be grouped: "
+        f"{grouping.grouped} are in {grouping.groups} groups."
+    )
+
+
+def _report(labels: Path, report: Path) -> None:
+    """Write the page, and print where it is."""
+    limits = FetchLimits(deadline=FETCH_SECONDS, max_bytes=MAX_BYTES)
+    with tqdm(desc="Cutting out faces", unit=" pictures", disable=None) as bar:
+        write_report(labels, report, limits, max_pixels=MAX_PIXELS, on_progress=partial(_show, bar))
+    say(f"The report is {report}.")
+
+
+def _show(bar: "tqdm[NoReturn]", done: int, total: int) -> None:
+    bar.total = total
+    bar.update(done - bar.n)
 
 
 def _summarize(progress: Progress, seconds: float) -> None:

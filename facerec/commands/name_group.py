@@ -15,6 +15,7 @@ from facerec.labelling.part_file import read_origin
 from facerec.labelling.parts import find_parts
 from facerec.labelling.stored_faces import GroupFace, read_group
 from facerec.models import choose_recognizer, load_pipeline
+from facerec.people.enrolment import Portrait
 from facerec.people.errors import AlreadyEnrolled, SampleRefused
 from facerec.people.model_choice import embedding_of
 from facerec.people.names import canonical_name
@@ -49,7 +50,7 @@ def name_group(options: NameGroup) -> None:
         pictures = enrolment.known_pictures(name)
         new = [face for face in faces if face.result.sha256 not in pictures]
         chosen = sorted(new, key=_quality, reverse=True)[:MOST_FACES]
-        selection = enrolment.enrol(name, [face.result for face in chosen])
+        selection = enrolment.enrol(name, [Portrait(face.result, None) for face in chosen])
     refused = {index: error for index, error in selection.refused.items() if not isinstance(error, AlreadyEnrolled)}
     known = len(faces) - len(new) + len(selection.refused) - len(refused)
     print_table(Added._fields, Added(name, len(selection.samples), known, len(refused)))

@@ -142,8 +142,16 @@ class Label(GalleryOptions):
     made with, or accurate."""
     workers: Annotated[int | None, arg(metavar="N")] = None
     """Number of processes. By default one for each CPU."""
+    ray: Annotated[str | None, arg(metavar="ADDRESS")] = None
+    """Label on the machines of a Ray cluster: HOST:PORT, or auto for the cluster that this machine is in. Needs the
+    extra `ray`, see docs/archives.md."""
     shipped_people: bool = True
     """Name the people of the gallery alone, and not those whom the model knows."""
+    group: bool = False
+    """Also give the faces of unknown people groups, one for each person: g1, g2 and so on. `facerec people name` gives
+    such a group a name."""
+    report: Annotated[Path | None, arg(metavar="FILE.html")] = None
+    """Also write a page that shows known people, groups of unknown people, and errors."""
     xmp: bool = False
     """Also write the names to a sidecar beside each photo of this machine: photo.jpg.xmp. What others wrote there is
     kept. First it says how many sidecars change, and asks."""
