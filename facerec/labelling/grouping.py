@@ -2,7 +2,7 @@
 
 How alike two faces must be follows from the model's file and the number of faces: so alike that half of the faces of
 strangers would have no pair by chance. On LFW's background people and strangers this was near the best for 800, 2,500
-and 7,500 faces (pairwise F1 0.97, 0.88 and 0.86, precision 0.95 or more); see `benchmarks.grouping`.
+and 7,500 faces (pairwise F1 0.97, 0.88 and 0.86, precision about 0.95); see `benchmarks.grouping`.
 """
 
 import os
