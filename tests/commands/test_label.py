@@ -1,9 +1,11 @@
 """`facerec label` and `facerec unlabel`, on real files and with the shipped models."""
 
+import html
 import json
 import os
 import pty
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -106,6 +108,29 @@ def test_standard_output_has_nothing_but_rows(photos: Path, environment: dict[st
     assert "3 pictures with 2 faces" in done.stderr
 
 
+def test_unknown_people_are_grouped_named_and_shown(
+    facerec: Command, tmp_path: Path, gallery: Path, hopper: list[bytes]
+) -> None:
+    """Nobody is enrolled. The group of somebody's faces is shown with the command that names it, which works."""
+    photos = write(tmp_path / "photos", *hopper, NO_FACE)
+    labels, report = tmp_path / "labels", tmp_path / "report.html"
+    arguments = ("label", photos, "--output", labels, "--workers", "1", "--group", "--report", report)
+    done = facerec(*arguments)
+    assert (done.code, done.out) == (0, [])
+    assert done.err[-2:] == [
+        "Of 4 faces of unknown people 4 are good enough to be grouped: 4 are in 1 groups.",
+        f"The report is {report}.",
+    ]
+    page = report.read_text()
+    (command,) = re.findall(r"facerec (people name g1 \S+ --labels [^\s<]+)", html.unescape(page))
+    assert page.count("data:image/jpeg;base64,") == 4
+    assert facerec(*shlex.split(command.replace("NAME", "Grace"))).code == 0
+    done = facerec(*arguments)
+    assert done.err[1].startswith("0 pictures with 0 faces")
+    assert "Of 0 faces of unknown people" in done.err[-2]
+    assert ">Grace<" in report.read_text()
+
+
 def test_what_can_not_be_done_is_one_line(facerec: Command, tmp_path: Path) -> None:
     (empty := tmp_path / "empty").mkdir()
     output = ("--output", tmp_path / "labels")
@@ -113,8 +138,11 @@ def test_what_can_not_be_done_is_one_line(facerec: Command, tmp_path: Path) -> N
         (output, "give the paths of pictures or folders, or a --list of them"),
         ((empty, "--list", tmp_path / "gone", *output), f"can't read {tmp_path}/gone: No such file"),
         ((empty, "--workers", "0", *output), "--workers is a number of processes"),
-        ((empty, "--output", "labels.csv", "--xmp"), "--xmp takes the names from a folder of labels"),
-        ((empty, "--output", "-", "--xmp"), "--xmp takes the names from a folder of labels"),
+        ((empty, "--output", "labels.csv", "--xmp"), "--xmp needs the labels of a folder"),
+        ((empty, "--output", "-", "--group"), "--group needs the labels of a folder"),
+        ((empty, "--output", "labels.jsonl", "--report", "a.html"), "--report needs the labels of a folder"),
+        ((empty, "--workers", "1", "--ray", "auto", *output), "--workers is for this machine"),
+        ((empty, "--ray", "127.0.0.1:1", *output), "The Ray cluster can't be reached"),
         ((empty, "--output", "labels.docx"), "Labels are written to a folder"),
         ((empty, "--gallery", "mysql://host/database", *output), "a gallery is the path of a SQLite file or"),
         ((empty, "--model", tmp_path / "gone.onnx", *output), str(tmp_path / "gone.onnx")),

@@ -102,7 +102,7 @@ def test_without_the_package_its_extra_is_named(
     tmp_path: Path, options: WorkerOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(RayNotInstalled, match=r"face-recognition\[ray\]"):
+    with pytest.raises(RayNotInstalled, match=r"pip install \"\.\[ray\]\""):
         label_on_cluster(tmp_path, str(tmp_path / "labels"), options, address="auto")
     assert not (tmp_path / "labels").exists()
 
