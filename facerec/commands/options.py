@@ -12,7 +12,7 @@ Model = Annotated[str | None, arg(metavar="FILE|accurate|default")]
 
 @dataclass(frozen=True, kw_only=True)
 class Serve:
-    """Serve face recognition over HTTP, on port 8000. Settings are environment variables, see README.md."""
+    """Serve face recognition over HTTP, on port 8000. Settings are environment variables, see docs/service.md."""
 
 
 @dataclass(frozen=True, kw_only=True)
