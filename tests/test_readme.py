@@ -1,4 +1,4 @@
-"""What the README says is true: its commands run, its settings and metrics are those of the project."""
+"""What the documents say is true: their commands run, their settings and metrics are those of the project."""
 
 import base64
 import json
@@ -19,16 +19,24 @@ from tests.harness import ROOT, photo, running, saved
 from tests.toy_model import write_toy_detector, write_toy_landmark_predictor, write_toy_model
 
 README = (ROOT / "README.md").read_text()
-COMMANDS = [
-    line for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL) for line in block.splitlines() if line
-]
-# What the README calls https://example.org/... would need the network.
+DOCUMENTS = [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+COMMANDS = list(
+    dict.fromkeys(
+        line
+        for document in DOCUMENTS
+        for block in re.findall(r"```bash\n(.*?)```", document.read_text(), re.DOTALL)
+        for line in block.splitlines()
+        if line
+    )
+)
+"""What the documents tell users to type, each command once."""
+# What the documents call https://example.org/... would need the network.
 PICTURE_URL = f"data:image/png;base64,{base64.b64encode(saved(photo((80, 80, 'red')))).decode()}"
 
 
 def commands(start: str) -> list[str]:
     found = [command for command in COMMANDS if command.startswith(start)]
-    assert found, f"the README has no command {start}"
+    assert found, f"no document has a command {start}"
     return found
 
 
@@ -41,6 +49,7 @@ def test_every_command_is_of_a_kind_that_is_tested_here_or_by_ci() -> None:
         "uv run train.py",
         "uv run torchrun --nproc-per-node=2 train.py",
         "uv run --no-default-groups test.py",
+        "uv run -m model.",  # test_upgrade, test_false_matches_command
     )
     others = [command for command in COMMANDS if not command.startswith(kinds)]
     assert [command for command in others if not command.startswith("docker")] == [
@@ -122,7 +131,7 @@ def test_training_commands_run_one_after_the_other(tmp_path: Path, drawn_people:
 
 
 def test_every_setting_is_listed_with_its_default() -> None:
-    table = README.split("### Settings")[1].split("\n\n")[1]
+    table = (ROOT / "docs" / "service.md").read_text().split("## Settings")[1].split("\n\n")[1]
     listed = set(re.findall(r"`(FACEREC_\w+|API_KEY|PORT)`", table))
     fields = {str(field.validation_alias or f"FACEREC_{name.upper()}") for name, field in Settings.model_fields.items()}
     assert listed == fields
@@ -132,9 +141,14 @@ def test_every_setting_is_listed_with_its_default() -> None:
             assert f"| {field.default} |".lower() in row.lower()
 
 
-def test_every_file_that_it_shows_or_links_to_is_there() -> None:
-    for target in re.findall(r"\]\(([^)#:]+)\)", README):
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_file_that_a_document_shows_or_links_to_is_there(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text()):
+        assert (document.parent / target).exists(), target
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 250
 
 
 def percent(text: str) -> float:

@@ -14,7 +14,7 @@ Yes = Annotated[bool, arg(help="Change sidecars without asking.")]
 
 @dataclass(frozen=True, kw_only=True)
 class Serve:
-    """Serve face recognition over HTTP, on port 8000. Settings are environment variables, see README.md."""
+    """Serve face recognition over HTTP, on port 8000. Settings are environment variables, see docs/service.md."""
 
 
 @dataclass(frozen=True, kw_only=True)
