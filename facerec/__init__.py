@@ -7,7 +7,7 @@
         print(face.identity, face.similarity, face.box)
 
     for batch in facerec.label("photos/"):
-        print(batch.to_pandas())
+        print(batch.to_pylist())
 
 - `facerec.recognizer`: the class above
 - `facerec.labels`: the function above

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -147,9 +148,12 @@ def test_importing_the_package_imports_nothing_else() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_readmes_lines_run(photo: Path, gallery: Path) -> None:
+def test_the_documents_lines_run(photo: Path, gallery: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert blocks
+    assert len(blocks) == 2
+    blocks += re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "python.md").read_text(), re.DOTALL)
+    (photos := photo.parent / "photos").mkdir()
+    shutil.copy(photo, photos)
     environment = os.environ | {"PYTHONPATH": str(ROOT), VARIABLE: str(gallery), "FACEREC_MODEL": "accurate"}
     for block in blocks:
         done = subprocess.run(
@@ -161,7 +165,8 @@ def test_the_readmes_lines_run(photo: Path, gallery: Path) -> None:
             check=False,
         )
         assert (done.returncode, done.stderr) == (0, "")
-        assert re.match(r"None 0\.\d+ \(\d+, \d+, \d+, \d+\)\n", done.stdout)
+        answer = rf"{photos}/{photo.name} None 0\.\d+" if "label" in block else r"None 0\.\d+ \(\d+, \d+, \d+, \d+\)"
+        assert re.fullmatch(answer + r"\n", done.stdout)
 
 
 @needs_lfw
