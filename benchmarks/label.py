@@ -1,7 +1,7 @@
-"""Pictures a second of labelling an archive, beside a bare loop and a loop with face_recognition, and its scale.
+"""Pictures a second of labelling an archive, beside a bare loop and a loop with face_recognition.
 
-    uv run -m benchmarks.label                          about 40 minutes, and 5 GB of disk
-    uv run -m benchmarks.label --frames 100 --photos 20 --rounds 1 --unknown 50 --simulated 10000
+    uv run -m benchmarks.label                          about 20 minutes, and 5 GB of disk
+    uv run -m benchmarks.label --frames 100 --photos 20 --rounds 1 --unknown 50
 
 Needs LFW, which `train.py` has downloaded to data/lfw-funneled.tgz, or where the variable LFW says; it is extracted to
 the data folder unless it is there. Leaves `benchmarks/results/label.json` and the tables in `benchmarks/README.md`,
@@ -27,7 +27,6 @@ from benchmarks.lfw import find_lfw
 from benchmarks.load import photo
 from benchmarks.results import publish, table
 from benchmarks.services import memory_mb
-from benchmarks.simulated_archive import simulate
 from facerec.inference.cpus import available_cpus
 from facerec.inference.model_file import shipped_recognizers
 from facerec.labelling.archive import People
@@ -46,7 +45,7 @@ _PACKAGES = ("numpy", "onnxruntime", "pillow", "pyarrow", "dlib-bin", "face-reco
 
 @dataclass(frozen=True)
 class Options:
-    """Measure throughput and scale."""
+    """Measure throughput."""
 
     data_dir: Path = Path("data")  # folder to which LFW is extracted
     frames: int = 13_233  # frames of LFW that are labelled
@@ -55,11 +54,10 @@ class Options:
     people: int = 48  # new people who are enrolled to compare with face_recognition
     unknown: int = 500  # pictures of people who are not enrolled
     workers: int = available_cpus()
-    simulated: int = 1_000_000  # pictures of the simulated archive
 
 
 def main(options: Options) -> None:
-    """Label and loop by turns, compare, simulate, publish."""
+    """Label and loop by turns, compare, publish."""
     frames = find_lfw(options.data_dir).files
     with tempfile.TemporaryDirectory(dir=".") as name:
         folder = Path(name)
@@ -76,7 +74,6 @@ def main(options: Options) -> None:
             people=options.people,
             unknown=options.unknown,
         )
-        steps = simulate(_OPTIONS.recognizer, options.simulated, folder / "simulated")
     tables = [
         table(
             ("", "pictures/s", "of the bare loop", "CPU ms", "of the bare loop", "MB after a quarter", "MB at the end"),
@@ -90,16 +87,11 @@ def main(options: Options) -> None:
             ("", "processes", "pictures/s", "faces found", "named rightly", "unknown people given a name"),
             [each.row() for each in comparison],
         ),
-        table(
-            (f"{options.simulated:,} pictures", "seconds", "peak MB"),
-            [[step["step"], step["seconds"], step["peak_mb"]] for step in steps],
-        ),
     ]
     results = {
         "workers": options.workers,
         "throughput": throughput,
         "comparison": [asdict(each) for each in comparison],
-        "scale": steps,
     }
     publish("label", results, "\n\n".join(tables), packages=_PACKAGES)
 

@@ -1,17 +1,30 @@
-"""A simulated archive of millions of pictures, for the real writer and index of labels. Each step is a process."""
+"""How the writer and the index of labels bear a million pictures, which a stub stands for. Each step is a process.
+
+    uv run -m benchmarks.simulated_archive                      about 3 minutes, and 1 GB of disk
+    uv run -m benchmarks.simulated_archive --pictures 10000
+
+Leaves `benchmarks/results/simulated_archive.json` and the table in `benchmarks/README.md`, which explains it. Linux
+only.
+"""
 
 import itertools
 import multiprocessing
-import resource
+import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import tyro
 
+from benchmarks.results import publish, table
+from benchmarks.services import memory_mb
 from facerec.inference.cropping import Face
+from facerec.inference.model_file import shipped_recognizers
 from facerec.inference.recognizer import FaceRecognizer
 from facerec.inference.results import ModelOutput, PictureResult
 from facerec.labelling.found import FoundPicture
@@ -36,6 +49,22 @@ class Archive(NamedTuple):
     """Where its labels are kept."""
 
 
+@dataclass(frozen=True)
+class Options:
+    """Simulate an archive."""
+
+    pictures: int = 1_000_000  # each of one face
+
+
+def main(options: Options) -> None:
+    """Simulate, publish."""
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        steps = simulate(shipped_recognizers()["accurate"], options.pictures, Path(folder) / "labels")
+    columns = (f"{options.pictures:,} pictures", "seconds", "peak MB")
+    rows = [[step["step"], step["seconds"], step["peak_mb"]] for step in steps]
+    publish("simulated_archive", {"steps": steps}, table(columns, rows), packages=("numpy", "pyarrow"))
+
+
 def simulate(model: Path, count: int, folder: Path) -> list[dict[str, Any]]:
     """Each step's name, seconds and peak memory in MB."""
     archive = Archive(model, count, folder)
@@ -50,7 +79,7 @@ def in_process(step: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 def _with_peak(step: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     result = step()
-    return {**result, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6}
+    return {**result, "peak_mb": memory_mb(os.getpid(), "VmHWM")}  # ru_maxrss would be that of the parent process too
 
 
 def write_rows(archive: Archive) -> dict[str, Any]:
@@ -111,3 +140,7 @@ def _recognized(count: int, size: int) -> Iterator[RecognizedPicture]:
         sha256 = f"{picture.modified:064x}"
         result = PictureResult(output, [face], [points], [0.3], sha256, 4000, 3000, 0, 1)
         yield RecognizedPicture(picture, sha256, result)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options, description=__doc__))
