@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from facerec.inference.jobs import WorkerOptions
-from facerec.inference.model_file import ACCURATE_RECOGNIZER_FILE, DETECTOR_FILE, LANDMARKS_FILE, shipped_models
+from facerec.inference.model_file import ACCURATE_RECOGNIZER_FILE, shipped_models
 from facerec.inference.recognizer import FaceRecognizer
 from facerec.labelling.archive import People, label_archive
 from facerec.labelling.grouping import group_unknown_faces
+from facerec.models import worker_options
 from facerec.people.model_choice import embedding_of
 from facerec.people.store import PeopleStore
 from tests.commands.conftest import Command
@@ -22,18 +22,7 @@ RECOGNIZER = shipped_models() / ACCURATE_RECOGNIZER_FILE
 
 def label(photos: Path, labels: Path, gallery: Path | None = None) -> None:
     """Label photos with the accurate model, and group those whom nobody knows."""
-    options = WorkerOptions(
-        recognizer=RECOGNIZER,
-        detector=shipped_models() / DETECTOR_FILE,
-        landmarks=shipped_models() / LANDMARKS_FILE,
-        threads=1,
-        max_bytes=10**8,
-        max_pixels=25_000_000,
-        max_faces=20,
-        memory_bytes=2**30,
-        cpu_seconds=30,
-    )
-    label_archive(photos, str(labels), options, workers=1, people=People(gallery=gallery))
+    label_archive(photos, str(labels), worker_options(RECOGNIZER), workers=1, people=People(gallery=gallery))
     group_unknown_faces(labels, FaceRecognizer.load(RECOGNIZER, threads=1).metadata)
 
 
