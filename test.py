@@ -1,6 +1,6 @@
 """Send a picture to the running service and check that the answer is well-formed.
 
-    uv run --no-default-groups test.py               a drawn face, whom the model should not know
+    uv run --no-default-groups test.py               images/sample.jpg: four people of LFW whom the model knows, two not
 
     python test.py --file portrait.jpg               a picture of yours
     python test.py --url https://example.org/a.jpg   a picture that the service fetches
@@ -23,8 +23,9 @@ from urllib.parse import urljoin
 
 import requests
 import tyro
-from PIL import Image, ImageDraw, ImageFilter
 
+SAMPLE = Path(__file__).parent / "images" / "sample.jpg"
+"""The picture that is sent where none is given."""
 FIELDS = {"identity", "similarity", "threshold", "top_class", "top_score", "predictions", "landmarks"}
 """Fields that the answer and each of its faces must have."""
 
@@ -36,9 +37,9 @@ class Options:
     url: str | None = None
     """Address of a picture that the service fetches: http(s) or data:."""
     file: Path | None = None
-    """A local picture, which is sent as a data: URL."""
+    """A local picture, which is sent as a data: URL. Default, without --url: images/sample.jpg."""
     framing: Literal["auto", "centre"] | None = None
-    """auto finds faces, centre takes the middle. Default: the service's setting; centre for the drawn face."""
+    """auto finds faces, centre takes the middle. Default: the service's setting."""
     service: str = "http://127.0.0.1:8000"
     """Address of the service."""
 
@@ -49,8 +50,7 @@ class CheckError(Exception):
 
 def main(options: Options) -> None:
     """Send a picture, check the answer and print it."""
-    drawn = not (options.url or options.file)
-    answer = ask(options.service, picture_url(options), options.framing or ("centre" if drawn else None))
+    answer = ask(options.service, picture_url(options), options.framing)
     check(answer)
     if not isinstance(faces := answer.get("faces"), list):
         raise CheckError("the answer is not well-formed: it has no list of faces")
@@ -59,51 +59,35 @@ def main(options: Options) -> None:
         check_place(face)
     if faces and any(answer[field] != faces[0][field] for field in FIELDS):
         raise CheckError("the answer is not well-formed: its top-level fields differ from those of faces[0]")
-    for face in faces or [answer]:
-        show(face)
+    show(faces or [answer])
 
 
-def show(face: dict[str, Any]) -> None:
-    """Print whose face it is, and where."""
-    print(f"identity:   {face['identity'] or 'unknown'}")
-    if face["similarity"] is None:
-        print("similarity: none, because the service knows nobody")
-    else:
-        print(f"similarity: {face['similarity']:.3f} (threshold {face['threshold']:.3f})")
-    if "box" in face:
-        left, top, width, height = face["box"]
-        print(f"where:      {width} x {height} pixels from ({left}, {top}), turned by {face['angle']:.0f} degrees")
-    for name, probability in list(face["predictions"].items())[:5]:
-        print(f"{probability:8.2%}  {'#' * round(40 * probability):40}  {name}")
+def show(faces: list[dict[str, Any]]) -> None:
+    """Print whose faces they are, how similar they are to that person or to the most similar one, and where."""
+    print(f"recognized {sum(face['identity'] is not None for face in faces)} of {len(faces)}:")
+    for face in faces:
+        if face["similarity"] is None:
+            words = ["similar to nobody, because the service knows nobody"]
+        else:
+            words = [f"similarity {face['similarity']:.2f}, threshold {face['threshold']:.2f}"]
+        if "box" in face:
+            left, top, width, height = face["box"]
+            words.append(f"{width} x {height} pixels from ({left}, {top})")
+        print(f"  {face['identity'] or 'unknown':24} {', '.join(words)}")
 
 
 def picture_url(options: Options) -> str:
-    """The URL to send: the one given, or a data: URL of the file or of a drawn face."""
+    """The URL to send: the one given, or a data: URL of the file or the sample."""
     if options.url and options.file:
         raise CheckError("--url and --file exclude each other")
     if options.url:
         return options.url
+    file = options.file or SAMPLE
     try:
-        content = options.file.read_bytes() if options.file else draw_face()
+        content = file.read_bytes()
     except OSError as error:
-        raise CheckError(f"can't read {options.file}: {error.strerror}") from error
+        raise CheckError(f"can't read {file}: {error.strerror}") from error
     return "data:application/octet-stream;base64," + base64.b64encode(content).decode()
-
-
-def draw_face() -> bytes:
-    """A PNG of a drawn face: 250 x 250 pixels, with the face as large as in the pictures that trained the model."""
-    picture = Image.new("RGB", (250, 250), "#7f8fa6")
-    draw = ImageDraw.Draw(picture)
-    draw.ellipse((72, 50, 178, 190), fill="#e0ac8a")
-    draw.pieslice((70, 44, 180, 150), 180, 360, fill="#4b3621")
-    for x in (103, 147):
-        draw.ellipse((x - 9, 108, x + 9, 118), fill="white")
-        draw.ellipse((x - 4, 108, x + 4, 118), fill="#3b2f2f")
-    draw.polygon([(125, 115), (117, 142), (133, 142)], fill="#c98f6d")
-    draw.chord((105, 145, 145, 172), 0, 180, fill="#a3433f")
-    content = io.BytesIO()
-    picture.filter(ImageFilter.GaussianBlur(1.5)).save(content, "PNG")
-    return content.getvalue()
 
 
 def ask(service: str, url: str, framing: str | None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -9,15 +10,15 @@ import pytest
 from facerec.inference.detector import FaceDetector
 from facerec.inference.landmark_predictor import LandmarkPredictor
 from facerec.people.location import VARIABLE
-from facerec.training.croppers import load_cropper
 from facerec.training.dataset import FaceDataset, load_dataset
-from facerec.training.options import RecognizerDataOptions, RecognizerModelOptions, RecognizerOptions, changed
 from facerec.training.split import Split, split_dataset
 from tests.drawn_people import draw_people
 from tests.people.postgresql_server import PostgresqlServer, postgresql_binaries
-from tests.shipped import DETECTOR, LFW, RECOGNIZER, ROOT
-from tests.toy_backbone import use_toy_backbone
+from tests.shipped import LFW, RECOGNIZER, ROOT
 from tests.toy_model import write_aligned_toy_model, write_toy_detector, write_toy_landmark_predictor, write_toy_model
+
+collect_ignore = [] if find_spec("torch") else ["training"]
+"""`uv run --no-group train pytest` runs the tests that need no package of training."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -35,41 +36,9 @@ def drawn_people(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def small_options(drawn_people: Path, landmarks: Path) -> RecognizerOptions:
-    """A training of seconds on the drawn people; nothing but its cache is written."""
-    return changed(
-        RecognizerOptions(),
-        data=drawn_people,
-        background="none",
-        data_dir=drawn_people.parent / "data",
-        crop_mode="centre",
-        landmarks=landmarks,
-        min_images=5,
-        weights="none",
-        embedding_size=128,
-        epochs=3,
-        min_epoch_images=1,
-        batch_size=12,
-    )
-
-
-@pytest.fixture
-def toy_backbone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the networks have a toy backbone, where accuracy is not the point."""
-    use_toy_backbone(monkeypatch)
-
-
-@pytest.fixture(scope="session")
 def lfw() -> FaceDataset:
     """Labeled Faces in the Wild, each picture as it is."""
     return load_dataset(LFW, data_dir=ROOT / "data")
-
-
-@pytest.fixture(scope="session")
-def cropped_lfw(landmarks: Path) -> FaceDataset:
-    """The same, cropped by the shipped detector."""
-    options = RecognizerDataOptions(detector=DETECTOR, landmarks=landmarks)
-    return load_dataset(LFW, data_dir=ROOT / "data", cropper=load_cropper(options, RecognizerModelOptions()))
 
 
 @pytest.fixture(scope="session")

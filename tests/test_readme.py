@@ -49,12 +49,14 @@ def test_every_command_is_of_a_kind_that_is_tested_here_or_by_ci() -> None:
         "uv run train.py",
         "uv run torchrun --nproc-per-node=2 train.py",
         "uv run --no-default-groups test.py",
+        "git clone --depth 1 ",
         "uv run -m model.",  # test_upgrade, test_false_matches_command
     )
     others = [command for command in COMMANDS if not command.startswith(kinds)]
     assert [command for command in others if not command.startswith("docker")] == [
         "uv run --no-default-groups predict.py",  # test_whole_path
-        "uv run pytest",  # .ci/run
+        "uv run pytest",  # .ci/run, like the next
+        "uv run --no-group train pytest",
     ]
 
 
@@ -75,21 +77,29 @@ def test_calls_of_the_service_answer(tmp_path: Path) -> None:
         running(settings, write_log=lambda _: None) as open_address,
         running(with_key, write_log=lambda _: None) as closed_address,
     ):
-        for command in (*commands("curl"), *commands("uv run --no-default-groups test.py")):
+        for command in commands("curl"):
             address = closed_address if "$API_KEY" in command else open_address
             words = shlex.split(
                 re.sub(r"https://example\.org/\w+\.jpg", PICTURE_URL, command)
                 .replace("$API_KEY", "right")
                 .replace("http://127.0.0.1:8000", address)
-                .replace(
-                    "uv run --no-default-groups test.py", f"{sys.executable} {ROOT / 'test.py'} --service {address}"
-                )
                 .replace("curl", "curl --silent --show-error --fail")
             )
             result = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
             assert result.returncode == 0, f"{command}: {result.stdout}{result.stderr}"
             assert '"code"' not in result.stdout
-            assert result.stdout.startswith(("{", "identity"))
+            assert result.stdout.startswith("{")
+
+
+def test_the_quickstart_recognizes_the_people_of_the_sample() -> None:
+    with running(Settings(shipped_people=True), write_log=lambda _: None) as address:
+        command = [sys.executable, ROOT / "test.py", "--service", address]
+        printed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert [line.split("  similarity")[0].strip() for line in printed.splitlines()] == [
+        "recognized 4 of 6:", "Bill Clinton", "unknown", "Hans Blix", "Gloria Macapagal Arroyo", "unknown",
+        "Jennifer Capriati",
+    ]  # fmt: skip
+    assert printed in README
 
 
 @pytest.mark.slow
@@ -156,14 +166,6 @@ def percent(text: str) -> float:
     return float(text.removesuffix(" %"))
 
 
-GALLERY_ROWS = {
-    (10, 5): "unknown people accepted, 10 people enrolled",
-    (100, 1): "the same, 100 people",
-    (1000, 1): "the same, 1,000 people",
-}
-"""The rows of enrolled people by the gallery's size and the images of each."""
-
-
 def test_its_metrics_are_the_reports() -> None:
     default, accurate, detector, landmarks = (
         json.loads((ROOT / "model" / f"{name}.json").read_text())
@@ -189,18 +191,12 @@ def test_its_metrics_are_the_reports() -> None:
                     "new people enrolled with 5 images, top-1": enrolled["top_1"],
                     "the same, DIR at FAR 1 %": enrolled["dir_at_far_1"],
                 }
-        for gallery in metrics["galleries"]:
-            if name := GALLERY_ROWS.get((gallery["people"], gallery["enrolled_images"])):
-                expected[name] = gallery["false_accept_rate"]
-        assert set(GALLERY_ROWS.values()) <= expected.keys()
         for name, value in expected.items():
             assert percent(rows[name][column]) == pytest.approx(100 * value, abs=0.0051), name
     for name, value in (
         ("faces of 40 pixels and more found", detected["recall"]["value"]),
         ("detections that are faces", detected["precision"]["value"]),
-        ("pictures without a face in which one was detected", detected["face_free"]["value"]),
         ("test images named correctly, mode `detect`", detected["detect"]["value"]),
-        ("test images named correctly in synthetic scenes", detected["scenes"]["value"]),
         ("distance of a point from dlib's", landmarks["metadata"]["metrics"]["test_mean"]),
     ):
         assert percent(rows[name][0]) == pytest.approx(100 * value, abs=0.0051), name
