@@ -4,8 +4,8 @@
 
 sample.jpg, a picture to try, shows six images of LFW: a test image of each of four known people, and two unknown people
 who chose no threshold, all drawn at random. page.png is a screenshot of the service's page in Chromium, which has been
-given the sample. Needs Chromium, and LFW, which `train.py` has downloaded to data/lfw-funneled.tgz, or where the variable
-LFW says.
+given the sample. Needs Chromium, and LFW, which `train.py` has downloaded to data/lfw-funneled.tgz, or where the
+variable LFW says.
 """
 
 import shutil
