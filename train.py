@@ -20,6 +20,7 @@ images/tuning.png. `train.py SUBCOMMAND --help` lists a subcommand's options.
 
 import sys
 
+from facerec.commands.console import escape_unencodable, one_line
 from facerec.training import commands
 from facerec.training.commands import Options, main
 from facerec.training.errors import TrainingError
@@ -38,9 +39,10 @@ def parse(arguments: list[str]) -> Options:
 
 
 if __name__ == "__main__":
+    escape_unencodable()
     try:
         main(parse(sys.argv[1:]))
     except TrainingError as error:
-        sys.exit(f"train.py: {error}")
+        sys.exit(one_line(f"train.py: {error}"))
     except KeyboardInterrupt:
         sys.exit("\ntrain.py: stopped. The same command with --resume goes on; tune and explore go on without it.")
