@@ -37,16 +37,20 @@ def check_outputs(options: Options) -> None:
     """Make sure that the run can write its files, and print which of them it replaces.
 
     Raises:
-        OptionError: a folder can't be made or written. The message names the option.
+        OptionError: a folder can't be made or written, which the message names by its option, or there is a folder in
+            the place of a file.
     """
     folders = _folders(options)
     for name, folder in folders.items():
         _check_writable(name, folder)
     there = [path for path in written_files(options) if os.path.lexists(path)]
+    if folder := next((path for path in there if path.is_dir()), None):
+        raise OptionError(f"{folder} is a folder, in the place of a file that is written: move it away.")
     if there and os.environ.get("RANK", "0") == "0":  # torchrun starts several processes
-        named = " and ".join(option_name(name) for name in ("output", "images") if name in folders)
+        named = [option_name(name) for name in ("output", "images") if name in folders]
+        advice = f"{' and '.join(named)} {'put' if len(named) > 1 else 'puts'} them elsewhere"
         more = f" and {len(there) - 1} more" if len(there) > 1 else ""
-        print(f"Replaces {printable(str(there[0]))}{more}; {named} put files elsewhere.", flush=True)
+        print(f"Replaces {printable(str(there[0]))}{more}; {advice}.", flush=True)
 
 
 def written_files(options: Options) -> list[Path]:
