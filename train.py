@@ -15,7 +15,7 @@ Training writes model/face_recognition.onnx with its checksum, its report face_r
 face_recognition.md, and the plots in images/. `--backbone dlib-resnet` writes face_recognition_accurate.* and the plots
 in images/accurate/. `detector` writes model/face_detector.onnx with checksum, report and card, and images/photo.png;
 `landmarks` writes model/face_landmarks.onnx with checksum, report and card; `tune` writes model/tuning.csv and
-images/tuning.png. `train.py SUBCOMMAND --help` lists a subcommand's options.
+images/tuning.png; `explore` writes plots to data/plots/. `train.py SUBCOMMAND --help` lists a subcommand's options.
 """
 
 import sys

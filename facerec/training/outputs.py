@@ -44,8 +44,8 @@ def check_outputs(options: Options) -> None:
     for name, folder in folders.items():
         _check_writable(name, folder)
     there = [path for path in written_files(options) if os.path.lexists(path)]
-    if folder := next((path for path in there if path.is_dir()), None):
-        raise OptionError(f"{folder} is a folder, in the place of a file that is written: move it away.")
+    if in_the_way := next((path for path in there if path.is_dir()), None):
+        raise OptionError(f"{in_the_way} is a folder, in the place of a file that is written: move it away.")
     if there and os.environ.get("RANK", "0") == "0":  # torchrun starts several processes
         named = [option_name(name) for name in ("output", "images") if name in folders]
         advice = f"{' and '.join(named)} {'put' if len(named) > 1 else 'puts'} them elsewhere"

@@ -94,7 +94,7 @@ def test_training_keeps_them_whole_in_its_files(
     with warnings.catch_warnings(action="error", category=UserWarning):
         train.main(changed(small_options, data=people, landmarks=landmarks, **folders))
     console.flush()
-    said = console.buffer.getvalue().decode("cp1252")  # type: ignore[attr-defined]
+    said = console.buffer.getvalue().decode("cp1252")
     assert "\x1b[31m" not in said
     model = tmp_path / "output" / "face_recognition.onnx"
     metadata = FaceRecognizer.load(model, threads=1).metadata

@@ -78,7 +78,7 @@ def test_a_folder_that_can_not_be_written_is_named_before_training(
         names.remove("checkpoints")  # nothing is trained
     for name in names:
         with pytest.raises(OptionError, match=rf"--{name}: can't write to /proc: .*Name another folder"):
-            check_outputs(changed(options, **{name: Path("/proc/model")}))
+            check_outputs(changed(options, **{name: Path("/proc/model")}))  # type: ignore[type-var]
     assert not list(tmp_path.iterdir())
 
 

@@ -18,6 +18,7 @@ from facerec.training.errors import DataError
 from facerec.training.people_folder import MAX_DEPTH, people_root, search_people, summarize_skipped
 from tests.drawn_people import draw_people, draw_person
 from tests.heic_files import RED_HEIC, TRANSPARENT_HEIC, TURNED_HEIC
+from tests.shipped import ROOT
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs names and files that other systems lack")
 
@@ -48,6 +49,11 @@ def test_pictures_of_every_suffix_are_read_in_any_case(tmp_path: Path) -> None:
     dataset = load_dataset(tmp_path / "people", data_dir=tmp_path / "data")
     assert len(dataset.paths) == len(formats)
     assert not dataset.skipped
+
+
+def test_the_document_names_every_suffix() -> None:
+    document = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    assert not {suffix for suffix in PICTURE_SUFFIXES if f"{suffix} " not in document.replace("`", " ")}
 
 
 def test_all_of_the_project_reads_the_same_suffixes(tmp_path: Path) -> None:
