@@ -69,7 +69,7 @@ def test_names_are_legible_as_wide_as_github_shows_a_plot(count: int, tmp_path: 
         assert len(shown) >= min(count, 20), name
         boxes = [text.get_window_extent() for text in shown]
         for text, box in zip(shown, boxes, strict=True):
-            assert text.get_fontsize() * figure.dpi / 72 >= LEGIBLE, name
+            assert float(text.get_fontsize()) * figure.dpi / 72 >= LEGIBLE, name
             assert box.x0 >= 0
             assert box.x1 <= GITHUB_WIDTH, f"{name}: {text.get_text()} is cut"
         for (one, box), (other, second) in itertools.combinations(zip(shown, boxes, strict=True), 2):
