@@ -15,11 +15,12 @@ Training writes model/face_recognition.onnx with its checksum, its report face_r
 face_recognition.md, and the plots in images/. `--backbone dlib-resnet` writes face_recognition_accurate.* and the plots
 in images/accurate/. `detector` writes model/face_detector.onnx with checksum, report and card, and images/photo.png;
 `landmarks` writes model/face_landmarks.onnx with checksum, report and card; `tune` writes model/tuning.csv and
-images/tuning.png. `train.py SUBCOMMAND --help` lists a subcommand's options.
+images/tuning.png; `explore` writes plots to data/plots/. `train.py SUBCOMMAND --help` lists a subcommand's options.
 """
 
 import sys
 
+from facerec.commands.console import escape_unencodable, one_line
 from facerec.training import commands
 from facerec.training.commands import Options, main
 from facerec.training.errors import TrainingError
@@ -38,9 +39,10 @@ def parse(arguments: list[str]) -> Options:
 
 
 if __name__ == "__main__":
+    escape_unencodable()
     try:
         main(parse(sys.argv[1:]))
     except TrainingError as error:
-        sys.exit(f"train.py: {error}")
+        sys.exit(one_line(f"train.py: {error}"))
     except KeyboardInterrupt:
         sys.exit("\ntrain.py: stopped. The same command with --resume goes on; tune and explore go on without it.")

@@ -1,5 +1,6 @@
 """What commands print: tables and one line for an error, safe for any console and any text."""
 
+import io
 import sys
 from collections.abc import Sequence
 from typing import TextIO
@@ -7,6 +8,13 @@ from typing import TextIO
 
 class CommandError(Exception):
     """The command can't do what it is asked for. The message is one line that says what to do."""
+
+
+def escape_unencodable() -> None:
+    """Let standard output and standard error escape what their encoding lacks: names may be of any script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def shown(text: object) -> str:

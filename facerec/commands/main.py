@@ -6,13 +6,12 @@ The exit status is 0, 1 after an error, 2 for a command line that is wrong, and 
 # Each subcommand is imported when it runs.
 # ruff: noqa: PLC0415
 
-import io
 import os
 import sys
 
 import tyro
 
-from facerec.commands.console import CommandError, say
+from facerec.commands.console import CommandError, escape_unencodable, say
 from facerec.commands.options import (
     AddPeople,
     Command,
@@ -43,9 +42,7 @@ def main() -> None:
     Raises:
         SystemExit: always. The code is the exit status.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # names that the console can't show
+    escape_unencodable()
     try:
         run(sys.argv[1:])
         sys.stdout.flush()

@@ -1,19 +1,20 @@
 """Download the archive of a data set, with resumption and a checksum, and extract it safely."""
 
 import gzip
-import lzma
 import tarfile
 import tempfile
 import time
-import zlib
 from http import HTTPStatus
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import httpx
 from tqdm import tqdm
 
 from facerec.inference.model_file import file_sha256
+from facerec.training.crop_pictures import MAX_BYTES
 from facerec.training.errors import DataError
+from facerec.training.people_folder import MAX_DEPTH
+from facerec.training.safe_text import printable
 
 LFW_URL = "https://ndownloader.figshare.com/files/5976015"
 """The archive of Labeled Faces in the Wild (LFW), the version aligned by funneling: 243 MB."""
@@ -65,7 +66,7 @@ def download(url: str, target: Path, *, sha256: str, retry_seconds: float = 2.0)
                 ) from error
             time.sleep(retry_seconds)
         except OSError as error:
-            raise DataError(f"can't write {part}: {error}. Free some space and run the command again.") from error
+            raise DataError(f"can't write {part}: {error}. Free some space, or name another --data-dir.") from error
     if (actual := file_sha256(part)) != sha256:
         part.unlink()
         raise DataError(
@@ -109,7 +110,7 @@ def extract(archive: Path, data_dir: Path) -> Path:
 
     The folder's name contains the archive's checksum, so that another archive of the same name gets another folder.
     Members with a path outside of the folder, links to the outside and devices are refused (`tarfile`'s data filter,
-    PEP 706).
+    PEP 706), and so are those that claim more bytes than the archive holds, or lie too deep.
 
     Args:
         archive: tar archive, plain or compressed by gzip, bzip2 or xz.
@@ -118,7 +119,14 @@ def extract(archive: Path, data_dir: Path) -> Path:
     Raises:
         DataError: the archive is damaged or refused, or can't be extracted to `data_dir`.
     """
-    folder = data_dir / f"{archive.name.split('.')[0]}-{file_sha256(archive)[:12]}"
+    try:
+        if not archive.is_file():
+            raise OSError("it is neither a folder nor a file")
+        folder = data_dir / f"{archive.name.split('.')[0]}-{file_sha256(archive)[:12]}"
+    except OSError as error:
+        raise DataError(
+            f"can't read {archive}: {error}. --data names a folder of people or an archive of one."
+        ) from error
     if folder.exists():
         return folder
     try:
@@ -129,19 +137,30 @@ def extract(archive: Path, data_dir: Path) -> Path:
         ):
             people = Path(unfinished) / "people"
             people.mkdir()
-            for member in tqdm(tar, desc=f"Extracting {archive.name}", unit=" files"):
+            for member in tqdm(tar, desc=f"Extracting {printable(archive.name)}", unit=" files"):
+                _check_member(member)
                 tar.extract(member, people, filter="data")
             _check_end(tar)
             return people.replace(folder)
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError) as error:
+    except Exception as error:  # tarfile and the decompressors raise errors of many kinds for damaged files
+        if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile):
+            raise DataError(
+                f"can't extract {archive} to {data_dir}: {error}. Free some space, or name another --data-dir."
+            ) from error
         raise DataError(
             f"{archive} is damaged or not a safe tar archive: {error}. Get it again, or extract it "
             "yourself and name the folder with --data."
         ) from error
-    except OSError as error:
-        raise DataError(
-            f"can't extract {archive} to {data_dir}: {error}. Free some space, or name another --data-dir."
-        ) from error
+
+
+def _check_member(member: tarfile.TarInfo) -> None:
+    """Raises:
+    tarfile.ReadError: the member is a sparse file of more bytes than a picture has, or lies in too many folders.
+    """
+    if member.issparse() and member.size > MAX_BYTES:
+        raise tarfile.ReadError(f"{member.name} claims {member.size:,} bytes, of which the archive lacks most")
+    if len(PurePosixPath(member.name).parts) > MAX_DEPTH:
+        raise tarfile.ReadError(f"{member.name[:40]}... is more than {MAX_DEPTH} folders deep")
 
 
 def _check_end(tar: tarfile.TarFile) -> None:

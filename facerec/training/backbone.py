@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import MobileNet_V3_Large_Weights
 
+from facerec.training.checkpoint import load_tensors
 from facerec.training.errors import DataError
 from facerec.training.options import Weights
 
@@ -55,14 +56,16 @@ def load_backbone(network: nn.Module, weights: Weights) -> None:
         if weights == "imagenet":
             state = MobileNet_V3_Large_Weights.IMAGENET1K_V1.get_state_dict(progress=True, check_hash=True)
         else:
-            state = torch.load(weights, map_location="cpu", weights_only=True)
+            state = load_tensors(weights)
+            if not isinstance(state, dict):
+                raise ValueError("it holds no state dict")
         current = network.state_dict()
         names = [name for name in current if name.startswith("features.")]
         if missing := [name for name in names if name not in state]:
             raise ValueError(f"it has no tensor named {missing[0]}")
         network.load_state_dict(current | {name: state[name] for name in names})
-    except Exception as error:  # torch.load raises errors of many kinds for files that are not state dicts
+    except Exception as error:  # a download and a state dict of another network raise errors of many kinds
         raise DataError(
-            f"can't load the backbone's weights from {weights}: {error}. "
+            f"can't load the backbone's weights from {weights}: {' '.join(str(error).split())}. "
             "--weights takes imagenet, none or the path of a mobilenet_v3_large state dict."
         ) from error

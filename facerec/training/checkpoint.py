@@ -1,6 +1,7 @@
 """Checkpoints: the weights, recipe and history of a run, written so that a crash never leaves half a file."""
 
 import pickle
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,12 +53,27 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if not path.exists():
         raise CheckpointError(f"{path} doesn't exist: there is no run to go on with. Start one without --resume.")
     try:
-        checkpoint: Checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        if not isinstance(checkpoint["recipe"], dict):
-            raise TypeError("its recipe is no dictionary")
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, KeyError, TypeError) as error:
+        checkpoint = load_tensors(path)
+        if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("recipe"), dict):
+            raise ValueError("it has no recipe")
+    except ValueError as error:
         raise CheckpointError(f"{path} is damaged or no checkpoint: {error}. Delete it and start anew.") from error
     return checkpoint
+
+
+def load_tensors(path: Path) -> Any:
+    """The tensors and plain values of a file that `torch.save` wrote, on the CPU. Code in the file is not run.
+
+    Raises:
+        ValueError: the file can't be read, is damaged, or holds other objects. The message is one line.
+    """
+    try:
+        with warnings.catch_warnings(action="ignore"):  # torch warns of files that it did not write
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:  # its message explains how to run the code in the file
+        raise ValueError("it is no file of torch.save, or holds other objects than tensors and plain values") from error
+    except Exception as error:  # torch.load raises errors of many kinds for other files
+        raise ValueError(str(error).partition("\n")[0] or type(error).__name__) from error
 
 
 def refuse_to_overwrite(path: Path, *, finished: Callable[[Checkpoint], bool]) -> None:
@@ -74,7 +90,7 @@ def refuse_to_overwrite(path: Path, *, finished: Callable[[Checkpoint], bool]) -
         return
     try:
         is_finished = finished(read_checkpoint(path))
-    except KeyError as error:
+    except (KeyError, TypeError) as error:
         raise wrong_version_error(path, error) from error
     if not is_finished:
         raise CheckpointError(

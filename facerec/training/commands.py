@@ -13,6 +13,7 @@ from facerec.training.options import (
     TuneOptions,
     validated,
 )
+from facerec.training.outputs import check_outputs
 
 # Each command imports what it needs, so that --help and wrong options are answered without importing torch.
 # ruff: noqa: PLC0415
@@ -21,7 +22,12 @@ Options = RecognizerOptions | TuneOptions | DetectorOptions | LandmarkOptions | 
 
 
 def main(options: Options) -> None:
-    """Run the command that `options` belong to."""
+    """Run the command that `options` belong to.
+
+    Raises:
+        TrainingError: it can't start or go on.
+    """
+    check_outputs(options)
     match options:
         case TuneOptions():
             tune_recognizer(options)
@@ -162,6 +168,7 @@ def explore(options: ExploreOptions) -> None:
         split = split_dataset(pictures, min_images=options.data.min_images, seed=options.data.seed, fold=0)
         print_table("Data", describe_data(pictures, split))
         save_plots(draw_data(pictures, split), options.images)
+        print(f"The plots are in {options.images}/.")
 
 
 def print_table(title: str, rows: Mapping[str, JsonValue]) -> None:

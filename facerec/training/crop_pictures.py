@@ -18,8 +18,9 @@ from facerec.inference.cropping import CROP_SIZE, crop_centre
 from facerec.inference.detector import FaceDetector
 from facerec.inference.face_cropper import FaceCropper
 from facerec.pictures.decode import PictureFile
-from facerec.pictures.errors import PictureError
+from facerec.pictures.errors import PictureError, PictureTooLarge
 from facerec.training.errors import DataError
+from facerec.training.people_folder import COPY_OF, relative_path
 
 
 class CroppedPicture(NamedTuple):
@@ -82,7 +83,7 @@ def crop_pictures(pictures: list[Path], root: Path, cropper: PictureCropper | No
 
     def crop(path: Path) -> CroppedPicture | str:
         if original := copies.get(path):
-            return f"a copy of {relative_path(original, root)}"
+            return f"{COPY_OF}{relative_path(original, root)}"
         try:
             file = PictureFile(_read(path), max_bytes=MAX_BYTES, max_pixels=MAX_PIXELS)
             if cropper is None:
@@ -104,18 +105,16 @@ def crop_pictures(pictures: list[Path], root: Path, cropper: PictureCropper | No
                 yield result
 
 
-def relative_path(picture: Path, root: Path) -> str:
-    """A picture's path `NAME/FILE` below `root`. Bytes that are not UTF-8 are escaped in hexadecimal."""
-    return os.fsencode(picture.relative_to(root).as_posix()).decode(errors="backslashreplace")
-
-
 def _read(path: Path) -> bytes:
     """The bytes of a file.
 
     Raises:
+        PictureTooLarge: they are more than `MAX_BYTES`. A file with holes may claim terabytes.
         DataError: it can't be read. The reason may be temporary, so the picture is not skipped as a broken one is.
     """
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise PictureTooLarge.over(MAX_BYTES)
         return path.read_bytes()
     except OSError as error:
         raise DataError(f"can't read {path}: {error}. Make it readable, or take it out of the folder.") from error
@@ -132,7 +131,10 @@ def _copies(pictures: list[Path]) -> dict[Path, Path]:
     originals: dict[bytes, Path] = {}
     copies: dict[Path, Path] = {}
     for picture in pictures:
-        original = originals.setdefault(hashlib.sha256(_read(picture)).digest(), picture)
+        try:
+            original = originals.setdefault(hashlib.sha256(_read(picture)).digest(), picture)
+        except PictureTooLarge:  # skipped later
+            continue
         if original != picture:
             copies[picture] = original
     return copies

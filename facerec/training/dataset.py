@@ -3,18 +3,18 @@
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facerec.inference.cropping import CROP_SIZE
-from facerec.pictures.decode import PICTURE_SUFFIXES
 from facerec.training.archive import LFW_PEOPLE, LFW_PICTURES, LFW_SHA256, LFW_URL, download, extract
 from facerec.training.atomic_write import atomic_write
-from facerec.training.crop_pictures import PictureCropper, crop_pictures, relative_path
+from facerec.training.crop_pictures import PictureCropper, crop_pictures
 from facerec.training.errors import DataError
+from facerec.training.people_folder import people_root, relative_path, search_people, summarize_skipped
 
 CACHE_VERSION = 8
 """Version of the cached crops. Raise it when cropping or the content of the cache changes, so that older caches are not
@@ -27,12 +27,12 @@ class FaceDataset:
 
     Attributes:
         crops: uint8 `[M, S, S, 3]`, RGB, as a read-only memory map, or `joined.JoinedCrops`, which is read like one.
-        paths: `[M]`, the path `NAME/FILE` of each picture.
+        paths: `[M]`, the path `NAME/FILE` of each picture, or `NAME/FOLDER/FILE`.
         names: `[I]`, the names of the people, sorted.
         identities: int64 `[M]`, the index into `names` of each picture.
         landmarks: float32 `[M, 5, 2]`, the points of the faces in pixels of the upright pictures, NaN where none were
             looked for, or those that were found can't be a face's.
-        skipped: why a picture is left out, by path: it can't be read, or is a copy of another one.
+        skipped: why a file or folder is left out, by path: it is no picture, can't be read, or is a copy.
         without_face: paths of the pictures in which the detector found no face. Their crops are their centres.
         fingerprint: SHA-256 of paths and crops in hexadecimal. It is equal if paths and crops are equal.
         others: names of those who are never known people, however many images they have.
@@ -61,8 +61,8 @@ def load_dataset(source: Path | None, *, data_dir: Path, cropper: PictureCropper
     """Load LFW or another data set, from the cache if its pictures are unchanged.
 
     Args:
-        source: folder of people (`NAME/*.jpg`, or another of `PICTURE_SUFFIXES`) or tar archive of such a folder.
-            `None` downloads LFW.
+        source: folder of people (`NAME/*.jpg`, see `search_people`) or tar archive of such a folder. `None` downloads
+            LFW.
         data_dir: folder for downloads, extracted archives and cached crops.
         cropper: crops each picture. `None` takes its centre.
 
@@ -71,29 +71,20 @@ def load_dataset(source: Path | None, *, data_dir: Path, cropper: PictureCropper
     """
     if source is None:
         source = download(LFW_URL, data_dir / "lfw-funneled.tgz", sha256=LFW_SHA256)
-    if not source.exists():
+    if not os.path.exists(source):  # noqa: PTH110 - Path.exists raises for names that are too long
         raise DataError(f"{source} doesn't exist: --data names a folder of people or an archive of one.")
-    root = _people_root(source if source.is_dir() else extract(source, data_dir))
-    pictures = sorted(
-        path for path in root.glob("[!.]*/[!.]*") if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()
-    )
+    root = people_root(source if source.is_dir() else extract(source, data_dir))
+    pictures, skipped = search_people(root)
     if not pictures:
         raise DataError(
             f"no pictures in {source}: expected one folder per person, NAME/*.jpg, *.png, *.heic or the like."
+            + (f" Left out: {summarize_skipped(skipped)}." if skipped else "")
         )
     cache = data_dir / "cache" / f"{_cache_key(root, pictures, cropper)}.npy"
     if not cache.exists():
         _write_cache(cache, root, pictures, cropper)
-    return _read_cache(cache)
-
-
-def _people_root(folder: Path) -> Path:
-    """The folder that holds the people's folders: `folder`, or one inside it, as archives often add outer folders."""
-    while True:
-        subfolders = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
-        if len(subfolders) != 1 or not any(path.is_dir() for path in subfolders[0].iterdir()):
-            return folder
-        folder = subfolders[0]
+    dataset = _read_cache(cache)
+    return replace(dataset, skipped=skipped | dataset.skipped)
 
 
 def _cache_key(root: Path, pictures: list[Path], cropper: PictureCropper | None) -> str:
@@ -115,9 +106,9 @@ def _write_cache(cache: Path, root: Path, pictures: list[Path], cropper: Picture
         cropper: as for `load_dataset`.
 
     Raises:
-        DataError: a picture can't be read now, or the disk is full. Nothing is left in the cache.
+        DataError: a picture can't be read now, the disk is full, or the folder can't be written. Nothing is left in the
+            cache.
     """
-    cache.parent.mkdir(parents=True, exist_ok=True)
     unfinished = cache.with_suffix(f".{os.getpid()}.unfinished")
     paths: list[str] = []
     landmarks: list[list[float] | None] = []
@@ -126,6 +117,7 @@ def _write_cache(cache: Path, root: Path, pictures: list[Path], cropper: Picture
     side = cropper.cropper.crop_size if cropper else CROP_SIZE
     digest = hashlib.sha256()
     try:
+        cache.parent.mkdir(parents=True, exist_ok=True)
         # The crops are appended to a file because a memory map would crash the process on a full disk (SIGBUS).
         with unfinished.open("wb") as file:
             header = {"descr": "|u1", "fortran_order": False, "shape": (len(pictures), side, side, 3)}
@@ -160,7 +152,7 @@ def _write_cache(cache: Path, root: Path, pictures: list[Path], cropper: Picture
         needed = len(pictures) * side * side * 3 / 1e9
         raise DataError(
             f"can't write the decoded pictures ({needed:.1f} GB) to {cache.parent}: {error}. "
-            "Free some space: older files in that folder can be deleted."
+            "Free some space (older files in that folder can be deleted), or name another --data-dir."
         ) from error
     finally:
         unfinished.unlink(missing_ok=True)

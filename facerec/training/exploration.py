@@ -1,16 +1,31 @@
 """Describe a data set and its split in words and plots, before any training."""
 
+import textwrap
+
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from facerec.inference.cropping import CROP_SIZE, Crop
 from facerec.training.dataset import FaceDataset
+from facerec.training.people_folder import summarize_skipped
+from facerec.training.plots import (
+    MOST_NAMES,
+    NAME_POINTS,
+    WIDTH_INCHES,
+    display_names,
+    height_inches,
+    write_out_numbers,
+)
 from facerec.training.split import Indices, Split
 
 CHANNEL_COLOURS = {"red": "#c0392b", "green": "#27ae60", "blue": "#2980b9"}
 """Colours of the channels' histograms, in the order of the channels."""
+
+SAMPLE_COLUMNS, SAMPLE_NAME_LENGTH = 7, 17
+"""Pictures in a row of the samples, and characters in a line of the names above them."""
 
 
 def draw_data(dataset: FaceDataset, split: Split) -> dict[str, Figure]:
@@ -25,31 +40,29 @@ def draw_data(dataset: FaceDataset, split: Split) -> dict[str, Figure]:
 
 def plot_classes(split: Split) -> Figure:
     """Plot the number of train, validation and test images of each known person as stacked bars, highest first."""
-    people = len(split.people)
     parts = {
         part: split.counts(indices)
         for part, indices in (("train", split.train), ("validation", split.validation), ("test", split.test))
     }
     total = np.sum(list(parts.values()), axis=0)
-    order = np.argsort(-total, kind="stable")
-    figure = Figure(figsize=(10, 4.8))
+    order = np.argsort(-total, kind="stable")[:MOST_NAMES]
+    rows = np.arange(len(order))
+    figure = Figure(figsize=(WIDTH_INCHES, height_inches(len(order))))
     axes = figure.subplots()
-    base = np.zeros(people, dtype=np.int64)
+    base = np.zeros(len(order), dtype=np.int64)
     for part, counts in parts.items():
-        axes.bar(
-            np.arange(people), counts[order], bottom=base, width=0.85, linewidth=0, label=f"{part}: {counts.sum():,}"
-        )
+        axes.barh(rows, counts[order], left=base, height=0.8, linewidth=0, label=f"{part}: {counts.sum():,}")
         base += counts[order]
-    for position, count in enumerate(total[order]):
-        axes.annotate(str(count), (position, count), ha="center", va="bottom", fontsize=5.5)
-    names = [split.people[person].replace("_", " ") for person in order]
-    axes.set_xticks(np.arange(people), names, rotation=90, fontsize=6.5)
-    axes.set(ylabel="images", xlim=(-0.7, people - 0.3))
+    for row, count in enumerate(total[order]):
+        axes.annotate(f" {count}", (count, row), ha="left", va="center", fontsize=NAME_POINTS)
+    axes.set_yticks(rows, display_names(split.people[person] for person in order), fontsize=NAME_POINTS)
+    axes.set(xlabel="images", xlim=(0, 1.06 * total.max()), ylim=(len(order) - 0.4, -0.6))
     axes.set_title(
-        f"{total.sum():,} images of {people} known people: {total.max() / total.sum():.1%} are of one person"
+        f"{total.sum():,} images of {len(total):,} known people: {total.max() / total.sum():.1%} are of one person"
     )
-    axes.grid(visible=False, axis="x")
-    axes.legend()
+    axes.grid(visible=False, axis="y")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    figure.legend(loc="outside lower center", ncols=len(parts), fontsize=10)
     return figure
 
 
@@ -77,24 +90,27 @@ def plot_split(dataset: FaceDataset, split: Split) -> Figure:
         label=[f"{use}: {people.sum():,} people, {counts[people].sum():,} images" for use, people in uses.items()],
     )
     axes.set(xscale="log", yscale="log", xlabel="images of a person", ylabel="people", title="Use of the images")
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_major_formatter("{x:g}")
+    write_out_numbers(axes.xaxis)
+    write_out_numbers(axes.yaxis)
     axes.legend()
     return figure
 
 
 def plot_samples(dataset: FaceDataset, split: Split) -> Figure:
     """Plot the first training image of each known person."""
-    first = [int(split.train[split.labels[split.train] == person].min()) for person in range(len(split.people))]
-    columns = min(12, len(first))
-    figure = Figure(figsize=(12, 1.2 * -(-len(first) // columns) + 0.4))
-    grid = figure.subplots(-(-len(first) // columns), columns, squeeze=False)
+    people = range(len(split.people))[:MOST_NAMES]
+    first = [int(split.train[split.labels[split.train] == person].min()) for person in people]
+    columns = min(SAMPLE_COLUMNS, len(first))
+    rows = -(-len(first) // columns)
+    figure = Figure(figsize=(WIDTH_INCHES, rows * (WIDTH_INCHES / columns + 0.35) + 0.4))
+    grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
         axes.axis("off")
-    for axes, image, name in zip(grid.flat, first, split.people, strict=False):
+    for axes, image, name in zip(grid.flat, first, display_names(split.people), strict=False):
         axes.imshow(dataset.crops[image])
-        axes.set_title(name.replace("_", " "), fontsize=5)
-    figure.suptitle(f"One image of each of {len(first)} known people", fontsize=9)
+        axes.set_title("\n".join(textwrap.wrap(name, SAMPLE_NAME_LENGTH, max_lines=2)), fontsize=NAME_POINTS, pad=3)
+    of_all = f" of {len(split.people):,}" if len(first) < len(split.people) else ""
+    figure.suptitle(f"One image of each of {len(first)}{of_all} known people", fontsize=10)
     return figure
 
 
@@ -147,7 +163,7 @@ def describe_data(dataset: FaceDataset, split: Split) -> dict[str, JsonValue]:
     mean, deviation = channel_statistics(dataset, np.array(known))
     return {
         "pictures": f"{len(dataset.paths):,} of {len(dataset.names):,} people",
-        "pictures skipped": ", ".join(f"{name} ({reason})" for name, reason in dataset.skipped.items()) or "none",
+        "pictures skipped": summarize_skipped(dataset.skipped),
         "known people": f"{len(split.people):,} with {len(known):,} images",
         "known people's images": f"{train:,} train, {validation:,} validation, {test:,} test",
         "background people, training only": f"{split.background_people:,} with {len(split.background):,} images",

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from facerec.training.options import Weights
+from facerec.training.safe_text import printable
 
 DLIB_RESNET_LICENCE = (
     "is dlib's face recognition network, which Davis King trained on about 3 million pictures of 7,485 people, with "
@@ -19,7 +20,7 @@ def describe_start(weights: Weights, *, licence: str) -> str:
         licence: of the weights, where they are a file.
     """
     if isinstance(weights, Path):
-        return f"started from {weights.name} and carries its licence: {licence}"
+        return f"started from {printable(weights.name)} and carries its licence: {printable(licence)}"
     if weights == "none":
         return "started from random weights and carries no licence but this project's"
     return "started from torchvision's MobileNet_V3_Large_Weights.IMAGENET1K_V1 (BSD-3-Clause)"

@@ -10,6 +10,9 @@ import jinja2
 from facerec.inference.model_file import ModelMetadata
 from facerec.training.atomic_write import atomic_write
 
+BACKSLASHES = "backslashreplace"
+"""Escapes bytes of file names that are not UTF-8. They must not make a run fail at its end."""
+
 
 def write_results(model: Path, report: Mapping[str, Any], metadata: ModelMetadata, card: str) -> None:
     """Write the report and the model card beside the file `model`: MODEL.json for programs, MODEL.md for people.
@@ -22,9 +25,9 @@ def write_results(model: Path, report: Mapping[str, Any], metadata: ModelMetadat
     """
     plain = {**report, "metadata": metadata.model_dump(mode="json")}
     with atomic_write(model.with_suffix(".json")) as file:
-        file.write_text(json.dumps(plain, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        file.write_text(json.dumps(plain, indent=1, ensure_ascii=False) + "\n", encoding="utf-8", errors=BACKSLASHES)
     with atomic_write(model.with_suffix(".md")) as file:
-        file.write_text(card, encoding="utf-8")
+        file.write_text(card, encoding="utf-8", errors=BACKSLASHES)
 
 
 def render_card(template: Path, values: Mapping[str, Any]) -> str:

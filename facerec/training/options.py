@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, JsonValue, TypeAdapter, ValidationEr
 from facerec.inference.cropping import CropMode
 from facerec.inference.model_file import DETECTOR_FILE, LANDMARKS_FILE, Backbone, Fraction, shipped_models
 from facerec.training.errors import OptionError
+from facerec.training.safe_text import printable
 
 OUTSIDE_RECIPE = "outside the recipe"
 """Marks an option that says where files are or what to do. All other options decide what the trained model becomes."""
@@ -20,7 +21,10 @@ ANY_BACKBONE = "any backbone"
 
 
 def _folder(path: Path) -> Path:
-    there = next(part for part in (path, *path.parents) if part.exists())
+    try:
+        there = next(part for part in (path, *path.parents) if part.exists())
+    except OSError as error:
+        raise ValueError(f"can't be used: {error.strerror}") from error
     if not there.is_dir():
         raise ValueError(f"{there} is a file: name a folder")
     return path
@@ -32,6 +36,8 @@ Weights = Literal["imagenet", "none"] | Path
 """Start of the backbone: `imagenet` for torchvision's, `none` for random weights, or the path of a state dict."""
 Background = Literal["lfw", "none"] | Path
 """Other people: `lfw` for LFW's, `none`, or the path of a folder of people or of an archive of one."""
+BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+"""How a bound of a number is called in a message, by its name in pydantic."""
 PositiveInt = Annotated[int, Field(ge=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 NonNegativeFloat = Annotated[float, Field(ge=0)]
@@ -254,7 +260,7 @@ class ExploreOptions:
     """Describe the data set and draw its plots, without training."""
 
     data: DataOptions = field(default_factory=DataOptions)
-    images: Folder = Path("images")
+    images: Folder = Path("data/plots")
     """Folder for the plots."""
 
 
@@ -271,13 +277,20 @@ def validated(options: Options) -> Options:
     try:
         checked = TypeAdapter(type(options)).validate_python(asdict(options))
     except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][-1])
-        message = first["msg"].removeprefix("Input ").removeprefix("Value error, ")
-        raise OptionError(f"{option_name(name)} is {first['input']}: {message}.") from None
+        raise OptionError(_describe(error)) from None
     if isinstance(checked, RecognizerOptions) and checked.model.backbone == "dlib-resnet":
         _refuse_training(checked)
     return checked
+
+
+def _describe(error: ValidationError) -> str:
+    """A sentence on the first wrong option."""
+    first = error.errors()[0]
+    option, given, context = option_name(str(first["loc"][-1])), first["input"], first.get("ctx", {})
+    for bound, words in BOUNDS.items():
+        if bound in context:
+            return f"{option} must be {words} {context[bound]}, and is {given}."
+    return f"{option} is {given}: {first['msg'].removeprefix('Value error, ')}."
 
 
 def _refuse_training(options: RecognizerOptions) -> None:
@@ -324,7 +337,7 @@ def recipe(*groups: Any, marked: str | None = None) -> dict[str, JsonValue]:
             marks = _marks(group, each.name)
             if OUTSIDE_RECIPE not in marks and (marked is None or marked in marks):
                 value = getattr(group, each.name)
-                values[each.name] = value.name if isinstance(value, Path) else value
+                values[each.name] = printable(value.name) if isinstance(value, Path) else value
     return values
 
 

@@ -10,6 +10,7 @@ import torch
 
 from facerec.training.device import describe_machine
 from facerec.training.distributed import world_size
+from facerec.training.safe_text import printable, without_passwords
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Origin:
     """The origin of a model.
 
     Attributes:
-        command: the command line with which the run can be repeated.
+        command: the command line with which the run can be repeated, without the passwords of URLs.
         machine: the machine in words.
         commit: version of the code, with `-dirty` where files were changed; `None` outside of a git repository.
     """
@@ -30,7 +31,7 @@ class Origin:
     def of_this_run(cls, device: torch.device) -> "Origin":
         """The origin of a model that this process trains on `device`."""
         launcher = ["torchrun", f"--nproc-per-node={world_size()}"] if world_size() > 1 else []
-        arguments = [word for word in sys.argv[1:] if word != "--resume"]
+        arguments = [printable(without_passwords(word)) for word in sys.argv[1:] if word != "--resume"]
         command = shlex.join(["uv", "run", *launcher, "train.py", *arguments])
         return cls(command, describe_machine(device), _commit())
 

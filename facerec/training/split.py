@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from facerec.training.dataset import FaceDataset
 from facerec.training.errors import DataError
+from facerec.training.people_folder import summarize_skipped
 
 FOLDS = 5
 """Number of folds. Each tests another fifth of each known person's images; together they test every one."""
@@ -136,11 +137,8 @@ def split_dataset(dataset: FaceDataset, *, min_images: int, seed: int, fold: int
 
 
 def _describe_skipped(dataset: FaceDataset) -> str:
-    """A sentence with the number of skipped pictures and the reason of the first. Empty if none was skipped."""
-    if not dataset.skipped:
-        return ""
-    name, reason = next(iter(dataset.skipped.items()))
-    return f" Pictures that were skipped: {len(dataset.skipped)}, of which the first is {name} ({reason})."
+    """A sentence with the number of skipped files by their kinds. Empty if none was skipped."""
+    return f" Skipped: {summarize_skipped(dataset.skipped)}." if dataset.skipped else ""
 
 
 def _split_person(indices: Indices, name: str, *, seed: int, fold: int) -> tuple[Indices, Indices, Indices]:

@@ -88,5 +88,5 @@ class TrainState(Generic[Network]):
             self.optimizer.load_state_dict(checkpoint["optimizer"])
             self.schedule.load_state_dict(checkpoint["schedule"])
             self.history = checkpoint["history"]
-        except (KeyError, ValueError, RuntimeError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
             raise wrong_version_error(path, error) from error

@@ -96,7 +96,7 @@ def test_training_without_its_packages_says_in_one_line_what_to_install() -> Non
 
 def test_errors_of_training_are_one_line(facerec: Command) -> None:
     done = facerec("train", "--min-images", "4")
-    assert (done.code, done.err) == (1, ["facerec: --min-images is 4: should be greater than or equal to 5."])
+    assert (done.code, done.err) == (1, ["facerec: --min-images must be at least 5, and is 4."])
 
 
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:

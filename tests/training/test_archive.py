@@ -4,6 +4,7 @@ import hashlib
 import io
 import lzma
 import random
+import sys
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
@@ -11,8 +12,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from facerec.training.archive import CHUNK_BYTES, download, extract
+from facerec.training.dataset import load_dataset
 from facerec.training.errors import DataError
 
 CONTENT = bytes(range(256)) * 20_000
@@ -187,3 +190,93 @@ def test_a_path_that_cannot_be_written_is_an_error(server: FlakyServer, tmp_path
     (tmp_path / "lfw.tgz.part").mkdir()
     with pytest.raises(DataError, match=r"can't write .*Free some space"):
         download(server.url, tmp_path / "lfw.tgz", sha256=SHA256, retry_seconds=0)
+
+
+def write_members(path: Path, *members: tuple[tarfile.TarInfo, bytes]) -> Path:
+    """A tar archive of one picture of Ann, and of other members."""
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
+        for member, content in ((tarfile.TarInfo("people/Ann/1.jpg"), b"one"), *members):
+            member.size = max(member.size, len(content))
+            tar.addfile(member, io.BytesIO(content))
+    return path
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> tarfile.TarInfo:
+    made = tarfile.TarInfo(name)
+    made.type, made.linkname = kind, target
+    return made
+
+
+def sparse_member(claimed: int) -> tuple[tarfile.TarInfo, bytes]:
+    """A file of 512 bytes and a hole (GNU tar, "PAX Format, Version 1.0")."""
+    made = member("people/Ann/GNUSparseFile.0/huge.jpg")
+    made.pax_headers = {
+        "GNU.sparse.major": "1",
+        "GNU.sparse.minor": "0",
+        "GNU.sparse.name": "people/Ann/huge.jpg",
+        "GNU.sparse.realsize": str(claimed),
+    }
+    return made, b"1\n0\n512\n".ljust(512, b"\0") + b"x" * 512
+
+
+@pytest.mark.parametrize(
+    ("hostile", "message"),
+    [
+        ((member("people/Ann/x.jpg", tarfile.LNKTYPE, "people/gone.jpg"), b""), "not found"),
+        ((member("people/Ann/x.jpg", tarfile.SYMTYPE, "/etc/passwd"), b""), "absolute path"),
+        ((member("people/Ann/x.jpg", tarfile.SYMTYPE, "../../../x.jpg"), b""), "outside"),
+        ((member("people/Ann/x.jpg", tarfile.CHRTYPE), b""), "special file"),
+        ((member("people/Ann/x.jpg", tarfile.FIFOTYPE), b""), "special file"),
+        ((member("../x.jpg"), b""), "outside"),
+        ((member("people/Ann/" + 1500 * "d/" + "x.jpg"), b""), "more than 32 folders deep"),
+        (sparse_member(5 * 10**12), r"huge\.jpg claims 5,000,000,000,000 bytes"),
+    ],
+)
+def test_hostile_members_are_refused(hostile: tuple[tarfile.TarInfo, bytes], message: str, tmp_path: Path) -> None:
+    archive = write_members(tmp_path / "hostile.tar", hostile)
+    with pytest.raises(DataError, match=f"not a safe tar archive: .*{message}.* name the folder with --data"):
+        extract(archive, tmp_path / "data")
+    assert not list((tmp_path / "data").iterdir())
+
+
+def test_an_absolute_path_is_extracted_below_the_folder(tmp_path: Path) -> None:
+    archive = write_members(tmp_path / "absolute.tar", (member(str(tmp_path / "outside.jpg")), b"two"))
+    folder = extract(archive, tmp_path / "data")
+    assert not (tmp_path / "outside.jpg").exists()
+    assert folder.joinpath(*(tmp_path / "outside.jpg").parts[1:]).read_bytes() == b"two"
+
+
+def test_sparse_members_of_a_pictures_size_are_extracted(tmp_path: Path) -> None:
+    folder = extract(write_members(tmp_path / "sparse.tar", sparse_member(5_000)), tmp_path / "data")
+    assert (folder / "people/Ann/huge.jpg").read_bytes() == b"x" * 512 + bytes(4_488)
+
+
+def test_a_member_that_claims_more_bytes_than_there_are_is_refused(tmp_path: Path) -> None:
+    archive = tmp_path / "claims.tar"
+    huge = member("people/Ann/huge.jpg")
+    huge.size = 5 * 10**12
+    archive.write_bytes(huge.tobuf(tarfile.GNU_FORMAT) + b"x" * 2_000)
+    with pytest.raises(DataError, match="unexpected end of data"):
+        extract(archive, tmp_path / "data")
+    assert not list((tmp_path / "data").iterdir())
+
+
+def test_a_link_to_nowhere_is_skipped_and_a_loop_ends(tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64), "red").save(picture := io.BytesIO(), "PNG")
+    archive = write_members(
+        tmp_path / "links.tar",
+        (member("people/Ann/2.png"), picture.getvalue()),
+        (member("people/Bob/gone.jpg", tarfile.SYMTYPE, "nowhere.jpg"), b""),
+        (member("people/Bob/loop", tarfile.SYMTYPE, ".."), b""),
+    )
+    dataset = load_dataset(archive, data_dir=tmp_path / "data")
+    assert dataset.paths == ["Ann/2.png"]
+    assert dataset.skipped.keys() == {"Ann/1.jpg", "Bob/gone.jpg", "Bob/loop"}
+    assert dataset.skipped["Bob/gone.jpg"] == "a link to nowhere"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs files that other systems lack")
+@pytest.mark.parametrize("path", ["/dev/zero", "/proc/self/mem"])
+def test_an_archive_that_can_not_be_read_is_an_error(path: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=f"can't read {path}: .*--data names a folder of people or an archive"):
+        load_dataset(Path(path), data_dir=tmp_path / "data")

@@ -18,6 +18,7 @@ from facerec.training.croppers import load_cropper
 from facerec.training.dataset import load_dataset
 from facerec.training.errors import CheckpointError, DataError
 from facerec.training.options import RecognizerOptions, changed
+from facerec.training.outputs import written_files
 from facerec.training.session import load_crops
 from tests.drawn_people import draw_people, draw_person
 from tests.harness import ROOT, free_port, process, ready, wait_until
@@ -78,7 +79,7 @@ def test_training_leaves_model_report_card_and_plots(run: RecognizerOptions) -> 
     for person in report["metadata"]["people"]:
         assert f"| {person['name']} | {person['training_images']} | {person['test_images']} |" in card
     plots = sorted(run.publishing.images.glob("*.png"))
-    assert len(plots) == 11
+    assert sorted([*run.publishing.output.iterdir(), *plots]) == sorted(written_files(run))
     for plot in plots:
         with Image.open(plot) as picture:
             assert min(picture.size) > 150
@@ -143,6 +144,8 @@ def test_dlibs_network_leaves_the_same_files_by_another_name(accurate_run: tuple
     assert {path.name for path in (options.publishing.images / "accurate").iterdir()} == {
         f"{plot}.png" for plot in ("confusion", "recall", "reliability", "similarities", "open_set")
     }
+    plots = options.publishing.images.rglob("*.png")
+    assert sorted([*options.publishing.output.iterdir(), *plots]) == sorted(written_files(options))
     report = json.loads((options.publishing.output / f"{name}.json").read_text())
     assert report["metadata"]["configuration"] == options.recipe()
     assert report["metadata"]["alignment"]["crop_size"] == 150
@@ -294,7 +297,7 @@ def test_predict_py_never_imports_torch() -> None:
 def test_train_py_says_what_is_wrong_in_one_line() -> None:
     result = command("train.py", "--min-images", "4")
     assert result.returncode == 1
-    assert result.stderr == "train.py: --min-images is 4: should be greater than or equal to 5.\n"
+    assert result.stderr == "train.py: --min-images must be at least 5, and is 4.\n"
 
 
 @pytest.mark.parametrize(

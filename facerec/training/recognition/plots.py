@@ -1,7 +1,6 @@
 """Plots of a training run and its evaluation."""
 
 import numpy as np
-import seaborn as sns
 import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -9,10 +8,21 @@ from matplotlib.ticker import MaxNLocator
 from facerec.training.backbone import denormalize
 from facerec.training.dataset import FaceDataset
 from facerec.training.metrics import reliability
+from facerec.training.plots import (
+    MOST_NAMES,
+    NAME_POINTS,
+    WIDTH_INCHES,
+    display_names,
+    height_inches,
+    write_out_numbers,
+)
 from facerec.training.recognition.augment import augment
 from facerec.training.recognition.evaluate import Evaluation
 from facerec.training.recognition.trained_model import EpochStats
 from facerec.training.split import Split
+
+ALL_SHOWN_UP_TO, MOST_CONFUSED = 20, 40
+"""Number of people whose whole confusion matrix is shown, and most people of a larger one who are."""
 
 
 def draw_run(
@@ -34,11 +44,6 @@ def draw_run(
         "similarities": plot_similarities(evaluation),
         "open_set": plot_open_set(evaluation),
     }
-
-
-def _display_names(names: list[str]) -> list[str]:
-    """Names with spaces in place of underscores."""
-    return [name.replace("_", " ") for name in names]
 
 
 def plot_augmented(dataset: FaceDataset, split: Split) -> Figure:
@@ -69,6 +74,7 @@ def plot_learning(history: list[EpochStats]) -> Figure:
         )
     losses.set(title="Loss (training with the margin, validation without)", xlabel="epoch", ylabel="cross-entropy")
     losses.set_yscale("log")
+    write_out_numbers(losses.yaxis)
     for axes in (losses, accuracies):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     accuracies.set(title="Accuracy", xlabel="epoch", ylabel="% correct", ylim=(None, 101))
@@ -77,22 +83,33 @@ def plot_learning(history: list[EpochStats]) -> Figure:
 
 
 def plot_confusion(evaluation: Evaluation, people: list[str]) -> Figure:
-    """Plot the confusion matrix of the test images. Rows are the correct people and sum to 100 %."""
+    """Plot the confusion matrix of the test images. Rows are the correct people and sum to 100 %.
+
+    Of many people, only those who are confused with one another are shown.
+    """
     counts = np.zeros((len(people), len(people)))
     np.add.at(counts, (evaluation.labels, evaluation.similarities.argmax(axis=1)), 1)
     percent = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure = Figure(figsize=(10, 9))
+    wrong = counts * ~np.eye(len(people), dtype=bool)
+    confused = wrong.sum(axis=0) + wrong.sum(axis=1)
+    most = min(len(people), max(ALL_SHOWN_UP_TO, min(int((confused > 0).sum()), MOST_CONFUSED)))
+    shown = np.sort(np.argsort(-confused, kind="stable")[:most])
+    figure = Figure(figsize=(WIDTH_INCHES, 7))
     axes = figure.subplots()
-    names = _display_names(people)
-    sns.heatmap(
-        np.ma.masked_equal(percent, 0).filled(np.nan),
-        ax=axes, cmap="viridis_r", vmin=0, vmax=100, square=True, linewidths=0.1,
-        xticklabels=names, yticklabels=names, cbar_kws={"label": "% of the person's test images", "shrink": 0.7},
-    )  # fmt: skip
-    axes.tick_params(labelsize=5.5)
+    names = display_names(people[person] for person in shown)
+    shown_percent = percent[np.ix_(shown, shown)]
+    axes.imshow(np.ma.masked_equal(shown_percent, 0), cmap="viridis_r", vmin=0, vmax=100)
+    for row, column in np.argwhere(shown_percent):
+        value = shown_percent[row, column]
+        colour = "white" if value > 50 else "black"
+        axes.annotate(f"{value:.0f}", (column, row), ha="center", va="center", fontsize=7, color=colour)
+    axes.set_xticks(np.arange(most), names, rotation=90, fontsize=NAME_POINTS)
+    axes.set_yticks(np.arange(most), names, fontsize=NAME_POINTS)
     axes.grid(visible=False)
-    wrong = int(counts.sum() - np.trace(counts))
-    axes.set(title=f"{wrong} of {len(evaluation.labels)} test images named wrongly", xlabel="answer", ylabel="person")
+    axes.set(xlabel="answer, % of the person's test images", ylabel="person")
+    kind = "fewer" if most == MOST_CONFUSED else "no"
+    others = f"\nNot shown: {len(people) - most} people with {kind} mistakes" if most < len(people) else ""
+    axes.set_title(f"{int(wrong.sum())} of {len(evaluation.labels)} test images named wrongly{others}", fontsize=11)
     return figure
 
 
@@ -100,21 +117,20 @@ def plot_recall(evaluation: Evaluation, people: list[str]) -> Figure:
     """Plot the recall of each person with its 95 % interval, lowest first."""
     order = sorted(
         range(len(people)), key=lambda person: (evaluation.recalls[person].value, evaluation.recalls[person].low)
-    )
+    )[:MOST_NAMES]
     recalls = [evaluation.recalls[person] for person in order]
     values = np.array([100 * recall.value for recall in recalls])
     errors = np.abs(np.array([[100 * recall.low, 100 * recall.high] for recall in recalls]).T - values)
-    figure = Figure(figsize=(10, 4.5))
+    figure = Figure(figsize=(WIDTH_INCHES, height_inches(len(order))))
     axes = figure.subplots()
-    axes.errorbar(np.arange(len(people)), values, yerr=errors, fmt="o", markersize=4, elinewidth=1, ecolor="silver")
-    labels = [
-        f"{name} ({recall.total})"
-        for name, recall in zip(_display_names([people[person] for person in order]), recalls, strict=True)
-    ]
-    axes.set_xticks(np.arange(len(people)), labels, rotation=90, fontsize=6.5)
-    axes.set(ylabel="recall, %", ylim=(None, 103), xlim=(-0.7, len(people) - 0.3))
-    axes.set_title("Test recall of each person (number of test images), with Wilson's 95 % interval")
-    axes.grid(visible=False, axis="x")
+    rows = np.arange(len(order))
+    axes.errorbar(values, rows, xerr=errors, fmt="o", markersize=4, elinewidth=1, ecolor="silver")
+    names = display_names(people[person] for person in order)
+    labels = [f"{name} ({recall.total})" for name, recall in zip(names, recalls, strict=True)]
+    axes.set_yticks(rows, labels, fontsize=NAME_POINTS)
+    axes.set(xlabel="recall, %", xlim=(None, 103), ylim=(len(order) - 0.4, -0.6))
+    figure.suptitle("Test recall of each person (test images), with Wilson's 95 % interval", fontsize=11)
+    axes.grid(visible=False, axis="y")
     return figure
 
 
@@ -137,6 +153,7 @@ def plot_reliability(evaluation: Evaluation) -> Figure:
     edges = np.linspace(0, 100, len(counts) + 1)
     histogram.bar(edges[:-1], counts, width=np.diff(edges), align="edge")
     histogram.set(yscale="log", ylabel="images", xlabel="confidence, %")
+    write_out_numbers(histogram.yaxis)
     return figure
 
 
@@ -174,6 +191,6 @@ def plot_open_set(evaluation: Evaluation) -> Figure:
         ylabel="known people identified (DIR), %",
     )
     axes.set_title(f"Open set: {len(highest):,} images of known people, {len(unknown):,} of unknown people")
-    axes.xaxis.set_major_formatter("{x:g}")
+    write_out_numbers(axes.xaxis)
     axes.legend(loc="lower right")
     return figure

@@ -124,6 +124,7 @@ def publish(
         folds=[each.metrics for each in evaluations],
         conditions=errors_by_condition(dataset, tested, accepted),
         mistakes=evaluation.mistakes,
+        skipped=dataset.skipped,
         parity=parity,
         history=exported.history,
     )

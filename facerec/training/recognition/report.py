@@ -51,6 +51,7 @@ class RecognitionReport:
         folds: metrics of the network of each fold. The first is the exported one.
         conditions: errors on the test images of all folds by the conditions of the picture.
         mistakes: `picture` and `answer` of each test image that the exported network names wrongly.
+        skipped: why a file or folder of the data set is left out, by path.
         parity: of the exported file and the network.
         history: the epochs of the exported network.
     """
@@ -69,6 +70,7 @@ class RecognitionReport:
     folds: list[RecognitionMetrics]
     conditions: list[ConditionError]
     mistakes: list[dict[str, str]]
+    skipped: dict[str, str]
     parity: Parity
     history: list[EpochStats]
 

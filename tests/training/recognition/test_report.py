@@ -53,6 +53,7 @@ def report(*, dlib: bool = False, folds: int = 5, lfw: bool = True, new_people: 
         "conditions": [CONDITION] * 3,
         "history": [] if dlib else SHIPPED["history"],
         "commit": SHIPPED["commit"] if lfw else None,
+        "skipped": {},
         "mistakes": SHIPPED["mistakes"] if lfw else [],
     }
     return TypeAdapter(RecognitionReport).validate_python(SHIPPED | changes)

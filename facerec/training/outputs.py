@@ -1,0 +1,110 @@
+"""Say before a run starts which files it will replace, and whether it can write them at all."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from facerec.inference.model_file import (
+    ACCURATE_RECOGNIZER_FILE,
+    DETECTOR_FILE,
+    LANDMARKS_FILE,
+    RECOGNIZER_FILE,
+    checksum_path,
+)
+from facerec.training.errors import OptionError
+from facerec.training.options import (
+    DetectorOptions,
+    ExploreOptions,
+    LandmarkOptions,
+    RecognizerOptions,
+    TuneOptions,
+    option_name,
+)
+from facerec.training.safe_text import printable
+
+DATA_PLOTS = ("classes", "split", "samples", "properties")
+"""The plots of a data set."""
+TRAINING_PLOTS = ("augmented", "learning")
+"""The plots of a recognizer's training."""
+EVALUATION_PLOTS = ("confusion", "recall", "reliability", "similarities", "open_set")
+"""The plots of a recognizer's evaluation."""
+
+Options = RecognizerOptions | TuneOptions | DetectorOptions | LandmarkOptions | ExploreOptions
+
+
+def check_outputs(options: Options) -> None:
+    """Make sure that the run can write its files, and print which of them it replaces.
+
+    Raises:
+        OptionError: a folder can't be made or written, which the message names by its option, or there is a folder in
+            the place of a file.
+    """
+    folders = _folders(options)
+    for name, folder in folders.items():
+        _check_writable(name, folder)
+    there = [path for path in written_files(options) if os.path.lexists(path)]
+    if in_the_way := next((path for path in there if path.is_dir()), None):
+        raise OptionError(f"{in_the_way} is a folder, in the place of a file that is written: move it away.")
+    if there and os.environ.get("RANK", "0") == "0":  # torchrun starts several processes
+        named = [option_name(name) for name in ("output", "images") if name in folders]
+        advice = f"{' and '.join(named)} {'put' if len(named) > 1 else 'puts'} them elsewhere"
+        more = f" and {len(there) - 1} more" if len(there) > 1 else ""
+        print(f"Replaces {printable(str(there[0]))}{more}; {advice}.", flush=True)
+
+
+def written_files(options: Options) -> list[Path]:
+    """The files that a run leaves in the folders for models and plots."""
+    folders = _folders(options)
+    models, plots = folders.get("output", Path()), folders.get("images", Path())
+    match options:
+        case TuneOptions():
+            return [models / "tuning.csv", plots / "tuning.png"]
+        case RecognizerOptions() if options.model.backbone == "dlib-resnet":
+            drawn = [*DATA_PLOTS, *(f"accurate/{name}" for name in EVALUATION_PLOTS)]
+            return [*_model_files(models / ACCURATE_RECOGNIZER_FILE), *_plot_files(plots, drawn)]
+        case RecognizerOptions():
+            drawn = [*DATA_PLOTS, *TRAINING_PLOTS, *EVALUATION_PLOTS]
+            return [*_model_files(models / RECOGNIZER_FILE), *_plot_files(plots, drawn)]
+        case DetectorOptions():
+            return [*_model_files(models / DETECTOR_FILE), *_plot_files(plots, ["photo"])]
+        case LandmarkOptions():
+            return _model_files(models / LANDMARKS_FILE)
+        case ExploreOptions():
+            return _plot_files(plots, [*DATA_PLOTS])
+
+
+def _model_files(model: Path) -> list[Path]:
+    return [model, checksum_path(model), model.with_suffix(".json"), model.with_suffix(".md")]
+
+
+def _plot_files(folder: Path, names: list[str]) -> list[Path]:
+    return [folder / f"{name}.png" for name in names]
+
+
+def _folders(options: Options) -> dict[str, Path]:
+    """The folders that a run writes to beside that of the data, by the name of their option."""
+    groups: list[Any] = [options, *vars(options).values()]
+    found = {
+        name: getattr(group, name)
+        for group in groups
+        for name in ("checkpoints", "output", "images")
+        if hasattr(group, name)
+    }
+    if isinstance(options, RecognizerOptions) and options.model.backbone == "dlib-resnet":
+        del found["checkpoints"]  # nothing is trained
+    return found
+
+
+def _check_writable(name: str, folder: Path) -> None:
+    """Raises:
+    OptionError: the folder, or the one in which it would be made, can't be written.
+    """
+    there = next(part for part in (folder, *folder.parents) if part.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise OptionError(
+            f"{option_name(name)}: can't write to {there.absolute()}: {error.strerror}. Name another folder."
+        ) from error
