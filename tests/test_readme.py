@@ -93,7 +93,7 @@ def test_calls_of_the_service_answer(tmp_path: Path) -> None:
 
 def test_the_quickstart_recognizes_the_people_of_the_sample() -> None:
     with running(Settings(shipped_people=True), write_log=lambda _: None) as address:
-        command = [sys.executable, ROOT / "test.py", "--service", address]
+        command = [sys.executable, str(ROOT / "test.py"), "--service", address]
         printed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
     assert [line.split("  similarity")[0].strip() for line in printed.splitlines()] == [
         "recognized 4 of 6:", "Bill Clinton", "unknown", "Hans Blix", "Gloria Macapagal Arroyo", "unknown",

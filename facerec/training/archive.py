@@ -154,9 +154,7 @@ def extract(archive: Path, data_dir: Path) -> Path:
 
 
 def _check_member(member: tarfile.TarInfo) -> None:
-    """Raises:
-    tarfile.ReadError: the member is a sparse file of more bytes than a picture has, or lies in too many folders.
-    """
+    """Refuse a sparse file of more bytes than a picture has, and a file in too many folders, by `tarfile.ReadError`."""
     if member.issparse() and member.size > MAX_BYTES:
         raise tarfile.ReadError(f"{member.name} claims {member.size:,} bytes, of which the archive lacks most")
     if len(PurePosixPath(member.name).parts) > MAX_DEPTH:
