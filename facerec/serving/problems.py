@@ -72,7 +72,8 @@ def openapi_responses(*errors: type[CodedError]) -> dict[int | str, dict[str, An
                 MEDIA_TYPE: {
                     "schema": {"$ref": "#/components/schemas/Problem"},
                     "examples": {
-                        answer.code: {"value": Problem.of(answer, "4f0c...").model_dump(exclude_none=True)} for answer in answers
+                        answer.code: {"value": Problem.of(answer, "4f0c...").model_dump(exclude_none=True)}
+                        for answer in answers
                     },
                 }
             },
