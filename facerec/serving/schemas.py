@@ -185,8 +185,8 @@ class Prediction(Identification):
     width: int = Field(description="Pixels of the picture, which its EXIF orientation sets upright.", examples=[1280])
     height: int = Field(description="Likewise.", examples=[853])
     picture: str | None = Field(
-        description="The upright picture as it was read, where the request asks for it: a data: URL of a JPEG of at most "
-        "1,600 pixels a side, without metadata. Else null."
+        description="Where the request asks for it: the upright picture as it was read, a data: URL of a JPEG of at "
+        "most 1,600 pixels a side, without metadata. Else null."
     )
     turned: Turn = Field(
         description="Degrees by which the picture is turned clockwise, so that the people in it lie on their side or "

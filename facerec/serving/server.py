@@ -169,7 +169,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return False
 
     def _limit_waiting_bytes(self) -> None:
-        """Abort the connections whose clients have taken longest, until what waits for the others is within the limit."""
+        """Abort the connections whose clients have taken longest, until what waits is within the limit."""
         slow = [each for each in self.connections if isinstance(each, BoundedProtocol) and each._stall_timer]
         waiting = sum(each.transport.get_write_buffer_size() for each in slow)
         for connection in sorted(slow, key=lambda each: each._waits_since):

@@ -47,9 +47,12 @@ def rectangle(locator: Locator) -> FloatRect:
 
 
 def overlap(one: FloatRect, other: FloatRect) -> bool:
-    return all(
-        one[start] < other[start] + other[size] - 0.5 and other[start] < one[start] + one[size] - 0.5
-        for start, size in (("x", "width"), ("y", "height"))
+    """Whether the two share more than an edge, which may be half a pixel off."""
+    return (
+        one["x"] + 0.5 < other["x"] + other["width"]
+        and other["x"] + 0.5 < one["x"] + one["width"]
+        and one["y"] + 0.5 < other["y"] + other["height"]
+        and other["y"] + 0.5 < one["y"] + one["height"]
     )
 
 
@@ -184,9 +187,9 @@ def test_names_overlap_nothing_and_are_whole(open_page: Open, model: Path, width
         assert not any(overlap(tag, other) for other in tags[:index])
         assert image["x"] <= tag["x"] + 1
         assert tag["x"] + tag["width"] <= image["x"] + image["width"] + 1
-    for tag in card.locator(".tag.named").all():
-        assert not any(overlap(rectangle(tag), box) for box in boxes)
-        assert tag.evaluate("tag => tag.scrollWidth <= tag.clientWidth")
+    for name in card.locator(".tag.named").all():
+        assert not any(overlap(rectangle(name), box) for box in boxes)
+        assert name.evaluate("tag => tag.scrollWidth <= tag.clientWidth")
 
 
 def test_a_click_enlarges_the_picture_and_escape_puts_it_back(visit: Visit) -> None:
