@@ -61,6 +61,8 @@ class Job(NamedTuple):
     source: bytes | str
     """The picture file, or a `data:` URL that holds it."""
     crop_mode: CropMode
+    preview: bool
+    """Whether the result holds the picture as it was read."""
 
 
 class Answer(NamedTuple):

@@ -12,6 +12,7 @@ from facerec.inference.recognizer import FaceRecognizer
 from facerec.inference.results import PictureResult, Trace
 from facerec.inference.sharpness import measure_sharpness
 from facerec.pictures.decode import Picture, PictureFile
+from facerec.pictures.preview import PREVIEW_SIDE, preview_url
 
 
 class Pipeline:
@@ -43,7 +44,9 @@ class Pipeline:
         self._max_pixels = max_pixels
         self._max_faces = max_faces
 
-    def recognize(self, read: Callable[[], bytes], crop_mode: CropMode, trace: Trace) -> PictureResult:
+    def recognize(
+        self, read: Callable[[], bytes], crop_mode: CropMode, trace: Trace, *, preview: bool = False
+    ) -> PictureResult:
         """Recognize the people in a picture.
 
         Args:
@@ -51,30 +54,35 @@ class Pipeline:
                 URL takes time too.
             crop_mode: whether to detect faces or to take the picture's centre.
             trace: is filled in on the way.
+            preview: whether the result holds the picture as it was read. The people are the same with it and without.
 
         Raises:
             PictureError: the file can't be decoded.
             InvalidOutput: a model's output holds NaN or infinity.
         """
-        return (self._detect if crop_mode == "detect" else self._take_centre)(read, trace)
+        return (self._detect if crop_mode == "detect" else self._take_centre)(read, trace, preview)
 
-    def _take_centre(self, read: Callable[[], bytes], trace: Trace) -> PictureResult:
+    def _take_centre(self, read: Callable[[], bytes], trace: Trace, preview: bool) -> PictureResult:
         with trace.stage("decode"):
             file = self._open(read, trace)
             picture = file.decode(shrink=self._cropper.max_shrink([central_face(file.size)]))
+        url = self._preview(file, picture, trace) if preview else None
         with trace.stage("infer"):
             cropped = self._cropper.crop_centre(picture.image).scaled(picture.shrink)
-            result = PictureResult(None, [], [], [], file.sha256, picture.width, picture.height)
+            result = PictureResult(None, [], [], [], file.sha256, picture.width, picture.height, preview=url)
             return self._recognize([cropped], result)
 
-    def _detect(self, read: Callable[[], bytes], trace: Trace) -> PictureResult:
+    def _detect(self, read: Callable[[], bytes], trace: Trace, preview: bool) -> PictureResult:
         with trace.stage("decode"):
             file = self._open(read, trace)
             picture = file.decode(shrink=max(file.size) // self.detector.metadata.long_side)
+        url = self._preview(file, picture, trace) if preview else None
         with trace.stage("locate"):  # the name that metrics and logs have had from the start
             turned, found = self.detector.detect_turned(picture.image)
             faces = [face.scaled(picture.shrink) for face in found[: self._max_faces]]
-            located = PictureResult(None, faces, [], [], file.sha256, picture.width, picture.height, turned, len(found))
+            located = PictureResult(
+                *(None, faces, [], [], file.sha256, picture.width, picture.height, turned, len(found), url)
+            )
             if not faces:
                 return located
             cropped = self._crop_faces(file, picture, faces)
@@ -93,13 +101,16 @@ class Pipeline:
 
         Faces and points are in pixels of the whole picture.
         """
-        shrink = self._cropper.max_shrink(faces)
-        if shrink < picture.shrink:
-            picture = file.decode(shrink=shrink)
+        picture = _decoded(file, picture, shrink=self._cropper.max_shrink(faces))
         return [
             self._cropper.crop_face(picture.image, face.scaled(1 / picture.shrink)).scaled(picture.shrink)
             for face in faces
         ]
+
+    @staticmethod
+    def _preview(file: PictureFile, picture: Picture, trace: Trace) -> str:
+        with trace.stage("preview"):
+            return preview_url(_decoded(file, picture, shrink=max(file.size) // PREVIEW_SIDE).image)
 
     def _recognize(self, cropped: Sequence[CroppedFace], located: PictureResult) -> PictureResult:
         """`located` with the people of its faces, or of its central square."""
@@ -109,3 +120,8 @@ class Pipeline:
             landmarks=list(landmarks),
             sharpness=[measure_sharpness(crop, self._cropper.face_size) for crop in crops],
         )
+
+
+def _decoded(file: PictureFile, picture: Picture, *, shrink: int) -> Picture:
+    """`picture`, or a larger decoding of `file` where `picture` is more than `shrink` times smaller than it."""
+    return picture if picture.shrink <= max(1, shrink) else file.decode(shrink=shrink)

@@ -45,6 +45,8 @@ class PictureResult(NamedTuple):
     """How the picture is turned."""
     faces_found: int = 0
     """Number of faces that were detected. Only the most prominent ones are recognized."""
+    preview: str | None = None
+    """The upright picture as it was read, see `facerec.pictures.preview`. `None` unless it was asked for."""
 
 
 @dataclass

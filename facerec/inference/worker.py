@@ -91,9 +91,9 @@ def _answer(pipeline: Pipeline, job: Job, options: WorkerOptions) -> Answer:
     try:
         with _cpu_time_limited(options.cpu_seconds):
             with suppress(MemoryError):
-                return Answer(trace, result=pipeline.recognize(read, job.crop_mode, trace))
+                return Answer(trace, result=pipeline.recognize(read, job.crop_mode, trace, preview=job.preview))
             release_freed_memory()  # what was kept of earlier pictures counts to the limit
-            return Answer(trace, result=pipeline.recognize(read, job.crop_mode, trace))
+            return Answer(trace, result=pipeline.recognize(read, job.crop_mode, trace, preview=job.preview))
     except MemoryError:
         failure: CodedError | InferenceError = PictureTooCostly()
     except (CodedError, InferenceError) as error:

@@ -67,7 +67,7 @@ class WorkerPool:
         loaded = await asyncio.gather(*(asyncio.to_thread(worker.wait_until_loaded) for worker in self._workers))
         return loaded[0]
 
-    async def recognize(self, source: bytes | str, crop_mode: CropMode) -> Answer:
+    async def recognize(self, source: bytes | str, crop_mode: CropMode, *, preview: bool = False) -> Answer:
         """Recognize the people in a picture.
 
         A caller that is cancelled while its picture is queued frees its slot. A picture that is being recognized is
@@ -76,13 +76,14 @@ class WorkerPool:
         Args:
             source: the picture file, or a `data:` URL that holds it.
             crop_mode: whether to detect faces or to take the picture's centre.
+            preview: whether the result holds the picture as it was read.
 
         Raises:
             PoolFull: all processes are busy and the queue is full.
             PictureTooCostly: the process was killed at the limit of CPU time, or broke down over the picture.
             WorkerLost: the process ended or gave no answer, and the picture isn't known to be the reason.
         """
-        return await self._pool.run(self._recognize, Job(source, crop_mode))
+        return await self._pool.run(self._recognize, Job(source, crop_mode, preview))
 
     def _recognize(self, job: Job) -> Answer:
         worker = self._idle.get()  # there is one: the pool has as many threads as workers

@@ -108,7 +108,7 @@ class PictureTooLarge(ContentError):
     @classmethod
     def over(cls, limit: int) -> Self:
         """The error for a picture of more than `limit` bytes."""
-        return cls(f"The picture has more than {limit} bytes, the most that this service reads.")
+        return cls(f"The picture has more than {limit:,} bytes, the most that this service reads.")
 
 
 class TooManyPixels(ContentError):
@@ -120,7 +120,7 @@ class TooManyPixels(ContentError):
     @classmethod
     def over(cls, limit: int) -> Self:
         """The error for a picture of more than `limit` pixels."""
-        return cls(f"The picture has more than {limit} pixels, the most that this service decodes.")
+        return cls(f"The picture has more than {limit:,} pixels, the most that this service decodes.")
 
 
 class UnsupportedPicture(ContentError):

@@ -52,7 +52,7 @@ async def predict(
 ) -> Prediction:
     """Name the persons in the picture at a URL."""
     async with cancelled_on_disconnect(request.receive):
-        result = await service.recognize(body.url, body.framing, record.add_picture())
+        result = await service.recognize(body.url, body.framing, record.add_picture(), preview=body.picture)
     return _prediction(result, people, body.top_k)
 
 
@@ -83,7 +83,7 @@ async def predict_upload(
     data = await form.file.read()
     await form.file.close()  # frees the form's copy while `data` waits for its turn
     async with cancelled_on_disconnect(request.receive):
-        result = await service.recognize(data, form.framing, record.add_picture())
+        result = await service.recognize(data, form.framing, record.add_picture(), preview=form.picture)
     return _prediction(result, people, form.top_k)
 
 

@@ -79,6 +79,8 @@ class ServiceError(CodedError):
 
     status: HTTPStatus
     headers: Mapping[str, str] = MappingProxyType({})
+    picture: str | None = None
+    """The picture as it was read, where the request asks for it and there is one; see `facerec.pictures.preview`."""
 
     def __init__(self, message: str | None = None, *, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
@@ -160,7 +162,7 @@ class RequestTooLarge(RequestError):
     @classmethod
     def over(cls, limit: int) -> Self:
         """The error for a body of more than `limit` bytes."""
-        return cls(f"The request body has more than {limit} bytes, the most that this service reads.")
+        return cls(f"The request body has more than {limit:,} bytes, the most that this service reads.")
 
 
 class RequestTimeout(RequestError):
@@ -178,8 +180,12 @@ class NoFace(ServiceError):
     code = "no_face"
     message = (
         "No face was found: send a picture with an upright face that measures at least 4 % of its longer side, or "
-        " framing=centre with a picture that is already cropped to a face."
+        "framing=centre with a picture that is already cropped to a face."
     )
+
+    def __init__(self, message: str | None = None, *, picture: str | None = None) -> None:
+        super().__init__(message)
+        self.picture = picture
 
 
 class PicturesRefused(ServiceError):

@@ -14,7 +14,11 @@ from facerec.serving.errors import KeyRequiredToEnrol
 from facerec.serving.service import RecognitionService
 
 _FOLDER = Path(__file__).with_name("page")
-_SCRIPTS = ("service.js", "dialog.js", "pictures.js", "enrolment.js", "people.js")
+_STYLES = ("page.css", "answers.css")
+_SCRIPTS = (
+    *("service.js", "dialog.js", "zoom.js", "turned.js", "tags.js", "faces.js", "card.js", "answers.js", "upload.js"),
+    *("enrolment.js", "people.js", "model.js", "views.js"),
+)
 """One script, in this order."""
 
 
@@ -22,7 +26,7 @@ def _read(name: str) -> str:
     return (_FOLDER / name).read_text(encoding="utf-8")
 
 
-_STYLED = _read("page.html").replace("{{style}}", _read("page.css"))
+_STYLED = _read("page.html").replace("{{style}}", "\n".join(map(_read, _STYLES)))
 _HTML = _STYLED.replace("{{script}}", "\n".join(map(_read, _SCRIPTS)))
 _HEADERS = {
     "Content-Security-Policy": "; ".join(

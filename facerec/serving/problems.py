@@ -32,6 +32,9 @@ class Problem(BaseModel):
     code: str = Field(description="The stable name of this error.")
     detail: str
     request_id: str = Field(description="The X-Request-ID of the answer and of the service's log.")
+    picture: str | None = Field(
+        default=None, description="With `no_face`, where the request asks for it: the picture, as in a prediction."
+    )
 
     @classmethod
     def of(cls, error: ServiceError, request_id: str) -> "Problem":
@@ -41,13 +44,14 @@ class Problem(BaseModel):
             code=error.code,
             detail=str(error),
             request_id=request_id,
+            picture=error.picture,
         )
 
 
 def problem_response(error: ServiceError, request_id: str) -> Response:
     """The HTTP response for `error`."""
     return Response(
-        Problem.of(error, request_id).model_dump_json(),
+        Problem.of(error, request_id).model_dump_json(exclude_none=True),
         status_code=error.status,
         headers=dict(error.headers),
         media_type=MEDIA_TYPE,
@@ -68,7 +72,8 @@ def openapi_responses(*errors: type[CodedError]) -> dict[int | str, dict[str, An
                 MEDIA_TYPE: {
                     "schema": {"$ref": "#/components/schemas/Problem"},
                     "examples": {
-                        answer.code: {"value": Problem.of(answer, "4f0c...").model_dump()} for answer in answers
+                        answer.code: {"value": Problem.of(answer, "4f0c...").model_dump(exclude_none=True)}
+                        for answer in answers
                     },
                 }
             },

@@ -49,6 +49,9 @@ FramingChoice = Annotated[
         examples=["centre"],
     ),
 ]
+PictureWanted = Annotated[
+    bool, Field(description="Whether the answer holds the picture as it was read, to be shown. It is not kept.")
+]
 
 
 class PredictRequest(BaseModel):
@@ -59,6 +62,7 @@ class PredictRequest(BaseModel):
     url: Url
     top_k: TopK = None
     framing: FramingChoice = None
+    picture: PictureWanted = False
 
 
 class UploadForm(BaseModel):
@@ -69,6 +73,7 @@ class UploadForm(BaseModel):
     file: UploadFile = Field(description="A JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF file.")
     top_k: TopK = None
     framing: FramingChoice = None
+    picture: PictureWanted = False
 
     @model_validator(mode="before")
     @classmethod
@@ -177,6 +182,12 @@ class Prediction(Identification):
         description="How many faces were detected. `faces` holds at most FACEREC_MAX_FACES of them.", examples=[1]
     )
     sha256: str = Field(description="Checksum of the picture's file, as the samples of enrolled people have it.")
+    width: int = Field(description="Pixels of the picture, which its EXIF orientation sets upright.", examples=[1280])
+    height: int = Field(description="Likewise.", examples=[853])
+    picture: str | None = Field(
+        description="Where the request asks for it: the upright picture as it was read, a data: URL of a JPEG of at "
+        "most 1,600 pixels a side, without metadata. Else null."
+    )
     turned: Turn = Field(
         description="Degrees by which the picture is turned clockwise, so that the people in it lie on their side or "
         "stand upside down. Boxes and landmarks are places in the picture as it is."
@@ -190,7 +201,14 @@ class Prediction(Identification):
             DetectedFace(**vars(crop), **place(result, face)) for crop, face in zip(crops, result.faces, strict=False)
         ]
         return cls(
-            **vars(crops[0]), faces=faces, faces_found=result.faces_found, sha256=result.sha256, turned=result.turned
+            **vars(crops[0]),
+            faces=faces,
+            faces_found=result.faces_found,
+            sha256=result.sha256,
+            width=result.width,
+            height=result.height,
+            picture=result.preview,
+            turned=result.turned,
         )
 
 

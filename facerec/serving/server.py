@@ -24,6 +24,9 @@ _MIN_PIECE_BYTES = 256
 """Average size of the pieces of a body beyond the free ones. Each chunk is a piece at least; clients send kilobytes."""
 _STALL_SECONDS = 10
 """Seconds in which a client must take some of the answer that waits for it."""
+_MAX_WAITING_BYTES = 16 * 2**20
+"""Bytes of answers, over all connections, that wait for clients to take them. An answer with a picture has up to 3 MB.
+"""
 _FEED_BYTES = 4096
 """Bytes that are parsed at a time. uvicorn takes up to 256 KiB from a connection at once: 14,000 short requests."""
 _MAX_QUEUED_REQUESTS = 10
@@ -85,6 +88,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     _head_timer: asyncio.TimerHandle | None = None
     _stall_timer: asyncio.TimerHandle | None = None
+    _waits_since = 0.0
     _overhead_bytes = 0
     _body_bytes = 0
     _pieces = 0
@@ -143,7 +147,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
+        self._waits_since = self.loop.time()
         self._start_stall_timer(self.transport.get_write_buffer_size())
+        self._limit_waiting_bytes()
 
     def resume_writing(self) -> None:
         self._stop_stall_timer()
@@ -161,6 +167,16 @@ class BoundedProtocol(HttpToolsProtocol):
                 connection.transport.abort()
                 return True
         return False
+
+    def _limit_waiting_bytes(self) -> None:
+        """Abort the connections whose clients have taken longest, until what waits is within the limit."""
+        slow = [each for each in self.connections if isinstance(each, BoundedProtocol) and each._stall_timer]
+        waiting = sum(each.transport.get_write_buffer_size() for each in slow)
+        for connection in sorted(slow, key=lambda each: each._waits_since):
+            if waiting <= _MAX_WAITING_BYTES:
+                break
+            waiting -= connection.transport.get_write_buffer_size()
+            connection.transport.abort()
 
     def _start_head_timer(self) -> None:
         self._head_timer = self.loop.call_later(_HEAD_SECONDS, self.transport.abort)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from facerec.inference.cropping import CropMode
 from facerec.inference.jobs import LoadedModels
 from facerec.inference.results import PictureResult
 from facerec.inference.worker_pool import WorkerPool
@@ -35,13 +36,16 @@ class RecognitionService:
         self._workers = workers
         self._fetcher = fetcher
 
-    async def recognize(self, picture: bytes | str, framing: Framing | None, record: PictureRecord) -> PictureResult:
+    async def recognize(
+        self, picture: bytes | str, framing: Framing | None, record: PictureRecord, *, preview: bool = False
+    ) -> PictureResult:
         """Recognize the people in a picture.
 
         Args:
             picture: a picture file, or the URL of one.
             framing: how it is cropped. `None` takes the setting.
             record: is filled in on the way.
+            preview: whether the result holds the picture as it was read.
 
         Raises:
             ServiceError: any of the tree but a RequestError.
@@ -50,19 +54,20 @@ class RecognitionService:
             record.host = host_of(picture)
             with _errors_recorded(record), record.stage("fetch"):
                 picture = await self._fetcher.fetch(picture)
-        return await self._recognize(picture, framing, record)
+        return await self._recognize(picture, framing, record, preview)
 
-    async def _recognize(self, source: bytes | str, framing: Framing | None, record: PictureRecord) -> PictureResult:
+    async def _recognize(
+        self, source: bytes | str, framing: Framing | None, record: PictureRecord, preview: bool
+    ) -> PictureResult:
+        crop_mode: CropMode = "detect" if (framing or self._framing) == "auto" else "centre"
         with _errors_recorded(record):
-            answer = await self._workers.recognize(
-                source, "detect" if (framing or self._framing) == "auto" else "centre"
-            )
+            answer = await self._workers.recognize(source, crop_mode, preview=preview)
             record.add(answer.trace)
             if answer.error:
                 raise answer.error
             assert answer.result
             if answer.result.output is None:
-                raise NoFace
+                raise NoFace(picture=answer.result.preview)
             return answer.result
 
 

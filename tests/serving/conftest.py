@@ -62,7 +62,9 @@ def chromium() -> Iterator[Browser]:
 class Open(Protocol):
     """Opens the page of a service with these settings."""
 
-    def __call__(self, settings: Settings | None = None, *, width: int = 1000) -> Visit: ...
+    def __call__(
+        self, settings: Settings | None = None, *, width: int = 1000, touch: bool = False, dark: bool = False
+    ) -> Visit: ...
 
 
 @pytest.fixture
@@ -70,9 +72,14 @@ def open_page(chromium: Browser, serve: Service, model: Path) -> Iterator[Open]:
     """Visits in which no script fails and no other host is asked for anything."""
     visits: dict[str, Visit] = {}
 
-    def start(settings: Settings | None = None, *, width: int = 1000) -> Visit:
+    def start(settings: Settings | None = None, *, width: int = 1000, touch: bool = False, dark: bool = False) -> Visit:
         service = serve(settings or Settings(model=model))
-        page = chromium.new_page(viewport={"width": width, "height": 800})
+        page = chromium.new_page(
+            viewport={"width": width, "height": 800},
+            has_touch=touch,
+            is_mobile=touch,
+            color_scheme="dark" if dark else "light",
+        )
         return visits.setdefault(service, Visit(page, service))
 
     yield start

@@ -52,6 +52,7 @@ def test_every_face_is_named_and_the_most_prominent_answers(service: str) -> Non
     assert [face["identity"] for face in answer["faces"]] == [ROSA, GUSTAV]
     assert [face["box"] for face in answer["faces"]] == [[144, 48, 64, 64], [16, 48, 64, 64]]
     assert (answer.pop("faces_found"), answer.pop("turned")) == (2, 0)
+    assert (answer.pop("width"), answer.pop("height"), answer.pop("picture")) == (320, 160, None)
     first = answer.pop("faces")[0]
     assert (first.pop("box"), first.pop("angle"), first.pop("score")) == ([144, 48, 64, 64], 0, 1)
     assert first == answer

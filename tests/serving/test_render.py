@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from facerec.serving.server import _MAX_WAITING_BYTES
 from facerec.serving.settings import Settings
 
 BLUEPRINT = Path(__file__).parents[2] / "render.yaml"
@@ -28,4 +29,4 @@ def worst_case(settings: Settings) -> float:
     """Bytes of memory that the service may need, by the sum in docs/security.md."""
     bodies = 2 * settings.max_bodies * settings.max_body_bytes
     fetched = (2 * settings.max_fetches + settings.max_waiting) * settings.max_bytes
-    return 85e6 + bodies + fetched + settings.workers * settings.worker_memory
+    return 85e6 + _MAX_WAITING_BYTES + bodies + fetched + settings.workers * settings.worker_memory

@@ -295,6 +295,24 @@ def test_a_client_that_does_not_take_its_answers_loses_the_connection(
         wait_until(lambda: not connected())
 
 
+def test_clients_that_take_their_answers_slowly_are_closed_beyond_a_limit(
+    serve: Service, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "_MAX_WAITING_BYTES", 200_000)  # of two or three connections
+    service = serve(Settings(model=model))
+
+    def connected(connection: socket.socket) -> bool:
+        ours = connection.getsockname()
+        return any(each.raddr == ours for each in psutil.Process().net_connections("tcp4") if each.raddr)
+
+    with contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(connect(service)) for _ in range(6)]
+        for connection in slow:
+            connection.sendall(b"GET /swagger/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 9)
+        wait_until(lambda: not connected(slow[0]), seconds=5)  # it would be closed as stalled after 10
+        assert any(map(connected, slow))
+
+
 def test_a_patient_caller_is_not_hurried(hurried: str) -> None:
     with requests.Session() as session:
         for pause in (0.0, 0.5, 0.5):

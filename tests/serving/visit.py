@@ -24,6 +24,10 @@ class Visit:
     def choose(self, *files: FilePayload) -> None:
         self.page.get_by_label("choose a file").set_input_files(files)
 
+    def picture(self, card: Locator) -> Locator:
+        """The picture on a card: a button that enlarges it."""
+        return card.get_by_role("button", name="Enlarge the picture")
+
     def cards(self, *headings: str) -> Locator:
         """The answers' cards, once these are their headings."""
         cards = self.page.get_by_role("article")

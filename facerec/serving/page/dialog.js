@@ -1,6 +1,6 @@
 // The dialog in which everything that changes the gallery is confirmed.
 
-const dialog = find("dialog");
+const dialog = find("#asking");
 const nameInput = find("#name");
 let asked; // what the dialog was opened with
 

@@ -119,19 +119,23 @@ function enrol(name, { face, picture, force }) {
 }
 
 const moment = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short" });
-const wholePercent = new Intl.NumberFormat("en", { style: "percent" });
 
 /** When a sample was enrolled, and how good it is. */
 const describe = ({ created, quality }) =>
   `${moment.format(new Date(created))} · quality ${wholePercent.format(quality)}`;
 
-/** What draws the face on a canvas, where the picture is shown. */
+/** What draws the face on a canvas. */
 function drawing({ face, card }) {
+  if (!face.shown) return undefined;
   const image = find("img", card);
-  if (!face.box || !image.naturalWidth) return undefined;
+  const [left, top, width, height] = face.shown;
+  const { naturalWidth: across, naturalHeight: down } = image;
   return (canvas) => {
     const context = canvas.getContext("2d");
     context.clearRect(0, 0, canvas.width, canvas.height);
-    context.drawImage(image, ...face.box, 0, 0, canvas.width, canvas.height);
+    context.drawImage(
+      ...[image, left * across, top * down, width * across, height * down],
+      ...[0, 0, canvas.width, canvas.height],
+    );
   };
 }

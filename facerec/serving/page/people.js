@@ -167,20 +167,4 @@ function askToMove(person, sample) {
   });
 }
 
-/** Show the view that the address names after its `#`. */
-function showView() {
-  const inPeople = location.hash === "#people";
-  find("#pictures").hidden = inPeople;
-  find("#people").hidden = !inPeople;
-  for (const link of document.querySelectorAll("header a")) {
-    link.ariaCurrent = link.hash === (inPeople ? "#people" : "#pictures") ? "page" : null;
-  }
-  if (inPeople) {
-    find("#change").textContent = "";
-    showPeople();
-  }
-}
-
 filter.addEventListener("input", listPeople);
-addEventListener("hashchange", showView);
-showView();

@@ -9,21 +9,40 @@ const EXPLANATIONS = {
   invalid_data_url: "This data: address is not complete. Copy all of it.",
   unreachable: "I can't reach the server at this address. Is it spelled right?",
   upstream_encoding: "The server at this address sends the picture in a form that I don't read.",
-  picture_too_large: "This file is too large for me. Try a smaller version of the picture.",
-  request_too_large: "This file is too large for me. Try a smaller version of the picture.",
-  too_many_pixels: "This picture has too many pixels for me. Try a smaller version of it.",
   unsupported_picture: "This is not a picture that I can read. A whole JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF file works.",
-  no_face: "I find no upright face in this picture. Try one in which a face is larger.",
   overloaded: "Too many people are asking right now. Try again in a moment.",
   no_answer: "I can't reach the service. Check your connection and try again in a moment.",
 };
 
+// These are followed by the service's own words, which name the limit.
+const LIMITS = {
+  picture_too_large: "This file is too large for me. Try a smaller version of the picture.",
+  request_too_large: "This file is too large for me. Try a smaller version of the picture.",
+  too_many_pixels: "This picture has too many pixels for me. Try a smaller version of it.",
+};
+
 const find = (selector, within = document) => within.querySelector(selector);
+const wholePercent = new Intl.NumberFormat("en", { style: "percent" });
 const percent = new Intl.NumberFormat("en", { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const plural = (count, thing) => `${count} ${thing}${count === 1 ? "" : "s"}`;
 
 /** A copy of what the template `id` holds. */
 const copy = (id) => find(`template#${id}`).content.cloneNode(true).firstElementChild;
+
+/** An element with this text. */
+function make(tag, text, className = "") {
+  const element = document.createElement(tag);
+  element.textContent = text;
+  element.className = className;
+  return element;
+}
+
+/** An element with this content. */
+function wrapped(tag, ...content) {
+  const element = document.createElement(tag);
+  element.append(...content);
+  return element;
+}
 
 function makeButton(text, onClick) {
   const button = document.createElement("button");
@@ -40,10 +59,11 @@ function announce(text) {
 
 /** The service did not do what it was asked for. `detail` is in its own words, `message` in those of the page. */
 class Refusal extends Error {
-  constructor({ code = "no_answer", detail }) {
-    super(EXPLANATIONS[code] ?? detail ?? EXPLANATIONS.no_answer);
+  constructor({ code = "no_answer", detail, picture }) {
+    super(LIMITS[code] ? `${LIMITS[code]} ${detail}` : (EXPLANATIONS[code] ?? detail ?? EXPLANATIONS.no_answer));
     this.code = code;
     this.detail = detail ?? this.message;
+    this.picture = picture;
   }
 }
 
@@ -73,7 +93,6 @@ const locked = []; // what is to be done again once the key is there
 /** Ask for the key, and `retry` when it was entered. */
 function askForKey(retry) {
   locked.push(retry);
-  document.body.classList.add("keyed");
   find("#unlock").hidden = false;
   find("#key").focus();
 }
