@@ -3,9 +3,8 @@
     uv run -m images.make
 
 sample.jpg, a picture to try, shows six images of LFW: a test image of each of four known people, and two unknown people
-who chose no threshold, all drawn at random. page.png is a screenshot of the service's page in Chromium, which has been
-given the sample. Needs Chromium, and LFW, which `train.py` has downloaded to data/lfw-funneled.tgz, or where the
-variable LFW says.
+who chose no threshold, all drawn at random. page.png is how the service's page answers it in Chromium. Needs Chromium,
+and LFW, which `train.py` has downloaded to data/lfw-funneled.tgz, or where the variable LFW says.
 """
 
 import shutil
@@ -64,7 +63,7 @@ def take_screenshot(page_picture: Path) -> None:
         page.goto(address)
         page.get_by_label("choose a file").set_input_files(SAMPLE)
         page.get_by_role("article").and_(page.locator("[aria-busy=false]")).wait_for()
-        page.screenshot(path=page_picture, full_page=True)
+        page.get_by_role("article").screenshot(path=page_picture)
         browser.close()
 
 

@@ -50,6 +50,7 @@ def test_every_command_is_of_a_kind_that_is_tested_here_or_by_ci() -> None:
         "uv run torchrun --nproc-per-node=2 train.py",
         "uv run --no-default-groups test.py",
         "git clone --depth 1 ",
+        "uv run -m images.make",
         "uv run -m model.",  # test_upgrade, test_false_matches_command
     )
     others = [command for command in COMMANDS if not command.startswith(kinds)]
