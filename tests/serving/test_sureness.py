@@ -17,7 +17,8 @@ def sure_fraction(recognizer: Recognizer, files: list[Path]) -> float:
     rule = re.search(r"similarity - threshold >= ([\d.]+) \* \(1 - threshold\)", script)
     assert rule
     first = [faces[0] for file in files if (faces := recognizer.recognize(file))]
-    sure = [face.similarity - face.threshold >= float(rule[1]) * (1 - face.threshold) for face in first]
+    needed = [face.threshold + float(rule[1]) * (1 - face.threshold) for face in first]
+    sure = [face.similarity is not None and face.similarity >= each for face, each in zip(first, needed, strict=True)]
     return sum(sure) / len(sure)
 
 
