@@ -16,7 +16,7 @@ from tests.hostile_server import HostileServer
 from tests.serving.conftest import Open, Service
 from tests.serving.visit import Visit
 
-UNKNOWN = "Not someone I know"
+UNKNOWN = "Unknown person"
 
 
 class SecondResponse:

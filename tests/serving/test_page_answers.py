@@ -36,6 +36,9 @@ def faces(*colours: str, scale: int = 1) -> FilePayload:
     return file(photo(*((x, 80, colour) for x, colour in zip(places, colours, strict=False)), scale=scale))
 
 
+ROW_COLOURS = ("red", "grey", "lime", "grey")
+
+
 def entries(card: Locator) -> Locator:
     return card.get_by_role("list", name="Faces").locator("> li")
 
@@ -61,16 +64,26 @@ def overlap(one: FloatRect, other: FloatRect) -> bool:
 
 def test_a_group_is_summed_up_and_each_face_has_a_number_a_name_and_how_sure_it_is(visit: Visit) -> None:
     visit.choose(faces("red", "salmon", "grey"))
-    card = visit.cards("2 of 3 people recognized")
+    card = visit.cards("2 of 3 faces recognized")
     expect(entries(card)).to_have_text(
         [
-            re.compile(r"^\s*1\s*Rosa Red\s*sure\s"),
-            re.compile(r"^\s*2\s*Rosa Red\s*fairly sure\s"),
-            re.compile(rf"^\s*3\s*{UNKNOWN}\s"),
+            re.compile(rf"^\s*1\s*{UNKNOWN}\s"),
+            re.compile(r"^\s*2\s*Rosa Red\s*sure\s"),
+            re.compile(r"^\s*3\s*Rosa Red\s*fairly sure\s"),
         ]
     )
     assert not FIGURES.search(card.inner_text())
-    expect(visit.page.get_by_role("status")).to_have_text(f"2 of 3 people recognized. Rosa Red, Rosa Red, {UNKNOWN}.")
+    expect(visit.page.get_by_role("status")).to_have_text(f"2 of 3 faces recognized. {UNKNOWN}, Rosa Red, Rosa Red.")
+
+
+def test_faces_are_numbered_as_one_reads(visit: Visit) -> None:
+    places = ((240, 240), (80, 80), (240, 80), (80, 240))
+    faces_at = [(x, y, colour) for (x, y), colour in zip(places, ROW_COLOURS, strict=True)]
+    visit.choose(file(photo(*faces_at, size=(320, 320))))
+    card = visit.cards("2 of 4 faces recognized")
+    boxes = [rectangle(card.get_by_role("button", name=re.compile(f"^{number}:"))) for number in (1, 2, 3, 4)]
+    assert [box["x"] < boxes[1]["x"] for box in boxes] == [True, False, True, False]
+    assert max(boxes[0]["y"], boxes[1]["y"]) < min(boxes[2]["y"], boxes[3]["y"])
 
 
 def test_one_face_is_named_once(visit: Visit) -> None:
@@ -86,7 +99,7 @@ def test_who_is_nearest_to_an_unknown_person_is_told_on_request(visit: Visit) ->
     card = visit.cards(UNKNOWN)
     nearest = card.get_by_text("Rosa Red", exact=True)
     expect(nearest.first).to_be_hidden()
-    card.get_by_text("Who is nearest?").click()
+    card.get_by_text("Most similar").click()
     expect(nearest.filter(visible=True)).to_have_count(1)
     expect(card.get_by_text("None is near enough for a match.")).to_be_visible()
     assert not FIGURES.search(card.inner_text())
@@ -94,12 +107,12 @@ def test_who_is_nearest_to_an_unknown_person_is_told_on_request(visit: Visit) ->
 
 def test_figures_are_in_a_fold(visit: Visit) -> None:
     visit.choose(faces("red", "grey"))
-    card = visit.cards("1 of 2 people recognized")
-    card.get_by_text("Details").click()
+    card = visit.cards("1 of 2 faces recognized")
+    card.get_by_text("Figures").click()
     rows = card.get_by_role("row")
     expect(rows).to_have_count(3)
-    expect(rows.nth(1)).to_have_text(re.compile(r"1Rosa Red0\.990\.80Rosa Red 100%"))
-    expect(rows.nth(2)).to_contain_text("0.61")
+    expect(rows.nth(1)).to_contain_text("0.61")
+    expect(rows.nth(2)).to_have_text(re.compile(r"2Rosa Red0\.990\.80Rosa Red 100%"))
     assert "0%" not in re.sub("100%", "", card.inner_text())
     times = r"answered in \d+ ms · decode \d+ ms · preview \d+ ms · locate \d+ ms · infer \d+ ms"
     expect(card).to_contain_text(re.compile(times))
@@ -108,15 +121,15 @@ def test_figures_are_in_a_fold(visit: Visit) -> None:
 def test_it_says_how_many_faces_are_shown(open_page: Open, model: Path) -> None:
     visit = open_page(Settings(model=model, framing="auto", max_faces=7))
     visit.choose(file(Image.new("RGB", (320, 320), "magenta")))
-    expect(visit.cards("0 of 7 people recognized")).to_contain_text("7 of 100 faces shown, the most prominent ones.")
+    expect(visit.cards("0 of 7 faces recognized")).to_contain_text("7 of 100 faces shown, the most prominent ones.")
 
 
 def test_it_says_that_it_knows_nobody(open_page: Open, model: Path) -> None:
     visit = open_page(Settings(model=model, framing="auto", shipped_people=False))
     visit.choose(faces("red"))
     card = visit.cards(UNKNOWN)
-    expect(card).to_contain_text("I know nobody yet.")
-    expect(card.get_by_text("Who is nearest?")).to_be_hidden()
+    expect(card).to_contain_text("Nobody is known yet.")
+    expect(card.get_by_text("Most similar")).to_be_hidden()
 
 
 # The picture
@@ -126,9 +139,9 @@ def test_it_says_that_it_knows_nobody(open_page: Open, model: Path) -> None:
 def test_boxes_are_at_their_faces(open_page: Open, model: Path, width: int) -> None:
     visit = open_page(Settings(model=model, framing="auto"), width=width)
     visit.choose(faces("red", "grey"))
-    card = visit.cards("1 of 2 people recognized")
+    card = visit.cards("1 of 2 faces recognized")
     image = rectangle(visit.picture(card))
-    for name, left in (("1: Rosa Red", 144), (f"2: {UNKNOWN}", 16)):
+    for name, left in ((f"1: {UNKNOWN}", 16), ("2: Rosa Red", 144)):
         box = rectangle(card.get_by_role("button", name=name))
         assert box["x"] - image["x"] == pytest.approx(image["width"] * left / 320, abs=1)
         assert (box["width"], box["height"]) == pytest.approx((image["width"] / 5, image["height"] * 0.4), abs=1)
@@ -139,9 +152,9 @@ def test_a_large_picture_fills_the_window_and_a_small_one_at_most_doubles(visit:
     page = visit.page
     page.set_viewport_size({"width": 1000, "height": 800})
     visit.choose(faces("red", "grey", scale=8))  # 2560 x 1280, shown as 1600 x 800
-    assert rectangle(visit.picture(visit.cards("1 of 2 people recognized")))["width"] > 500
+    assert rectangle(visit.picture(visit.cards("1 of 2 faces recognized")))["width"] > 500
     page.set_viewport_size({"width": 600, "height": 800})
-    assert rectangle(visit.picture(visit.cards("1 of 2 people recognized")))["width"] > 500
+    assert rectangle(visit.picture(visit.cards("1 of 2 faces recognized")))["width"] > 500
     page.set_viewport_size({"width": 1000, "height": 300})
     expect(page.get_by_role("article").get_by_role("figure")).to_have_css("height", "240px")
     page.set_viewport_size({"width": 1900, "height": 1600})
@@ -151,11 +164,11 @@ def test_a_large_picture_fills_the_window_and_a_small_one_at_most_doubles(visit:
 
 def test_pointer_and_focus_light_up_a_face_in_both_places(visit: Visit) -> None:
     visit.choose(faces("red", "grey"))
-    card = visit.cards("1 of 2 people recognized")
+    card = visit.cards("1 of 2 faces recognized")
     entry, mark, tag = (
-        entries(card).nth(1),
-        card.get_by_role("button", name=f"2: {UNKNOWN}"),
-        card.locator(".tag").nth(1),
+        entries(card).nth(0),
+        card.get_by_role("button", name=f"1: {UNKNOWN}"),
+        card.locator(".tag").nth(0),
     )
     for lit in (entry, mark):
         lit.hover()
@@ -176,7 +189,7 @@ def test_names_overlap_nothing_and_are_whole(open_page: Open, model: Path, width
     visit = open_page(Settings(model=model, framing="auto"), width=width)
     crowd = [(x, y, "red") for x in (48, 144, 240) for y in (48, 144, 240)]
     visit.choose(file(photo(*crowd, size=(320, 320))))
-    card = visit.cards("9 of 9 people recognized")
+    card = visit.cards("9 of 9 faces recognized")
     tags = [rectangle(tag) for tag in card.locator(".tag").all()]
     boxes = [rectangle(box) for box in card.locator(".face").all()]
     image = rectangle(visit.picture(card))
@@ -194,14 +207,14 @@ def test_names_overlap_nothing_and_are_whole(open_page: Open, model: Path, width
 
 def test_a_click_enlarges_the_picture_and_escape_puts_it_back(visit: Visit) -> None:
     visit.choose(faces("red", "grey"))
-    card = visit.cards("1 of 2 people recognized")
+    card = visit.cards("1 of 2 faces recognized")
     before = rectangle(visit.picture(card))
     zoom = visit.page.get_by_role("dialog", name="The picture, enlarged")
     visit.picture(card).focus()
     visit.page.keyboard.press("Enter")
     expect(zoom).to_be_visible()
     assert rectangle(visit.picture(zoom))["width"] > 1.5 * before["width"]
-    expect(zoom.get_by_role("button", name="1: Rosa Red")).to_be_visible()
+    expect(zoom.get_by_role("button", name="2: Rosa Red")).to_be_visible()
     visit.page.keyboard.press("Escape")
     expect(zoom).to_be_hidden()
     expect(visit.picture(card)).to_be_focused()
@@ -211,7 +224,7 @@ def test_a_click_enlarges_the_picture_and_escape_puts_it_back(visit: Visit) -> N
         close.click(position={"x": 3, "y": 3})
         expect(zoom).to_be_hidden()
     visit.picture(card).click(position={"x": 3, "y": 3})
-    zoom.get_by_role("button", name="1: Rosa Red").click()
+    zoom.get_by_role("button", name="2: Rosa Red").click()
     expect(visit.page.get_by_role("dialog", name="Who is this?")).to_be_visible()
     expect(zoom).to_be_hidden()
 
@@ -253,7 +266,7 @@ def test_answers_are_copied_downloaded_and_cleared(visit: Visit, tmp_path: Path)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     expect(page.get_by_role("button", name="Clear all")).to_be_hidden()
     visit.choose(faces("red", "grey"), {"name": "wall.png", "mimeType": "image/png", "buffer": picture("white")})
-    visit.cards("1 of 2 people recognized", "No face found")
+    visit.cards("1 of 2 faces recognized", "No face found")
     page.get_by_role("button", name="Copy names").click()
     expect(page.get_by_role("status")).to_have_text("Names copied.")
     assert page.evaluate("navigator.clipboard.readText()") == "faces.png: Rosa Red, unknown person"

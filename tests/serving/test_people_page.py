@@ -108,24 +108,24 @@ def visit(open_page: Open, model: Path) -> PeopleVisit:
 
 
 def test_a_click_on_a_face_enrols_and_names_it(visit: PeopleVisit) -> None:
-    card = visit.answer("yellow", "cyan", identity="0 of 2 people recognized")
-    card.get_by_role("button", name="1: Not someone I know").click()
+    card = visit.answer("yellow", "cyan", identity="0 of 2 faces recognized")
+    card.get_by_role("button", name="2: Unknown person").click()
     expect(visit.dialog).to_have_accessible_name("Who is this?")
     expect(visit.dialog).to_contain_text(CONSENT)
     expect(visit.name).to_be_focused()
     visit.act("Enrol", "Ada")
-    headed(card, "1 of 2 people recognized")
+    headed(card, "1 of 2 faces recognized")
     expect(card).to_contain_text("Enrolled as Ada.")
     expect(card).to_be_focused()
     expect(visit.page.get_by_role("status")).to_have_text(
-        "Enrolled as Ada. 1 of 2 people recognized. Ada, Not someone I know."
+        "Enrolled as Ada. 1 of 2 faces recognized. Unknown person, Ada."
     )
 
-    card.get_by_role("listitem").get_by_role("button", name="Who is this?").click()  # the second face
+    card.get_by_role("listitem").get_by_role("button", name="Name this person").click()  # the other face
     visit.act("Enrol", "Cy")
-    headed(card, "2 of 2 people recognized")
-    expect(card.get_by_role("list", name="Faces").locator("> li")).to_contain_text(["Ada", "Cy"])
-    expect(card.get_by_role("figure")).to_have_text(re.compile("1Ada.*2Cy"))
+    headed(card, "2 of 2 faces recognized")
+    expect(card.get_by_role("list", name="Faces").locator("> li")).to_contain_text(["Cy", "Ada"])
+    expect(card.get_by_role("figure")).to_have_text(re.compile("1Cy.*2Ada"))
     assert visit.enrolled() == {"Ada": 1, "Cy": 1}
     expect(visit.page.get_by_label("API key")).to_be_hidden()
 
@@ -135,7 +135,7 @@ def test_a_picture_at_an_address_can_be_enrolled_from(visit: PeopleVisit) -> Non
     visit.unlock()
     card = visit.page.get_by_role("article")
     headed(card, UNKNOWN)
-    card.get_by_role("button", name="Who is this?").click()
+    card.get_by_role("button", name="Name this person").click()
     visit.act("Enrol", "Ada")
     headed(card, "Ada")
 
@@ -143,7 +143,7 @@ def test_a_picture_at_an_address_can_be_enrolled_from(visit: PeopleVisit) -> Non
 def test_a_name_that_is_enrolled_gets_a_further_sample(visit: PeopleVisit) -> None:
     visit.enrol("Ada Lovelace", "grey")
     card = visit.answer("grey", identity="Ada Lovelace", size=(320, 192))
-    card.get_by_role("button", name="Not this person?").click()
+    card.get_by_role("button", name="Wrong person?").click()
     expect(visit.dialog).to_contain_text("It was taken for Ada Lovelace, but not enrolled from this picture.")
     suggested = visit.page.locator("#names option").evaluate_all("all => all.map(({ value }) => value)")
     assert set(suggested) == {"Ada Lovelace", *TOY_NAMES}
@@ -159,7 +159,7 @@ def test_refusals_are_in_the_words_of_the_service(visit: PeopleVisit) -> None:
     visit.unlock()
     card = visit.page.get_by_role("article")
     headed(card, UNKNOWN)
-    card.get_by_role("button", name="Who is this?").click()
+    card.get_by_role("button", name="Name this person").click()
     visit.act("Enrol", "Ada\u202e")
     expect(visit.dialog.get_by_role("alert")).to_have_text(re.compile("A name needs a character that can be seen"))
     visit.name.fill("Ada")
@@ -174,7 +174,7 @@ def test_refusals_are_in_the_words_of_the_service(visit: PeopleVisit) -> None:
 
 def test_a_face_like_another_person_is_enrolled_if_somebody_insists(visit: PeopleVisit) -> None:
     card = visit.answer("red", identity="Rosa Red")
-    card.get_by_role("button", name="Not this person?").click()
+    card.get_by_role("button", name="Wrong person?").click()
     visit.act("Enrol", "Ruth")
     expect(visit.dialog.get_by_role("alert")).to_contain_text("very like Rosa Red")
     expect(visit.dialog.get_by_role("button")).to_have_text(["Enrol", "Enrol anyway", "Cancel"])
@@ -185,7 +185,7 @@ def test_a_face_like_another_person_is_enrolled_if_somebody_insists(visit: Peopl
 def test_a_face_unlike_the_person_is_enrolled_if_somebody_insists(visit: PeopleVisit) -> None:
     visit.enrol("Ada", "yellow")
     card = visit.answer("cyan")
-    card.get_by_role("button", name="Who is this?").click()
+    card.get_by_role("button", name="Name this person").click()
     visit.act("Enrol", "Ada")
     expect(visit.dialog.get_by_role("alert")).to_contain_text("unlike this person's other pictures")
     visit.act("Enrol anyway")
@@ -199,7 +199,7 @@ def test_a_face_unlike_the_person_is_enrolled_if_somebody_insists(visit: PeopleV
 def test_a_sample_of_this_picture_can_be_removed(visit: PeopleVisit) -> None:
     visit.enrol("Ada", "grey")
     card = visit.answer("grey", identity="Ada")
-    card.get_by_role("button", name="Not this person?").click()
+    card.get_by_role("button", name="Wrong person?").click()
     expect(visit.dialog).to_contain_text(re.compile(r"is a sample of Ada \(.+ quality \d+%\)"))
     expect(visit.dialog).to_contain_text("It is the only one: Ada is deleted with it.")
     visit.act("Remove")
@@ -224,7 +224,7 @@ def test_a_sample_of_this_picture_can_be_moved(visit: PeopleVisit, known: bool) 
 def test_a_sample_whose_name_is_right_stays(visit: PeopleVisit) -> None:
     visit.enrol("Ada", "grey")
     card = visit.answer("grey", identity="Ada")
-    card.get_by_role("button", name="Not this person?").click()
+    card.get_by_role("button", name="Wrong person?").click()
     visit.act("Move", "Ada")
     expect(card).to_contain_text("It stays a sample of Ada.")
     assert visit.enrolled() == {"Ada": 1}
@@ -237,8 +237,8 @@ def test_the_sample_is_that_of_the_face_alone(visit: PeopleVisit) -> None:
     visit.visit.choose(picture("cyan", "cyan"))
     visit.unlock()
     card = visit.page.get_by_role("article")
-    headed(card, "2 of 2 people recognized")
-    enrolled, other = card.get_by_role("button", name="Not this person?").all()
+    headed(card, "2 of 2 faces recognized")
+    other, enrolled = card.get_by_role("button", name="Wrong person?").all()
     other.click()
     expect(visit.dialog).to_contain_text("not enrolled from this picture")
     visit.act("Cancel")
@@ -256,7 +256,7 @@ def test_what_was_deleted_in_the_meantime_is_told(visit: PeopleVisit) -> None:
     visit.enrol("Ada", "grey")
     card = visit.answer("grey", identity="Ada")
     visit.api.ask("DELETE", f"/people/{visit.api.known()['Ada']['id']}").raise_for_status()
-    card.get_by_role("button", name="Not this person?").click()
+    card.get_by_role("button", name="Wrong person?").click()
     expect(visit.dialog).to_contain_text("Nobody who is enrolled has this id.")
     visit.act("Close")
     expect(visit.dialog).to_be_hidden()
@@ -399,7 +399,7 @@ def test_the_keyboard_enrols_and_deletes(visit: PeopleVisit) -> None:
 def test_where_there_is_no_key_the_page_says_how_enrolling_is_turned_on(open_page: Open, model: Path) -> None:
     visit = PeopleVisit(open_page(Settings(model=model, framing="auto")))
     card = visit.answer("grey")
-    card.get_by_role("button", name="Who is this?").click()
+    card.get_by_role("button", name="Name this person").click()
     off = re.compile("Enrolling is off: the operator turns it on by starting the service with a key .* API_KEY")
     expect(visit.dialog.get_by_text(off)).to_be_visible()
     expect(visit.name).to_be_hidden()
@@ -412,7 +412,7 @@ def test_where_there_is_no_key_the_page_says_how_enrolling_is_turned_on(open_pag
 
 def test_the_key_is_asked_for_again_if_it_is_another_one_now(visit: PeopleVisit) -> None:
     card = visit.answer("grey")
-    card.get_by_role("button", name="Who is this?").click()
+    card.get_by_role("button", name="Name this person").click()
     visit.name.fill("Ada")
     visit.page.locator("#key").evaluate("key => (key.value = 'an old one')")
     visit.act("Enrol")
@@ -426,11 +426,11 @@ def test_the_key_is_asked_for_again_if_it_is_another_one_now(visit: PeopleVisit)
 
 def test_markup_in_a_name_is_text(visit: PeopleVisit) -> None:
     card = visit.answer("grey")
-    card.get_by_role("button", name="Who is this?").click()
+    card.get_by_role("button", name="Name this person").click()
     visit.act("Enrol", HOSTILE)
     headed(card, HOSTILE)
     expect(card.get_by_role("figure")).to_have_text(HOSTILE)
-    card.get_by_role("button", name="Not this person?").click()
+    card.get_by_role("button", name="Wrong person?").click()
     expect(visit.dialog).to_contain_text(f"is a sample of {HOSTILE}")
     visit.act("Cancel")
     visit.show_people()
@@ -444,7 +444,7 @@ def test_long_names_fit_a_small_phone(open_page: Open, model: Path) -> None:
     visit = PeopleVisit(open_page(settings, width=320))
     visit.enrol("Å" * 200, "grey")
     card = visit.answer("grey", identity="Å" * 200)
-    card.get_by_role("button", name="Not this person?").click()
+    card.get_by_role("button", name="Wrong person?").click()
     expect(visit.dialog).to_be_visible()
     width = "element => element.scrollWidth - element.clientWidth"
     assert visit.dialog.evaluate(width) == 0

@@ -90,7 +90,7 @@ async function showPrediction(card, picture, prediction) {
   image.src = await turnBack(prediction.picture, prediction.turned);
   await image.decode();
   const places = prediction.faces.map((face) => ({ ...face, shown: shownBox(face.box, prediction) }));
-  const faces = places.length ? places : [prediction];
+  const faces = places.length ? inReadingOrder(places) : [prediction];
   const single = faces.length === 1;
   card.className = single && faces[0].identity === null ? "unknown" : "";
   find("h2", card).replaceChildren(make("bdi", headline(faces)));
@@ -115,14 +115,14 @@ async function showPrediction(card, picture, prediction) {
 /** Who is in the picture, in a few words. */
 function headline(faces) {
   if (faces.length === 1) return faces[0].identity ?? UNKNOWN;
-  return `${faces.filter(({ identity }) => identity !== null).length} of ${faces.length} people recognized`;
+  return `${faces.filter(({ identity }) => identity !== null).length} of ${faces.length} faces recognized`;
 }
 
 function explanation({ faces, faces_found: found, similarity, turned }) {
   return [
     found > faces.length ? `${faces.length} of ${found} faces shown, the most prominent ones.` : "",
     turned ? "The picture lies on its side or upside down; I turned it." : "",
-    similarity === null ? "I know nobody yet." : "",
+    similarity === null ? "Nobody is known yet." : "",
   ]
     .filter(Boolean)
     .join(" ");

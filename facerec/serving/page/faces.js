@@ -12,6 +12,18 @@ function sureness({ similarity, threshold }) {
   return similarity - threshold >= 0.2 * (1 - threshold) ? "sure" : "fairly sure";
 }
 
+/** Faces in rows from above, each from the left. A face that begins above the middle of a row's first is in that row. */
+function inReadingOrder(faces) {
+  const middle = ({ shown: [, top, , height] }) => top + height / 2;
+  const rows = [];
+  for (const face of [...faces].sort((a, b) => middle(a) - middle(b))) {
+    const row = rows.at(-1);
+    if (row && face.shown[1] < middle(row[0])) row.push(face);
+    else rows.push([face]);
+  }
+  return rows.flatMap((row) => row.sort((a, b) => a.shown[0] - b.shown[0]));
+}
+
 /** The entry of the face `number` in the list. `single` is the only face of its picture, which the heading names. */
 function faceEntry(face, number, single, onAsk) {
   const { identity, similarity, predictions } = face;
@@ -28,7 +40,7 @@ function faceEntry(face, number, single, onAsk) {
   find(".nearest", entry).hidden = !unknown || similarity === null;
   const nearest = Object.keys(predictions).slice(0, NEAREST);
   find(".nearest ol", entry).append(...nearest.map((name) => wrapped("li", make("bdi", name))));
-  find("div", entry).append(makeButton(unknown ? "Who is this?" : "Not this person?", onAsk));
+  find("div", entry).append(makeButton(unknown ? "Name this person" : "Wrong person?", onAsk));
   return entry;
 }
 

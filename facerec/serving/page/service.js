@@ -1,6 +1,6 @@
 // What the whole page shares: words, and requests to the service.
 
-const UNKNOWN = "Not someone I know";
+const UNKNOWN = "Unknown person";
 
 // The service explains its errors to who calls it; these do for who only wants to try a picture.
 const EXPLANATIONS = {
