@@ -63,5 +63,5 @@ def test_the_form_is_described(service: str) -> None:
     schema = document["components"]["schemas"]["UploadForm"]
     assert content["multipart/form-data"]["schema"] == {"$ref": "#/components/schemas/UploadForm"}
     assert schema["required"] == ["file"]
-    assert schema["properties"].keys() == {"file", "top_k", "framing"}
+    assert schema["properties"].keys() == {"file", "top_k", "framing", "picture"}
     assert schema["additionalProperties"] is False

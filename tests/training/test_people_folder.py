@@ -184,7 +184,7 @@ def test_a_picture_of_too_many_pixels_is_skipped(folder: Path, tmp_path: Path) -
     Image.new("1", (13_000, 13_000)).save(folder / "Person_00" / "huge.png")
     skipped = load_dataset(folder, data_dir=tmp_path / "data").skipped
     assert list(skipped) == ["Person_00/huge.png"]
-    assert "100000000 pixels" in skipped["Person_00/huge.png"]
+    assert "100,000,000 pixels" in skipped["Person_00/huge.png"]
 
 
 @linux

@@ -68,7 +68,7 @@ def test_an_unexpected_exception_is_a_plain_500_and_a_line(
 ) -> None:
     service = serve(Settings(model=model, workers=1, max_waiting=0))
 
-    async def fail(*_: object) -> None:
+    async def fail(*_: object, **__: object) -> None:
         raise RuntimeError("secret")
 
     monkeypatch.setattr(WorkerPool, "recognize", fail)
@@ -87,7 +87,7 @@ def test_an_unexpected_exception_fails_one_picture_of_a_batch(
 ) -> None:
     recognize = WorkerPool.recognize
 
-    async def fail_once(*_: object) -> None:
+    async def fail_once(*_: object, **__: object) -> None:
         monkeypatch.setattr(WorkerPool, "recognize", recognize)
         raise RuntimeError("secret")
 
