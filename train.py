@@ -22,13 +22,14 @@ import sys
 
 from facerec.commands.console import escape_unencodable, one_line
 from facerec.training import commands
-from facerec.training.commands import Options, main
+from facerec.training.commands import main
 from facerec.training.errors import TrainingError
+from facerec.training.options import AnyOptions
 
 __all__ = ["main", "parse"]
 
 
-def parse(arguments: list[str]) -> Options:
+def parse(arguments: list[str]) -> AnyOptions:
     """The options of the command line.
 
     Raises:

@@ -7,7 +7,6 @@ who chose no threshold, all drawn at random. page.png is how the service's page 
 and LFW, which `train.py` has downloaded to data/lfw-funneled.tgz, or where the variable LFW says.
 """
 
-import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,6 +17,7 @@ from playwright.sync_api import sync_playwright
 from benchmarks.lfw import LfwFiles, find_lfw
 from facerec.serving.settings import Settings
 from tests.harness import running
+from tests.serving.conftest import CHROMIUM
 from tests.shipped import ROOT
 
 SAMPLE = ROOT / "images" / "sample.jpg"
@@ -58,7 +58,7 @@ def take_screenshot(page_picture: Path) -> None:
         running(Settings(gallery=Path(folder) / "people.sqlite"), write_log=lambda _: None) as address,
         sync_playwright() as playwright,
     ):
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
+        browser = playwright.chromium.launch(executable_path=CHROMIUM)
         page = browser.new_page(viewport={"width": 1100, "height": 900}, color_scheme="light")
         page.goto(address)
         page.get_by_label("choose a file").set_input_files(SAMPLE)

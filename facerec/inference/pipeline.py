@@ -81,7 +81,7 @@ class Pipeline:
             turned, found = self.detector.detect_turned(picture.image)
             faces = [face.scaled(picture.shrink) for face in found[: self._max_faces]]
             located = PictureResult(
-                *(None, faces, [], [], file.sha256, picture.width, picture.height, turned, len(found), url)
+                None, faces, [], [], file.sha256, picture.width, picture.height, turned, len(found), url
             )
             if not faces:
                 return located

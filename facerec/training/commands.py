@@ -6,6 +6,7 @@ import tyro
 from pydantic import JsonValue
 
 from facerec.training.options import (
+    AnyOptions,
     DetectorOptions,
     ExploreOptions,
     LandmarkOptions,
@@ -18,10 +19,8 @@ from facerec.training.outputs import check_outputs
 # Each command imports what it needs, so that --help and wrong options are answered without importing torch.
 # ruff: noqa: PLC0415
 
-Options = RecognizerOptions | TuneOptions | DetectorOptions | LandmarkOptions | ExploreOptions
 
-
-def main(options: Options) -> None:
+def main(options: AnyOptions) -> None:
     """Run the command that `options` belong to.
 
     Raises:
@@ -179,7 +178,7 @@ def print_table(title: str, rows: Mapping[str, JsonValue]) -> None:
     print(flush=True)
 
 
-def parse(arguments: list[str], *, program: str, description: str) -> Options:
+def parse(arguments: list[str], *, program: str, description: str) -> AnyOptions:
     """The options of the command line. Without a subcommand they are those of training the recognizer.
 
     Args:

@@ -20,9 +20,18 @@ ANY_BACKBONE = "any backbone"
 """Marks an option that also applies to dlib-resnet, which is not trained. The options of the data all do."""
 
 
+def existing_part(path: Path) -> Path:
+    """`path`, or the nearest of the folders above it that exists.
+
+    Raises:
+        OSError: the path can't be looked at, such as one that is too long.
+    """
+    return next(part for part in (path, *path.parents) if part.exists())
+
+
 def _folder(path: Path) -> Path:
     try:
-        there = next(part for part in (path, *path.parents) if part.exists())
+        there = existing_part(path)
     except OSError as error:
         raise ValueError(f"can't be used: {error.strerror}") from error
     if not there.is_dir():
@@ -264,7 +273,9 @@ class ExploreOptions:
     """Folder for the plots."""
 
 
-Options = TypeVar("Options", RecognizerOptions, TuneOptions, DetectorOptions, LandmarkOptions, ExploreOptions)
+AnyOptions = RecognizerOptions | TuneOptions | DetectorOptions | LandmarkOptions | ExploreOptions
+"""The options of one of the commands."""
+Options = TypeVar("Options", bound=AnyOptions)
 
 
 def validated(options: Options) -> Options:

@@ -14,11 +14,13 @@ from facerec.inference.model_file import (
 )
 from facerec.training.errors import OptionError
 from facerec.training.options import (
+    AnyOptions,
     DetectorOptions,
     ExploreOptions,
     LandmarkOptions,
     RecognizerOptions,
     TuneOptions,
+    existing_part,
     option_name,
 )
 from facerec.training.safe_text import printable
@@ -30,10 +32,8 @@ TRAINING_PLOTS = ("augmented", "learning")
 EVALUATION_PLOTS = ("confusion", "recall", "reliability", "similarities", "open_set")
 """The plots of a recognizer's evaluation."""
 
-Options = RecognizerOptions | TuneOptions | DetectorOptions | LandmarkOptions | ExploreOptions
 
-
-def check_outputs(options: Options) -> None:
+def check_outputs(options: AnyOptions) -> None:
     """Make sure that the run can write its files, and print which of them it replaces.
 
     Raises:
@@ -53,7 +53,7 @@ def check_outputs(options: Options) -> None:
         print(f"Replaces {printable(str(there[0]))}{more}; {advice}.", flush=True)
 
 
-def written_files(options: Options) -> list[Path]:
+def written_files(options: AnyOptions) -> list[Path]:
     """The files that a run leaves in the folders for models and plots."""
     folders = _folders(options)
     models, plots = folders.get("output", Path()), folders.get("images", Path())
@@ -82,7 +82,7 @@ def _plot_files(folder: Path, names: list[str]) -> list[Path]:
     return [folder / f"{name}.png" for name in names]
 
 
-def _folders(options: Options) -> dict[str, Path]:
+def _folders(options: AnyOptions) -> dict[str, Path]:
     """The folders that a run writes to beside that of the data, by the name of their option."""
     groups: list[Any] = [options, *vars(options).values()]
     found = {
@@ -97,10 +97,12 @@ def _folders(options: Options) -> dict[str, Path]:
 
 
 def _check_writable(name: str, folder: Path) -> None:
-    """Raises:
-    OptionError: the folder, or the one in which it would be made, can't be written.
+    """Make sure that files can be made in a folder, or in the one in which it would be made.
+
+    Raises:
+        OptionError: they can't.
     """
-    there = next(part for part in (folder, *folder.parents) if part.exists())
+    there = existing_part(folder)
     try:
         with tempfile.TemporaryFile(dir=there):
             pass

@@ -36,14 +36,10 @@ def people(tmp_path: Path) -> Path:
     return folder
 
 
-def test_exploring_works_on_a_console_that_lacks_their_characters(people: Path, tmp_path: Path) -> None:
-    options = {"data": people, "background": "none", "data-dir": tmp_path / "data", "images": tmp_path / "plots"}
-    command = [
-        sys.executable, "-W", "error::UserWarning", "train.py", "explore",
-        "--min-images=5", *(f"--{name}={value}" for name, value in options.items()),
-    ]  # fmt: skip
-    result = subprocess.run(
-        command,
+def explore(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """`train.py explore` on a console whose encoding lacks most characters."""
+    return subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", "train.py", "explore", *arguments],
         cwd=ROOT,
         capture_output=True,
         encoding="cp1252",
@@ -51,6 +47,11 @@ def test_exploring_works_on_a_console_that_lacks_their_characters(people: Path, 
         check=False,
         env=os.environ | {"PYTHONIOENCODING": "cp1252"},
     )
+
+
+def test_exploring_works_on_a_console_that_lacks_their_characters(people: Path, tmp_path: Path) -> None:
+    options = {"data": people, "background": "none", "data-dir": tmp_path / "data", "images": tmp_path / "plots"}
+    result = explore("--min-images=5", *(f"--{name}={value}" for name, value in options.items()))
     assert result.returncode == 0, result.stderr
     assert "pictures skipped: 1 of other kinds (.mov 1)" in result.stdout
     assert f"The plots are in {tmp_path / 'plots'}/." in result.stdout
@@ -64,15 +65,7 @@ def test_exploring_works_on_a_console_that_lacks_their_characters(people: Path, 
 def test_an_error_that_names_them_is_one_line_of_the_console(people: Path, tmp_path: Path) -> None:
     for name in ODD_NAMES[1:3]:
         data = people / name / "missing\n\x1b[31m"
-        result = subprocess.run(
-            [sys.executable, "train.py", "explore", "--data", data, "--data-dir", tmp_path, "--images", tmp_path],
-            cwd=ROOT,
-            capture_output=True,
-            encoding="cp1252",
-            timeout=300,
-            check=False,
-            env=os.environ | {"PYTHONIOENCODING": "cp1252"},
-        )
+        result = explore("--data", str(data), "--data-dir", str(tmp_path), "--images", str(tmp_path))
         assert result.returncode == 1
         assert len(result.stderr.splitlines()) == 1
         assert result.stderr.startswith("train.py: ")

@@ -8,6 +8,7 @@ import pytest
 
 from facerec.training.errors import OptionError
 from facerec.training.options import (
+    AnyOptions,
     DetectorOptions,
     ExploreOptions,
     LandmarkOptions,
@@ -15,10 +16,10 @@ from facerec.training.options import (
     TuneOptions,
     changed,
 )
-from facerec.training.outputs import Options, check_outputs, written_files
+from facerec.training.outputs import check_outputs, written_files
 from tests.shipped import ROOT
 
-COMMANDS: list[Options] = [
+COMMANDS: list[AnyOptions] = [
     RecognizerOptions(),
     changed(RecognizerOptions(), backbone="dlib-resnet"),
     TuneOptions(),
@@ -35,7 +36,7 @@ def touch(path: Path) -> None:
 
 @pytest.mark.parametrize("options", COMMANDS)
 def test_files_that_are_replaced_are_announced(
-    options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    options: AnyOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     check_outputs(options)
@@ -68,7 +69,7 @@ def test_exploring_replaces_no_plot_of_the_shipped_models() -> None:
 @pytest.mark.parametrize("options", COMMANDS)
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a folder in which nobody can write")
 def test_a_folder_that_can_not_be_written_is_named_before_training(
-    options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    options: AnyOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     names = ["images"] if isinstance(options, ExploreOptions) else ["output", "checkpoints", "images"]
@@ -78,7 +79,7 @@ def test_a_folder_that_can_not_be_written_is_named_before_training(
         names.remove("checkpoints")  # nothing is trained
     for name in names:
         with pytest.raises(OptionError, match=rf"--{name}: can't write to /proc: .*Name another folder"):
-            check_outputs(changed(options, **{name: Path("/proc/model")}))  # type: ignore[type-var]
+            check_outputs(changed(options, **{name: Path("/proc/model")}))
     assert not list(tmp_path.iterdir())
 
 

@@ -13,7 +13,7 @@ const allAnswers = () => [...document.querySelectorAll("article")].map((card) =>
 
 /** The names of each picture, in a line. */
 function namesOf({ source, faces, ...prediction }) {
-  const names = (faces.length ? faces : [prediction]).map(({ identity }) => identity ?? "unknown person");
+  const names = (faces.length ? faces : [prediction]).map(({ identity }) => identity ?? UNKNOWN.toLowerCase());
   return `${source}: ${names.join(", ")}`;
 }
 
