@@ -2,6 +2,7 @@
 
 import errno
 import sqlite3
+import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -14,11 +15,13 @@ from facerec.people.database import LOCK_SECONDS, Database
 from facerec.people.errors import StoreDamaged, StoreError, StoreFull, StoreNotWritable, StoreUnavailable
 
 _PRAGMAS = (
-    "journal_mode = WAL",  # readers and a writer don't wait for each other
     "synchronous = FULL",  # a change survives a power failure when its transaction has ended
     "foreign_keys = ON",
     "secure_delete = ON",  # deleted rows are overwritten
 )
+
+_RETRY_SECONDS = 0.01
+"""Between two attempts at a lock that SQLite does not wait for."""
 
 _NO_CODE = 0
 """For errors of Python's module itself: a text is not UTF-8."""
@@ -126,9 +129,27 @@ def _open(uri: str) -> sqlite3.Connection:
     # isolation_level=None: transactions begin where `Database` begins them, not where Python's module guesses.
     connection = sqlite3.connect(uri, uri=True, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False)
     try:
+        _write_ahead(connection)
         for pragma in _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
     except sqlite3.Error:
         connection.close()
         raise
     return connection
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Let readers and a writer of the file not wait for each other (https://sqlite.org/wal.html).
+
+    The first connection changes the file. SQLite does not wait for the lock of this change, so it is tried again here.
+    """
+    end = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if _code(error) & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(_RETRY_SECONDS)
+        else:
+            return

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,7 @@ from facerec.people.errors import (
     StoreOfOtherVersion,
     StoreUnavailable,
 )
+from facerec.people.sqlite import SqliteFile
 from facerec.people.store import PeopleStore
 from tests.people.faces import EMBEDDING, sample
 from tests.people.postgresql_server import PostgresqlServer
@@ -84,6 +86,23 @@ def test_threads_share_a_store(store: PeopleStore) -> None:
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(add, range(60))) == 20
     assert len(names(store)) == 20
+
+
+def test_threads_that_open_a_new_file_at_once_wait_for_each_other(tmp_path: Path) -> None:
+    """A hundred new files, because SQLite refuses a lock in about three of a hundred."""
+    threads = threading.Barrier(8)
+
+    def open_file(database: SqliteFile) -> str:
+        threads.wait()
+        with database.read() as connection:
+            return str(connection.exec_driver_sql("PRAGMA journal_mode").scalar_one())
+
+    for number in range(100):
+        database = SqliteFile(tmp_path / f"{number}.sqlite")
+        database.create()
+        with ThreadPoolExecutor(threads.parties) as pool:
+            assert set(pool.map(open_file, [database] * threads.parties)) == {"wal"}
+        database.close()
 
 
 kills = pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
