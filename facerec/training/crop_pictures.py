@@ -1,7 +1,6 @@
 """Read a folder of people and cut one face out of each picture, in several threads."""
 
 import hashlib
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from facerec.inference.alignment import Landmarks
+from facerec.inference.cpus import available_cpus
 from facerec.inference.cropping import CROP_SIZE, crop_centre
 from facerec.inference.detector import FaceDetector
 from facerec.inference.face_cropper import FaceCropper
@@ -96,7 +96,7 @@ def crop_pictures(pictures: list[Path], root: Path, cropper: PictureCropper | No
         return cropper.crop(picture)
 
     with (
-        ThreadPoolExecutor(os.cpu_count()) as pool,
+        ThreadPoolExecutor(available_cpus()) as pool,
         tqdm(desc="Finding faces" if cropper else "Decoding pictures", total=len(pictures), unit=" pictures") as bar,
     ):
         for start in range(0, len(pictures), POOL_CHUNK_PICTURES):

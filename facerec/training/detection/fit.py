@@ -1,6 +1,5 @@
 """Train the face detector on synthetic scenes."""
 
-import os
 import sys
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm import tqdm
 
+from facerec.inference.cpus import available_cpus
 from facerec.training.backbone import load_backbone, normalize
 from facerec.training.dataset import FaceDataset
 from facerec.training.detection.loss import Target, detection_loss, target_of
@@ -102,7 +102,7 @@ def fit_detector(
     batches = DataLoader(
         Subset(scenes, range(state.steps * BATCH_SIZE, len(scenes))),
         batch_size=BATCH_SIZE,
-        num_workers=min(4, os.cpu_count() or 1) if CAN_FORK else 0,
+        num_workers=min(4, available_cpus()) if CAN_FORK else 0,
         multiprocessing_context="fork" if CAN_FORK else None,
     )
     network.train()
