@@ -12,10 +12,11 @@ from tests.shipped import ROOT
 
 ALLOWED = {
     "errors": set(),
+    "text": set(),
     "pictures": {"errors"},
     "inference": {"errors", "pictures"},
-    "training": {"errors", "pictures", "inference"},
-    "people": {"errors", "pictures", "inference"},
+    "training": {"errors", "text", "pictures", "inference"},
+    "people": {"errors", "text", "pictures", "inference"},
     "labelling": {"errors", "pictures", "inference", "people"},
     "serving": {"errors", "pictures", "inference", "people"},
     "models": {"errors", "pictures", "inference", "people"},

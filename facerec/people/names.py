@@ -3,15 +3,10 @@
 import unicodedata
 
 from facerec.people.errors import NameNotAllowed
+from facerec.text import is_invisible
 
 NAME_MAX_LENGTH = 200
 """Longest name in characters."""
-
-_JOINERS = "\u200c\u200d"
-"""The invisible characters that names need, in Persian and in Indic scripts."""
-
-_INVISIBLE = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
-"""The Unicode categories of control, format and private characters, surrogates and line breaks."""
 
 
 def canonical_name(name: str) -> str:
@@ -26,8 +21,8 @@ def canonical_name(name: str) -> str:
     if len(name) > NAME_MAX_LENGTH:  # first, because composing many marks takes long
         raise NameNotAllowed.longer_than(NAME_MAX_LENGTH)
     name = unicodedata.normalize("NFC", name).replace("_", " ")
-    categories = {unicodedata.category(character) for character in name if character not in _JOINERS}
-    if categories & _INVISIBLE or all(category[0] in "MZ" for category in categories):  # marks and spaces alone
+    categories = set(map(unicodedata.category, name)) - {"Cf"}  # of format characters, only joiners are not refused
+    if any(map(is_invisible, name)) or all(category[0] in "MZ" for category in categories):  # marks and spaces alone
         raise NameNotAllowed
     if len(name) > NAME_MAX_LENGTH:  # some characters are two when they are composed
         raise NameNotAllowed.longer_than(NAME_MAX_LENGTH)

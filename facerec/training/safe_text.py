@@ -2,13 +2,8 @@
 
 import os
 import re
-import unicodedata
 
-_INVISIBLE = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
-"""The Unicode categories of control, format and private characters, surrogates and line breaks."""
-
-_JOINERS = frozenset("\u200c\u200d")
-"""The invisible characters that names need, in Persian and in Indic scripts."""
+from facerec.text import is_invisible
 
 _PASSWORDS = re.compile(r"(://[^\s/:@]*:)\S*(?=@)|(password=)[^\s&]*", re.IGNORECASE)
 """A password in the user information of a URL (RFC 3986, section 3.2.1), or in its query. It may hold an `@` itself."""
@@ -22,10 +17,7 @@ def printable(text: str) -> str:
     """
     decoded = os.fsencode(text).decode(errors="backslashreplace")
     return "".join(
-        character.encode("unicode_escape").decode()
-        if unicodedata.category(character) in _INVISIBLE and character not in _JOINERS
-        else character
-        for character in decoded
+        character.encode("unicode_escape").decode() if is_invisible(character) else character for character in decoded
     )
 
 
