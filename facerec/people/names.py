@@ -3,7 +3,7 @@
 import unicodedata
 
 from facerec.people.errors import NameNotAllowed
-from facerec.text import is_invisible
+from facerec.text import JOINERS, is_invisible
 
 NAME_MAX_LENGTH = 200
 """Longest name in characters."""
@@ -21,7 +21,7 @@ def canonical_name(name: str) -> str:
     if len(name) > NAME_MAX_LENGTH:  # first, because composing many marks takes long
         raise NameNotAllowed.longer_than(NAME_MAX_LENGTH)
     name = unicodedata.normalize("NFC", name).replace("_", " ")
-    categories = set(map(unicodedata.category, name)) - {"Cf"}  # of format characters, only joiners are not refused
+    categories = {unicodedata.category(character) for character in name if character not in JOINERS}
     if any(map(is_invisible, name)) or all(category[0] in "MZ" for category in categories):  # marks and spaces alone
         raise NameNotAllowed
     if len(name) > NAME_MAX_LENGTH:  # some characters are two when they are composed
