@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import FilePayload, Response, expect
+from playwright.sync_api import FilePayload, Request, Response, Route, expect
 from pydantic import SecretStr
 
 from facerec.pictures.errors import PictureError
@@ -19,15 +19,15 @@ from tests.serving.visit import Visit
 UNKNOWN = "Unknown person"
 
 
-class SecondResponse:
-    """True for the second response from a path."""
+class Second:
+    """True for the second request to a path, or the second response from it."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._count = 0
 
-    def __call__(self, response: Response) -> bool:
-        self._count += self._path in response.url
+    def __call__(self, event: Request | Response) -> bool:
+        self._count += self._path in event.url
         return self._count == 2
 
 
@@ -238,11 +238,30 @@ def test_a_key_is_asked_for_only_by_a_service_that_has_one(open_page: Open, mode
     visit.cards("No answer", "No answer")
     for given in ("wrong", "sesame"):
         key.fill(given)
-        # Both pictures are sent again. One that is in flight would not be sent with a further key.
-        with visit.page.expect_response(SecondResponse("/predict/upload")):
+        with visit.page.expect_response(Second("/predict/upload")):  # both pictures are sent again
             key.press("Enter")
         for card in visit.page.get_by_role("article").all():
             expect(card).to_have_attribute("aria-busy", "false")
+    visit.cards("Rosa Red", "Bella Blue")
+    expect(key).to_be_hidden()
+
+
+def test_a_picture_in_flight_is_sent_again_with_the_key(open_page: Open, model: Path) -> None:
+    visit = open_page(Settings(model=model, api_key=SecretStr("sesame")))
+    sent: list[Route] = []
+
+    def hold_second(route: Route) -> None:
+        sent.append(route)
+        if len(sent) != 2:
+            route.continue_()
+
+    visit.page.route("**/predict/upload", hold_second)
+    with visit.page.expect_request(Second("/predict/upload")):
+        visit.choose(file("red"), file("blue"))
+    key = visit.page.get_by_label("API key")
+    key.fill("sesame")
+    key.press("Enter")
+    sent[1].continue_()
     visit.cards("Rosa Red", "Bella Blue")
     expect(key).to_be_hidden()
 

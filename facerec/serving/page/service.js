@@ -67,22 +67,25 @@ class Refusal extends Error {
   }
 }
 
+let apiKey = ""; // as it was entered last
+
 /** Send a request with a body of JSON or a form: the JSON of the answer, and its headers. Throws a Refusal. */
 async function call(method, path, body) {
-  const key = find("#key").value;
-  const headers = key ? { Authorization: `Bearer ${key}` } : {};
-  if (body && !(body instanceof FormData)) {
-    headers["Content-Type"] = "application/json";
-    body = JSON.stringify(body);
-  }
+  const key = apiKey;
+  const form = body instanceof FormData;
+  const headers = {
+    ...(key && { Authorization: `Bearer ${key}` }),
+    ...(body && !form && { "Content-Type": "application/json" }),
+  };
   let response;
   let content;
   try {
-    response = await fetch(path, { method, headers, body });
+    response = await fetch(path, { method, headers, body: form ? body : JSON.stringify(body) });
     content = response.status === 204 ? {} : await response.json();
   } catch { // no connection, or something in between that answers in its own way
     throw new Refusal({});
   }
+  if (response.status === 401 && key !== apiKey) return call(method, path, body); // it was entered in the meantime
   if (!response.ok) throw new Refusal(content ?? {});
   find("#unlock").hidden = !locked.length;
   return { content, headers: response.headers };
@@ -99,5 +102,6 @@ function askForKey(retry) {
 
 find("#unlock").addEventListener("submit", (event) => {
   event.preventDefault();
+  apiKey = find("#key").value;
   for (const retry of locked.splice(0)) retry();
 });
