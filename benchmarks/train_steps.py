@@ -20,7 +20,7 @@ from facerec.training.dataset import load_dataset
 from facerec.training.device import keep_freed_memory, pick_device
 from facerec.training.distributed import first_process_first, own_shard, process_group, rank, world_size
 from facerec.training.options import RecognizerOptions, changed
-from facerec.training.recognition.fit import start_state, train_step
+from facerec.training.recognition.label_training import start_state, train_step
 from facerec.training.recognition.loss import cosine_margin_loss
 from facerec.training.recognition.network import INPUT_SIZE
 from facerec.training.recognition.sampling import epoch_batches

@@ -15,6 +15,7 @@ from facerec.training.crop_pictures import PictureCropper
 from facerec.training.dlib_resnet import CHIP_SIZE, REFERENCE_POINTS
 from facerec.training.errors import DataError
 from facerec.training.options import RecognizerDataOptions, RecognizerModelOptions
+from facerec.training.recognition.student import student_alignment
 
 Model = TypeVar("Model", FaceDetector, LandmarkPredictor)
 
@@ -30,6 +31,8 @@ def load_cropper(data: RecognizerDataOptions, model: RecognizerModelOptions) -> 
     alignment = None
     if model.backbone == "dlib-resnet":
         alignment = _alignment(CHIP_SIZE, REFERENCE_POINTS)
+    elif model.teacher != "none":
+        alignment = student_alignment()
     elif model.align:  # the points of an average face lie where they lie in crops that are not aligned
         alignment = _alignment(CROP_SIZE, predictor.mean_landmarks(central_face((CROP_SIZE, CROP_SIZE))))
     return PictureCropper(FaceCropper(predictor, alignment), detector)

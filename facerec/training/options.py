@@ -45,6 +45,8 @@ Weights = Literal["imagenet", "none"] | Path
 """Start of the backbone: `imagenet` for torchvision's, `none` for random weights, or the path of a state dict."""
 Background = Literal["lfw", "none"] | Path
 """Other people: `lfw` for LFW's, `none`, or the path of a folder of people or of an archive of one."""
+Teacher = Literal["none", "dlib-resnet"]
+"""Whose embeddings the network learns: nobody's, or those of dlib's network."""
 BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 """How a bound of a number is called in a message, by its name in pydantic."""
 PositiveInt = Annotated[int, Field(ge=1)]
@@ -114,10 +116,14 @@ class RecognizerModelOptions(ModelOptions):
     backbone: Annotated[Backbone, ANY_BACKBONE] = "mobilenet-v3-large"
     """dlib-resnet takes dlib's network as it is, which has learned the faces of other people: nothing is trained, a
     known person is the mean of the embeddings of their training images."""
+    teacher: Teacher = "dlib-resnet"
+    """dlib-resnet teaches the network the embeddings of dlib's network, of aligned faces: first those of background
+    people, then those of known people with their names. Such embeddings carry to people whom the network never saw. A
+    known person is the mean of the embeddings of their training images. none teaches the names alone."""
     align: bool = False
-    """Align the faces by five points, as dlib-resnet always does."""
+    """Align the faces by five points, as dlib-resnet and its students always do, where there is no teacher."""
     embedding_size: Literal[128, 256, 512] = 256
-    """Length of the embeddings."""
+    """Length of the embeddings, where there is no teacher: dlib-resnet's have 128 numbers."""
     unfrozen_blocks: Annotated[int, Field(ge=0, le=17)] = 13
     """How many of the backbone's 17 blocks are trained, counted from its end; 0 trains the head alone. Training the
     first four, which detect edges and spots, takes a third of the time and gains nothing."""
@@ -141,14 +147,17 @@ class TrainingOptions:
 class RecognizerTrainingOptions(TrainingOptions):
     """The optimization."""
 
-    epochs: Annotated[int, Field(ge=1, le=10_000)] = 12
+    pretraining_epochs: Annotated[int, Field(ge=1, le=10_000)] = 12
+    """Number of epochs before the others, in which the teacher teaches alone. Each draws every image of background
+    people. What they give is kept in CHECKPOINTS/pretraining/, and serves all runs with the same background people."""
+    epochs: Annotated[int, Field(ge=1, le=10_000)] = 6
     """Number of epochs. Each draws as many images of known people as there are to train on, and as many of background
     people."""
     min_epoch_images: PositiveInt = 2000
     """Images of known people that an epoch draws where there are fewer, but each at most ten times."""
-    batch_size: Annotated[int, Field(ge=2)] = 64
+    batch_size: Annotated[int, Field(ge=2)] = 32
     """Images per step, half of them of known people."""
-    backbone_rate: NonNegativeFloat = 2.0
+    backbone_rate: NonNegativeFloat = 1.0
     """The backbone's learning rate, as a multiple of the head's."""
     margin: Fraction = 0.35
     """CosFace's margin, in cosine."""
@@ -291,6 +300,8 @@ def validated(options: Options) -> Options:
         raise OptionError(_describe(error)) from None
     if isinstance(checked, RecognizerOptions) and checked.model.backbone == "dlib-resnet":
         _refuse_training(checked)
+    elif isinstance(checked, RecognizerOptions):
+        _refuse_unused(checked)
     return checked
 
 
@@ -320,6 +331,25 @@ def _refuse_training(options: RecognizerOptions) -> None:
         given.insert(0, "tune")
     if given:
         raise OptionError(f"{given[0]} does not apply to --backbone dlib-resnet, which is not trained.")
+
+
+def _refuse_unused(options: RecognizerOptions) -> None:
+    """Refuse what a teacher decides where there is one, and what belongs to a teacher where there is none.
+
+    Raises:
+        OptionError: such an option is not at its default, or the command is the search.
+    """
+    model, epochs = options.model, options.training.pretraining_epochs
+    taught = model.teacher != "none"
+    unused = {
+        "tune": taught and isinstance(options, TuneOptions),
+        "--embedding-size": taught and model.embedding_size != RecognizerModelOptions.embedding_size,
+        "--align": taught and model.align,
+        "--pretraining-epochs": not taught and epochs != RecognizerTrainingOptions.pretraining_epochs,
+    }
+    for name, given in unused.items():
+        if given:
+            raise OptionError(f"{name} does not apply with --teacher {model.teacher}.")
 
 
 def changed(options: Options, **values: Any) -> Options:

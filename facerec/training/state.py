@@ -24,12 +24,14 @@ class TrainState(Generic[Network]):
         optimizer: updates its weights.
         schedule: the schedule of the learning rate. Its `last_epoch` is the number of steps taken.
         history: statistics of each finished epoch, as plain values. The detector has none.
+        pretraining: the same of the epochs by which the network was taught before this run.
     """
 
     network: Network
     optimizer: AdamW
     schedule: LambdaLR
     history: list[dict[str, JsonValue]] = field(default_factory=list)
+    pretraining: list[dict[str, JsonValue]] = field(default_factory=list)
 
     @classmethod
     def start(
@@ -60,7 +62,8 @@ class TrainState(Generic[Network]):
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
         }
-        save_checkpoint({"recipe": recipe, "history": self.history, **states, **extra}, path)
+        histories = {"history": self.history, "pretraining": self.pretraining}
+        save_checkpoint({"recipe": recipe, **histories, **states, **extra}, path)
 
     def begin(self, path: Path, *, recipe: dict[str, JsonValue], resume: bool) -> None:
         """Continue from the checkpoint of a stopped run, or delete that of a finished one.
@@ -88,5 +91,6 @@ class TrainState(Generic[Network]):
             self.optimizer.load_state_dict(checkpoint["optimizer"])
             self.schedule.load_state_dict(checkpoint["schedule"])
             self.history = checkpoint["history"]
+            self.pretraining = checkpoint["pretraining"]
         except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
             raise wrong_version_error(path, error) from error

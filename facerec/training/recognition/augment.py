@@ -64,12 +64,12 @@ def augment(crops: Tensor, *, generator: torch.Generator) -> Tensor:
         float32 `[N, 3, 224, 224]`, normalized, in channels-last memory, on the device of `crops`.
     """
     images = _warp(crops, generator=generator)
-    images = _blur(images, generator=generator)
-    images = normalize(_recolour(images, generator=generator))
-    return _erase(images, generator=generator).contiguous(memory_format=torch.channels_last)
+    images = blur(images, generator=generator)
+    images = normalize(recolour(images, generator=generator))
+    return erase(images, generator=generator).contiguous(memory_format=torch.channels_last)
 
 
-def _uniform(low: float, high: float, shape: tuple[int, ...], generator: torch.Generator, like: Tensor) -> Tensor:
+def draw_uniform(low: float, high: float, shape: tuple[int, ...], generator: torch.Generator, like: Tensor) -> Tensor:
     """Uniform random numbers from `low` to `high`, drawn on the CPU and moved to the device of `like`."""
     return torch.empty(shape).uniform_(low, high, generator=generator).to(like.device)
 
@@ -83,7 +83,7 @@ def _warp(crops: Tensor, *, generator: torch.Generator) -> Tensor:
     pixels = crops[:, BORDER_PIXELS:-BORDER_PIXELS, BORDER_PIXELS:-BORDER_PIXELS].permute(0, 3, 1, 2).float()
 
     def uniform(limit: float) -> Tensor:
-        return _uniform(-limit, limit, (len(crops),), generator, pixels)
+        return draw_uniform(-limit, limit, (len(crops),), generator, pixels)
 
     angle = uniform(MAX_ROTATION_RADIANS)
     zoom = uniform(MAX_LOG_ZOOM).exp() * VIEW_SIZE / (CROP_SIZE - 2 * BORDER_PIXELS)
@@ -99,7 +99,7 @@ def _warp(crops: Tensor, *, generator: torch.Generator) -> Tensor:
     return functional.grid_sample(pixels, grid, padding_mode="reflection", align_corners=False)
 
 
-def _blur(images: Tensor, *, generator: torch.Generator) -> Tensor:
+def blur(images: Tensor, *, generator: torch.Generator) -> Tensor:
     """Halve the resolution of some images float32 `[N, 3, S, S]`, in place, and return all."""
     chosen = torch.rand(len(images), generator=generator) < BLUR_PROBABILITY
     if chosen.any():
@@ -108,7 +108,7 @@ def _blur(images: Tensor, *, generator: torch.Generator) -> Tensor:
     return images
 
 
-def _recolour(images: Tensor, *, generator: torch.Generator) -> Tensor:
+def recolour(images: Tensor, *, generator: torch.Generator) -> Tensor:
     """Change saturation, contrast, white balance and brightness of images float32 `[N, 3, S, S]`, 0 to 255.
 
     All changes together are one 3 x 3 matrix and one offset for each image.
@@ -116,7 +116,7 @@ def _recolour(images: Tensor, *, generator: torch.Generator) -> Tensor:
     count = len(images)
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return _uniform(low, high, (count, *shape), generator, images)
+        return draw_uniform(low, high, (count, *shape), generator, images)
 
     saturation = uniform(*SATURATION_RANGE, 1, 1) * (uniform(0, 1, 1, 1) > GREY_PROBABILITY)
     luma = torch.tensor(LUMA_WEIGHTS, device=images.device)
@@ -127,15 +127,15 @@ def _recolour(images: Tensor, *, generator: torch.Generator) -> Tensor:
     return flat.view_as(images).clamp(0, 255)
 
 
-def _erase(images: Tensor, *, generator: torch.Generator) -> Tensor:
+def erase(images: Tensor, *, generator: torch.Generator) -> Tensor:
     """Cover a rectangle of some normalized images with a random colour (Zhong et al., 2017, arXiv:1708.04896)."""
     count, _, size, _ = images.shape
     positions = torch.arange(size, device=images.device) / size
 
     def random_interval(shape: tuple[int, ...]) -> Tensor:
         """Whether each row or column is in a random interval of its image, as a bool tensor of `shape`."""
-        centre = _uniform(0, 1, (count, 1), generator, images)
-        length = _uniform(*ERASED_SIDE_RANGE, (count, 1), generator, images)
+        centre = draw_uniform(0, 1, (count, 1), generator, images)
+        length = draw_uniform(*ERASED_SIDE_RANGE, (count, 1), generator, images)
         return ((positions - centre).abs() < length / 2).view(shape)
 
     chosen = (torch.rand(count, generator=generator) < ERASE_PROBABILITY).to(images.device)

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from facerec.training.dataset import FaceDataset
 from facerec.training.dlib_resnet import RESNET_FILE, find_dlib_file, read_dlib_resnet
-from facerec.training.recognition.embeddings import EmbeddingNetwork, Embeddings, template
+from facerec.training.recognition.embeddings import EmbeddingNetwork, Embeddings, known_templates
 from facerec.training.recognition.trained_model import TrainedModel
 from facerec.training.split import Split
 
@@ -42,10 +42,7 @@ def enrol_known_people(dataset: FaceDataset, splits: list[Split], *, device: tor
     network = DlibNetwork().to(device).to(memory_format=torch.channels_last)
     embeddings = Embeddings(network, dataset.crops)
     mirrored = Embeddings(network, dataset.crops, mirrored=True)
-    models = []
-    for split in splits:
-        labels = split.labels[split.train]
-        samples = torch.stack([embeddings(split.train), mirrored(split.train)])
-        templates = [template(samples[:, labels == person].flatten(0, 1)) for person in range(len(split.people))]
-        models.append(TrainedModel(network, torch.stack(templates), SOFTMAX_TEMPERATURE, embeddings, history=[]))
-    return models
+    return [
+        TrainedModel(network, known_templates(embeddings, mirrored, split), SOFTMAX_TEMPERATURE, embeddings, history=[])
+        for split in splits
+    ]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from facerec.training.split import Indices
+from facerec.training.split import Indices, Split
 
 _CHUNK = 64
 _SHOWN_FROM = 1000
@@ -72,3 +72,16 @@ def embed(network: EmbeddingNetwork, crops: NDArray[np.uint8], indices: Indices,
 def template(samples: Tensor) -> Tensor:
     """The template of a person: the L2-normalized mean `[D]` of the person's L2-normalized embeddings `[K, D]`."""
     return functional.normalize(samples.mean(dim=0), dim=0)
+
+
+def known_templates(embeddings: Embeddings, mirrored: Embeddings, split: Split) -> Tensor:
+    """The templates `[P, D]` of the known people: of their training images and of the mirror images of these.
+
+    Args:
+        embeddings: of a data set's crops.
+        mirrored: of the mirror images of these crops, by the same network.
+        split: of the data set.
+    """
+    labels = split.labels[split.train]
+    samples = torch.stack([embeddings(split.train), mirrored(split.train)])
+    return torch.stack([template(samples[:, labels == person].flatten(0, 1)) for person in range(len(split.people))])

@@ -1,5 +1,7 @@
 """MobileNetV3-Large with an embedding head (Howard et al., 2019, arXiv:1905.02244), and the graph that is exported."""
 
+from typing import Self
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -29,7 +31,28 @@ def preprocess(crops: Tensor) -> Tensor:
     return normalize(functional.interpolate(view, size=size, mode="bilinear", align_corners=False))
 
 
-class FaceNetwork(EmbeddingNetwork):
+class BackboneNetwork(EmbeddingNetwork):
+    """A network that begins with MobileNetV3-Large, of which the first blocks may be frozen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = mobilenet_v3_large().features
+
+    def freeze(self, *, unfrozen_blocks: int) -> None:
+        """Exclude all but the last `unfrozen_blocks` of the backbone's 17 blocks from training."""
+        for block in self.features[: BLOCKS - unfrozen_blocks]:
+            block.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of all but the frozen blocks, whose BatchNorm statistics keep their pretrained values."""
+        super().train(mode)
+        for block in self.features:
+            if not any(parameter.requires_grad for parameter in block.parameters()):
+                block.eval()
+        return self
+
+
+class FaceNetwork(BackboneNetwork):
     """Computes embeddings on the unit sphere, and their cosine similarities to the classes.
 
     Args:
@@ -39,7 +62,6 @@ class FaceNetwork(EmbeddingNetwork):
 
     def __init__(self, *, embedding_size: int, classes: int) -> None:
         super().__init__()
-        self.features = mobilenet_v3_large().features
         self.head = nn.Sequential(
             nn.Linear(960, embedding_size, bias=False),
             nn.BatchNorm1d(embedding_size),
@@ -58,19 +80,6 @@ class FaceNetwork(EmbeddingNetwork):
     def embed_crops(self, crops: Tensor) -> Tensor:
         """Convert crops uint8 `[N, 250, 250, 3]` to L2-normalized embeddings `[N, D]`."""
         return self.embed(preprocess(crops))
-
-    def freeze(self, *, unfrozen_blocks: int) -> None:
-        """Exclude all but the last `unfrozen_blocks` of the backbone's 17 blocks from training."""
-        for block in self.features[: BLOCKS - unfrozen_blocks]:
-            block.requires_grad_(False)
-
-    def train(self, mode: bool = True) -> "FaceNetwork":
-        """Set the mode of all but the frozen blocks, whose BatchNorm statistics keep their pretrained values."""
-        super().train(mode)
-        for block in self.features:
-            if not any(parameter.requires_grad for parameter in block.parameters()):
-                block.eval()
-        return self
 
 
 class RecognizerGraph(nn.Module):

@@ -1,6 +1,6 @@
 """What training gives: a network and the people whom it knows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -25,6 +25,21 @@ class EpochStats:
 
 
 @dataclass(frozen=True)
+class PretrainingEpoch:
+    """Statistics of one epoch in which the student learned nothing but the teacher's embeddings."""
+
+    seconds: float
+    """Duration, with the making of the views and the measurement."""
+    images: int
+    """Training images."""
+    train_left: float
+    """Fraction of the variance of the teacher's embeddings that the student does not give: 1 if it knows nothing, 0 if
+    it gives the same. On the changed training images."""
+    unknown_left: float
+    """The same on unchanged images of unknown people, as the network is after the epoch."""
+
+
+@dataclass(frozen=True)
 class TrainedModel:
     """A network and the people whom it knows.
 
@@ -35,6 +50,7 @@ class TrainedModel:
         softmax_temperature: of the softmax over similarities, before calibration.
         embeddings: of the data set's crops.
         history: all epochs. Empty for a network that is not trained.
+        pretraining: all epochs before those. Empty for a network without a teacher.
     """
 
     network: EmbeddingNetwork
@@ -42,6 +58,7 @@ class TrainedModel:
     softmax_temperature: float
     embeddings: Embeddings
     history: list[EpochStats]
+    pretraining: list[PretrainingEpoch] = field(default_factory=list)
 
     @property
     def is_trained(self) -> bool:

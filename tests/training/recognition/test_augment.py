@@ -37,7 +37,7 @@ def test_without_changes_augmentation_equals_preprocessing(monkeypatch: pytest.M
         "ERASE_PROBABILITY",
     ):
         monkeypatch.setattr(augment_module, limit, 0)
-    monkeypatch.setattr(augment_module, "_recolour", lambda images, **_: images)
+    monkeypatch.setattr(augment_module, "recolour", lambda images, **_: images)
     # The outermost pixels are left out: preprocessing repeats pixels there, while a warp reads beyond the centre.
     inner = (..., slice(1, -1), slice(1, -1))
     images = augment(crops(), generator=torch.Generator().manual_seed(0))[inner]
@@ -71,14 +71,14 @@ def test_each_change_alters_images(change: str, monkeypatch: pytest.MonkeyPatch)
 def test_brightness_white_balance_contrast_and_saturation_vary() -> None:
     generator = torch.Generator().manual_seed(0)
     grey = torch.full((256, 3, 2, 2), 100.0)
-    recoloured = augment_module._recolour(grey.clone(), generator=generator)[:, :, 0, 0]
+    recoloured = augment_module.recolour(grey.clone(), generator=generator)[:, :, 0, 0]
     assert recoloured.mean(dim=1).std() > 15, "brightness"
     assert (recoloured[:, 0] - recoloured[:, 2]).std() > 1, "white balance"
     half = torch.cat([grey, grey + 80], dim=3)
-    contrast = augment_module._recolour(half, generator=generator)[:, :, 0, [0, -1]].mean(dim=1).diff(dim=1)
+    contrast = augment_module.recolour(half, generator=generator)[:, :, 0, [0, -1]].mean(dim=1).diff(dim=1)
     assert contrast.std() > 5, "contrast"
     colours = torch.tensor([100.0, 150, 100]).view(1, 3, 1, 1).repeat(256, 1, 2, 2)
-    green = augment_module._recolour(colours, generator=generator)[:, :, 0, 0]
+    green = augment_module.recolour(colours, generator=generator)[:, :, 0, 0]
     assert ((green[:, 1] - green[:, [0, 2]].mean(dim=1)) / 50).std() > 0.1, "saturation"
 
 

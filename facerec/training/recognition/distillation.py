@@ -1,0 +1,356 @@
+"""Teach MobileNetV3-Large the embeddings of dlib's network, then the known people.
+
+First comes pretraining: the student learns to give the teacher's embeddings of background people's faces. No known and
+no new person is among them, so that one pretraining serves all folds. Then the student learns the embeddings of known
+and background people's training images, and their names besides, with a second embedding that is dropped at the end.
+Known people are then the means of their embeddings, like the people whom somebody enrols.
+"""
+
+import hashlib
+import json
+import math
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from pydantic import JsonValue
+from torch import Tensor
+from tqdm import tqdm
+
+from facerec.training.backbone import load_backbone
+from facerec.training.dataset import FaceDataset
+from facerec.training.distributed import world_size
+from facerec.training.dlib_resnet import RESNET_FILE, DlibResNet, find_dlib_file, read_dlib_resnet
+from facerec.training.errors import DataError, OptionError
+from facerec.training.options import RecognizerOptions, recipe
+from facerec.training.recognition.dlib_network import SOFTMAX_TEMPERATURE
+from facerec.training.recognition.embeddings import Embeddings, known_templates
+from facerec.training.recognition.loss import cosine_margin_loss
+from facerec.training.recognition.sampling import epoch_batches
+from facerec.training.recognition.student import CHIP_PIXELS, CROP_SIZE, VIEW_SIZE, StudentNetwork, teacher_chips
+from facerec.training.recognition.trained_model import PretrainingEpoch
+from facerec.training.recognition.training_method import (
+    EpochResult,
+    TrainingMethod,
+    explained_out_of_memory,
+    take_step,
+)
+from facerec.training.recognition.views import shared_views, student_inputs
+from facerec.training.split import Indices, Split
+from facerec.training.state import TrainState
+
+INPUT_RECIPE: dict[str, JsonValue] = {"crop_size": CROP_SIZE, "view_size": VIEW_SIZE, "chip_pixels": CHIP_PIXELS}
+"""The sizes of crop, view and chip. They are part of the training recipe, because they decide the weights."""
+
+TEACHER_WEIGHT = 50.0
+"""Weight of the fraction of the teacher's variance that is left, beside the loss of the labels."""
+
+USES = 4
+"""How often an epoch shows each of its views to the student, each time shifted and blurred in another way. The teacher
+takes as long for a view as the student for one step on it, so that fewer uses would leave less time for steps."""
+
+PRETRAINING_OPTIONS = (
+    *("teacher", "weights", "unfrozen_blocks", "seed", "learning_rate", "weight_decay", "batch_size", "backbone_rate"),
+    "pretraining_epochs",
+)
+"""The options that decide the pretrained student."""
+
+MEASURED_IMAGES = 512
+"""Number of unknown people's images on which pretraining is measured after each epoch."""
+
+_CHUNK = 64
+
+
+class Lesson(NamedTuple):
+    """Views of N faces with what the teacher says of them, on the device that trains."""
+
+    views: Tensor
+    """uint8 `[N, 3, 160, 160]`."""
+    targets: Tensor
+    """The teacher's embeddings, not normalized, float32 `[N, 128]`."""
+    labels: Tensor
+    """int64 `[N]`, the class of each face, -1 for blends of two people."""
+
+
+class Teacher:
+    """dlib's network, which labels views.
+
+    Args:
+        dataset: aligned crops, uint8 `[M, 160, 160, 3]`.
+        device: that computes.
+
+    Raises:
+        DataError: the package with dlib's file is missing or damaged.
+    """
+
+    def __init__(self, dataset: FaceDataset, *, device: torch.device) -> None:
+        self._dataset = dataset
+        self._device = device
+        self._type = torch.float16 if device.type == "cuda" else torch.float32
+        network: DlibResNet = read_dlib_resnet(find_dlib_file(RESNET_FILE))
+        self._network = network.to(device, self._type).to(memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def embed(self, crops: Tensor) -> Tensor:
+        """The teacher's embeddings float32 `[N, 128]` of crops float32 `[N, 3, 160, 160]`, 0 to 255."""
+        chips = teacher_chips(crops).to(self._type)
+        embeddings: Tensor = self._network(chips.contiguous(memory_format=torch.channels_last))
+        return embeddings.float()
+
+    def embed_unchanged(self, indices: Indices) -> Tensor:
+        """The teacher's embeddings float32 `[N, 128]` of crops of the data set as they are."""
+        chunks = np.array_split(indices, math.ceil(len(indices) / _CHUNK))
+        return torch.cat([self.embed(self._crops(chunk).permute(0, 3, 1, 2).float()) for chunk in chunks])
+
+    def prepare_lesson(self, indices: Indices, labels: Indices, *, seed: tuple[int, ...]) -> Lesson:
+        """Make a view of each image and embed it.
+
+        Args:
+            indices: int64 `[N]`, images of the data set.
+            labels: int64 `[N]`, the class of each.
+            seed: of all randomness.
+        """
+        random = np.random.default_rng(seed)
+        generator = torch.Generator().manual_seed(int(random.integers(2**62)))
+        others = random.permutation(indices)
+        views = torch.empty(len(indices), 3, CROP_SIZE, CROP_SIZE, dtype=torch.uint8, device=self._device)
+        targets, single = [], []
+        starts = range(0, len(indices), _CHUNK)
+        for start in tqdm(starts, desc="Teacher", unit=" steps", leave=False, disable=len(starts) < 16):
+            part = slice(start, start + _CHUNK)
+            shared, shows_one = shared_views(self._crops(indices[part]), self._crops(others[part]), generator=generator)
+            views[part] = shared.round().to(torch.uint8)
+            targets.append(self.embed(views[part].float()))
+            single.append(shows_one)
+        classes = torch.from_numpy(labels).to(self._device)
+        return Lesson(views, torch.cat(targets), torch.where(torch.cat(single), classes, -1))
+
+    def _crops(self, indices: Indices) -> Tensor:
+        return torch.from_numpy(self._dataset.crops[indices]).to(self._device)
+
+
+class Distillation(TrainingMethod):
+    """The student learns from teacher and labels together, after a pretraining by the teacher alone.
+
+    Args:
+        dataset: aligned crops, uint8 `[M, 160, 160, 3]`.
+        split: which images are used for what.
+        options: of the run.
+        device: that trains.
+
+    Raises:
+        DataError: the start of the backbone or the teacher can't be loaded, or there are no background people.
+        OptionError: started by `torchrun`.
+    """
+
+    state: TrainState[StudentNetwork]
+    softmax_temperature = SOFTMAX_TEMPERATURE
+
+    def __init__(self, dataset: FaceDataset, split: Split, options: RecognizerOptions, *, device: torch.device) -> None:
+        if world_size() > 1:
+            raise OptionError("--teacher trains in one process: start it without torchrun.")
+        if not len(split.background):
+            raise DataError(
+                "the teacher's embeddings are learned from pictures of background people, and there are none: leave "
+                "out --background none, or leave out --teacher."
+            )
+        self._dataset, self._split, self._options, self._device = dataset, split, options, device
+        self._teacher = Teacher(dataset, device=device)
+        images = epoch_batches(split, options, epoch=0).size
+        self.epoch_images = USES * images
+        self.state = _start_state(
+            options,
+            steps=options.training.epochs * USES * (images // options.training.batch_size),
+            classes=len(split.people) + split.background_people,
+            device=device,
+        )
+
+    def is_prepared(self) -> bool:
+        return self._pretraining()[0].exists()
+
+    def prepare(self) -> None:
+        """Load the pretrained student into the network; pretrain it first, or go on with it, if that is not done.
+
+        Raises:
+            FitError: the loss is no longer a number, or the device's memory is too small.
+            CheckpointError: the checkpoint is damaged, or can't be written.
+        """
+        pretrained = self._pretrain()
+        self.state.network.load_state_dict(pretrained.network.state_dict(), strict=False)  # all but the classifier
+        self.state.pretraining = pretrained.history
+
+    def train_epoch(self, epoch: int) -> EpochResult:
+        seed = self._options.data.seed
+        indices = epoch_batches(self._split, self._options, epoch=epoch).ravel()
+        lesson = self._teacher.prepare_lesson(indices, self._split.labels[indices], seed=(seed, epoch, 1))
+        name = f"Epoch {epoch + 1}/{self._options.training.epochs}"
+        loss, accuracy, _ = teach(self.state, lesson, self._options, seed=(seed, epoch, 2), name=name)
+        return EpochResult(loss, accuracy)
+
+    def directions(self) -> Tensor:
+        network, crops = self.state.network.eval(), self._dataset.crops
+        return known_templates(Embeddings(network, crops), Embeddings(network, crops, mirrored=True), self._split)
+
+    def trained_network(self) -> StudentNetwork:
+        network = self.state.network
+        network.classifier = None
+        return network.eval()
+
+    def _pretraining(self) -> tuple[Path, dict[str, JsonValue]]:
+        """The path of the pretraining's checkpoint and its recipe. The recipe decides the path: others are kept."""
+        background = self._split.background
+        digest = hashlib.sha256("\n".join(self._dataset.paths[image] for image in background).encode())
+        for image in background:
+            digest.update(self._dataset.crops[image].tobytes())
+        options = recipe(self._options.data, self._options.model, self._options.training)
+        described = {name: options[name] for name in PRETRAINING_OPTIONS} | INPUT_RECIPE
+        described["data_fingerprint"] = digest.hexdigest()
+        name = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:12]
+        return self._options.training.checkpoints / "pretraining" / f"{name}.pt", described
+
+    def _pretrain(self) -> TrainState[StudentNetwork]:
+        """The state of the pretraining after its last epoch. A checkpoint is written after each."""
+        split, options, teacher = self._split, self._options, self._teacher
+        path, described = self._pretraining()
+        epochs, batch_size = options.training.pretraining_epochs, options.training.batch_size
+        steps_per_use = max(1, len(split.background) // batch_size)
+        state = _start_state(options, steps=epochs * USES * steps_per_use, classes=0, device=self._device)
+        if path.exists():
+            state.restore(path, recipe=described)
+        else:
+            embeddings = teacher.embed_unchanged(split.background)
+            state.network.teacher_mean.copy_(embeddings.mean(dim=0))
+            state.network.teacher_variance.copy_(embeddings.var(dim=0, unbiased=False).sum())
+        measured = split.unknown_validation[:MEASURED_IMAGES]
+        targets = teacher.embed_unchanged(measured) if len(state.history) < epochs else None
+        for epoch in range(len(state.history), epochs):
+            started = time.monotonic()
+            seed = options.data.seed
+            indices = np.random.default_rng((seed, epoch, 3)).permutation(split.background)
+            lesson = teacher.prepare_lesson(indices, split.labels[indices], seed=(seed, epoch, 4))
+            name = f"Pretraining {epoch + 1}/{epochs}"
+            _, _, left = teach(state, lesson, options, seed=(seed, epoch, 5), name=name)
+            assert targets is not None
+            stats = PretrainingEpoch(
+                seconds=time.monotonic() - started,
+                images=USES * len(indices),
+                train_left=left,
+                unknown_left=self._left(state.network, measured, targets),
+            )
+            state.history.append(asdict(stats))
+            tqdm.write(
+                f"{name}: left of the teacher's variance {stats.train_left:.3f}, "
+                f"on unknown people {stats.unknown_left:.3f}"
+            )
+            state.save(path, recipe=described)
+        return state
+
+    @torch.inference_mode()
+    def _left(self, network: StudentNetwork, indices: Indices, targets: Tensor) -> float:
+        """The fraction of the teacher's variance that the student does not give on unchanged images."""
+        network.eval()
+        chunks = np.array_split(indices, math.ceil(len(indices) / _CHUNK))
+        crops = (torch.from_numpy(self._dataset.crops[chunk]).to(self._device) for chunk in chunks)
+        embeddings = torch.cat([network(network.view(part))[0] for part in crops])
+        return fraction_left(network, embeddings, targets).item()
+
+
+def teach(
+    state: TrainState[StudentNetwork], lesson: Lesson, options: RecognizerOptions, *, seed: tuple[int, ...], name: str
+) -> tuple[float, float, float]:
+    """Show each view of a lesson `USES` times to the student.
+
+    Args:
+        state: of the run.
+        lesson: the views.
+        options: of the run.
+        seed: of all randomness.
+        name: of the progress bar.
+
+    Returns:
+        Loss, accuracy of the labels, and the fraction of the teacher's variance that is left: means over the steps.
+
+    Raises:
+        FitError: the loss is no longer a number, or the device's memory is too small.
+    """
+    random = np.random.default_rng(seed)
+    generator = torch.Generator().manual_seed(int(random.integers(2**62)))
+    count = len(lesson.views)
+    batches = [
+        batch
+        for _ in range(USES)
+        for batch in np.array_split(random.permutation(count), max(1, count // options.training.batch_size))
+    ]
+    state.network.train()
+    steps = []
+    progress = tqdm(batches, desc=name, unit=" steps", leave=False)
+    for number, batch in enumerate(progress):
+        rows = torch.from_numpy(batch).to(lesson.views.device)
+        steps.append(distil_step(state, Lesson(*(part[rows] for part in lesson)), options, generator=generator))
+        if number % 20 == 0:
+            progress.set_postfix(left=f"{np.mean(steps[-20:], axis=0)[2]:.3f}")
+    loss, accuracy, left = np.nanmean(steps, axis=0).tolist()
+    return loss, accuracy, left
+
+
+def distil_step(
+    state: TrainState[StudentNetwork], batch: Lesson, options: RecognizerOptions, *, generator: torch.Generator
+) -> tuple[float, float, float]:
+    """Take one optimization step.
+
+    Args:
+        state: of the run. The labels count if its network has a classifier.
+        batch: views of N faces.
+        options: of the run.
+        generator: source of the random augmentation.
+
+    Returns:
+        The loss, the fraction of the labels that are right without the margin, and the fraction of the teacher's
+        variance that is left.
+
+    Raises:
+        FitError: the loss is no longer a number, or the device's memory is too small.
+    """
+    network, training = state.network, options.training
+    device = batch.views.device
+    accuracy = 0.0
+    with explained_out_of_memory():
+        images = student_inputs(batch.views, generator=generator)
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            embeddings, features = network(images)
+        left = fraction_left(network, embeddings, batch.targets)
+        loss = TEACHER_WEIGHT * left
+        labelled = batch.labels >= 0
+        if network.classifier is not None and labelled.sum() > 1:  # BatchNorm needs two images
+            labels = batch.labels[labelled]
+            similarities = network.classifier(features[labelled].float())
+            loss = loss + cosine_margin_loss(similarities, labels, margin=training.margin, scale=training.scale)
+            accuracy = (similarities.argmax(1) == labels).double().mean().item()
+        take_step(state, loss)
+    return loss.item(), accuracy, left.item()
+
+
+def fraction_left(network: StudentNetwork, embeddings: Tensor, targets: Tensor) -> Tensor:
+    """The mean squared distance of embeddings to the teacher's `[N, 128]`, as a fraction of the teacher's variance."""
+    return (embeddings - targets).square().sum(dim=1).mean() / network.teacher_variance
+
+
+def _start_state(
+    options: RecognizerOptions, *, steps: int, classes: int, device: torch.device
+) -> TrainState[StudentNetwork]:
+    """The state before the first of `steps` steps."""
+    torch.manual_seed(options.data.seed)
+    network = StudentNetwork(classes=classes)
+    load_backbone(network, options.model.weights)
+    network.freeze(unfrozen_blocks=options.model.unfrozen_blocks)
+    network.to(device).to(memory_format=torch.channels_last)
+    return TrainState.start(
+        network,
+        steps=steps,
+        learning_rate=options.training.learning_rate,
+        backbone_rate=options.training.backbone_rate,
+        weight_decay=options.training.weight_decay,
+    )
