@@ -6,7 +6,8 @@
     uv run train.py --folds 5                train five networks, so that every image is tested once
     uv run train.py --backbone dlib-resnet   make the accurate model of dlib's network, without training
     uv run train.py explore                  describe the data and draw its plots, without training
-    uv run train.py tune --epochs 3          search embedding size, unfrozen blocks and learning rate
+    uv run train.py --teacher none           train on the names alone, without a teacher
+    uv run train.py tune --teacher none      search embedding size, unfrozen blocks and learning rate
     uv run train.py detector                 train the network that finds the faces in a photo
     uv run train.py landmarks                train the network that finds five points of a face, to align it by
     uv run torchrun --nproc-per-node=2 train.py        train in two processes, one per GPU

@@ -12,15 +12,21 @@ DLIB_RESNET_LICENCE = (
 """The licence of dlib's network, as the end of a sentence (https://github.com/davisking/dlib-models)."""
 
 
-def describe_start(weights: Weights, *, licence: str) -> str:
+TEACHER_LICENCE = "It learned from dlib's network, which is in the public domain (CC0 1.0)"
+"""The licence of the teacher, as a sentence."""
+
+
+def describe_start(weights: Weights, *, licence: str, taught: bool = False) -> str:
     """What training started from and the licence that the trained network therefore carries, as the end of a sentence.
 
     Args:
         weights: the start of the backbone.
         licence: of the weights, where they are a file.
+        taught: whether the network learned from dlib's.
     """
+    start = "started from torchvision's MobileNet_V3_Large_Weights.IMAGENET1K_V1 (BSD-3-Clause)"
     if isinstance(weights, Path):
-        return f"started from {printable(weights.name)} and carries its licence: {printable(licence)}"
+        start = f"started from {printable(weights.name)} and carries its licence: {printable(licence)}"
     if weights == "none":
-        return "started from random weights and carries no licence but this project's"
-    return "started from torchvision's MobileNet_V3_Large_Weights.IMAGENET1K_V1 (BSD-3-Clause)"
+        start = "started from random weights and carries no licence but this project's"
+    return f"{start}. {TEACHER_LICENCE}" if taught else start

@@ -24,6 +24,7 @@ def small_options(drawn_people: Path, landmarks: Path) -> RecognizerOptions:
         landmarks=landmarks,
         min_images=5,
         weights="none",
+        teacher="none",
         embedding_size=128,
         epochs=3,
         min_epoch_images=1,

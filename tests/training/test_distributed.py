@@ -46,7 +46,7 @@ def test_two_processes_train_one_model(small_options: RecognizerOptions, tmp_pat
         *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "train.py"),
         *("--data", small_options.data.data, "--data-dir", tmp_path / "data", "--min-images", "5", "--weights", "none"),
         *("--background", "none", "--crop-mode", "centre", "--landmarks", small_options.data.landmarks),
-        *("--epochs", "2", "--batch-size", "12"),
+        *("--teacher", "none", "--epochs", "2", "--batch-size", "12"),
         *("--min-epoch-images", "1", "--embedding-size", "128"),
         *("--output", tmp_path / "model", "--images", tmp_path / "images", "--checkpoints", tmp_path / "checkpoints"),
     ]
@@ -77,7 +77,7 @@ import torch
 from pathlib import Path
 from facerec.training.options import changed
 from tests.toy_backbone import use_toy_backbone
-from facerec.training.recognition import fit as module
+from facerec.training.recognition import label_training as module
 from facerec.training.dataset import load_dataset
 from facerec.training.distributed import first_process_first, process_group, rank
 from facerec.training.recognition.fit import fit
@@ -102,7 +102,8 @@ use_toy_backbone(pytest.MonkeyPatch())
 options = changed(
     RecognizerOptions(),
     data=Path({str(small_options.data.data)!r}), data_dir=Path({str(small_options.data.data_dir)!r}),
-    weights="none", epochs=1, batch_size=12, min_images=5, min_epoch_images=1, checkpoints=Path({str(tmp_path)!r}),
+    weights="none", teacher="none", epochs=1, batch_size=12, min_images=5, min_epoch_images=1,
+    checkpoints=Path({str(tmp_path)!r}),
 )
 with process_group():
     dataset = load_dataset(options.data.data, data_dir=options.data.data_dir)

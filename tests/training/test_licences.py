@@ -10,3 +10,6 @@ def test_the_start_is_described_with_its_licence() -> None:
     )
     assert "BSD-3-Clause" in describe_start("imagenet", licence="unknown")
     assert "random" in describe_start("none", licence="unknown")
+    assert describe_start("none", licence="unknown", taught=True).endswith(
+        "dlib's network, which is in the public domain (CC0 1.0)"
+    )

@@ -97,9 +97,9 @@ def accurate(options: RecognizerOptions | None = None, **values: Any) -> Recogni
 
 
 ANOTHER_VALUE: dict[str, Any] = {
-    "weights": "none", "align": True, "embedding_size": 128, "unfrozen_blocks": 3, "learning_rate": 0.1,
+    "weights": "none", "teacher": "none", "unfrozen_blocks": 3, "pretraining_epochs": 3, "learning_rate": 0.1,
     "weight_decay": 0.1, "checkpoints": Path("elsewhere"), "resume": True, "epochs": 3, "min_epoch_images": 1,
-    "batch_size": 8, "backbone_rate": 1.0, "margin": 0.1, "scale": 16.0, "balance": 0.1, "weights_licence": "MIT",
+    "batch_size": 8, "backbone_rate": 2.0, "margin": 0.1, "scale": 16.0, "balance": 0.1, "weights_licence": "MIT",
 }  # fmt: skip
 """A value other than the default of each option that does not apply to dlib-resnet."""
 
@@ -113,11 +113,35 @@ def test_options_of_training_are_refused_where_nothing_is_trained(name: str) -> 
     assert str(info.value) == f"{option_name(name)} does not apply to --backbone dlib-resnet, which is not trained."
 
 
+WITHOUT_TEACHER: dict[str, Any] = {"align": True, "embedding_size": 128}
+"""A value other than the default of each option that a teacher decides."""
+
+
+@pytest.mark.parametrize("name", WITHOUT_TEACHER)
+def test_what_a_teacher_decides_is_refused_where_there_is_one(name: str) -> None:
+    given = changed(RecognizerOptions(), **{name: WITHOUT_TEACHER[name]})
+    with pytest.raises(OptionError, match=f"^{option_name(name)} does not apply with --teacher dlib-resnet"):
+        validated(given)
+    given = changed(given, teacher="none")
+    assert validated(given) == given
+    with pytest.raises(OptionError, match="does not apply to --backbone dlib-resnet, which is not trained"):
+        validated(accurate(given))
+
+
+def test_pretraining_and_the_search_are_refused_where_they_do_not_apply() -> None:
+    with pytest.raises(OptionError, match=r"^--pretraining-epochs does not apply with --teacher none"):
+        validated(changed(RecognizerOptions(), teacher="none", pretraining_epochs=3))
+    with pytest.raises(OptionError, match=r"^tune does not apply with --teacher dlib-resnet"):
+        validated(TuneOptions())
+    search = changed(TuneOptions(), teacher="none")
+    assert validated(search) == search
+
+
 def test_all_other_options_apply_to_every_backbone(tmp_path: Path) -> None:
     options = RecognizerOptions()
     groups = (options.model, options.training, options.publishing)
     others = {field.name for group in groups for field in fields(group)} - ANOTHER_VALUE.keys()
-    assert others == {"backbone", "folds", "output", "images", "false_accept_rate"}
+    assert others == {"backbone", "folds", "output", "images", "false_accept_rate"} | WITHOUT_TEACHER.keys()
     given = accurate(
         data=tmp_path, data_dir=tmp_path, min_images=10, seed=3, crop_mode="centre", detector=tmp_path / "a.onnx",
         landmarks=tmp_path / "b.onnx", folds=5, output=tmp_path, images=tmp_path, false_accept_rate=0.1,
@@ -135,4 +159,4 @@ def test_the_recipe_of_a_network_that_is_not_trained_holds_only_what_applies() -
     recipe = accurate().recipe()
     assert recipe.keys() == data | {"backbone", "false_accept_rate"}
     assert (recipe["backbone"], recipe["landmarks"]) == ("dlib-resnet", "face_landmarks.onnx")
-    assert RecognizerOptions().recipe().keys() == recipe.keys() | ANOTHER_VALUE.keys() - {"checkpoints", "resume"}
+    assert RecognizerOptions().recipe().keys() == recipe.keys() | (ANOTHER_VALUE | WITHOUT_TEACHER).keys() - {"checkpoints", "resume"}

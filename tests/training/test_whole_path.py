@@ -338,7 +338,7 @@ def test_train_py_answers_help_without_importing_torch(arguments: list[str]) -> 
 
 def test_options_of_a_subcommand_are_its_own() -> None:
     assert isinstance(train.parse([]), RecognizerOptions)
-    assert train.parse(["tune", "--epochs", "3"]).training.epochs == 3  # type: ignore[union-attr]
+    assert train.parse(["tune", "--teacher=none", "--epochs", "3"]).training.epochs == 3  # type: ignore[union-attr]
     assert train.parse(["detector", "--steps", "5"]).training.steps == 5  # type: ignore[union-attr]
     with pytest.raises(SystemExit):
         train.parse(["explore", "--epochs", "3"])

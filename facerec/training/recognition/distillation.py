@@ -151,11 +151,11 @@ class Distillation(TrainingMethod):
 
     def __init__(self, dataset: FaceDataset, split: Split, options: RecognizerOptions, *, device: torch.device) -> None:
         if world_size() > 1:
-            raise OptionError("--teacher trains in one process: start it without torchrun.")
+            raise OptionError("a teacher works in one process: start it without torchrun, or take --teacher none.")
         if not len(split.background):
             raise DataError(
                 "the teacher's embeddings are learned from pictures of background people, and there are none: leave "
-                "out --background none, or leave out --teacher."
+                "out --background none, or take --teacher none."
             )
         self._dataset, self._split, self._options, self._device = dataset, split, options, device
         self._teacher = Teacher(dataset, device=device)

@@ -1,9 +1,12 @@
 """Plots of a training run and its evaluation."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from torch import Tensor
 
 from facerec.training.backbone import denormalize
 from facerec.training.dataset import FaceDataset
@@ -16,9 +19,8 @@ from facerec.training.plots import (
     height_inches,
     write_out_numbers,
 )
-from facerec.training.recognition.augment import augment
 from facerec.training.recognition.evaluate import Evaluation
-from facerec.training.recognition.trained_model import EpochStats
+from facerec.training.recognition.trained_model import EpochStats, PretrainingEpoch
 from facerec.training.split import Split
 
 ALL_SHOWN_UP_TO, MOST_CONFUSED = 20, 40
@@ -26,17 +28,30 @@ ALL_SHOWN_UP_TO, MOST_CONFUSED = 20, 40
 
 
 def draw_run(
-    dataset: FaceDataset, split: Split, *, history: list[EpochStats], evaluation: Evaluation
+    dataset: FaceDataset,
+    split: Split,
+    *,
+    augment: Callable[..., Tensor],
+    pretraining: list[PretrainingEpoch],
+    history: list[EpochStats],
+    evaluation: Evaluation,
 ) -> dict[str, Figure]:
     """All plots of a run, by the name of their file without its suffix.
 
     Args:
         dataset: the crops.
         split: the split that the network was trained with.
+        augment: makes random network inputs of crops, like `augment.augment`.
+        pretraining: all epochs before those of the history.
         history: all epochs. If it is empty, nothing was trained, and there are no plots of training.
         evaluation: of the network after the last epoch.
     """
-    training = {"augmented": plot_augmented(dataset, split), "learning": plot_learning(history)} if history else {}
+    training = {}
+    if history:
+        training = {
+            "augmented": plot_augmented(dataset, split, augment=augment),
+            "learning": plot_learning(pretraining, history),
+        }
     return training | {
         "confusion": plot_confusion(evaluation, split.people),
         "recall": plot_recall(evaluation, split.people),
@@ -46,15 +61,15 @@ def draw_run(
     }
 
 
-def plot_augmented(dataset: FaceDataset, split: Split) -> Figure:
-    """Plot five training crops, each with seven random changes."""
+def plot_augmented(dataset: FaceDataset, split: Split, *, augment: Callable[..., Tensor]) -> Figure:
+    """Plot five training crops, each with seven random changes by `augment`."""
     chosen = np.random.default_rng(0).choice(split.train, min(5, len(split.train)), replace=False)
     generator = torch.Generator().manual_seed(0)
     figure = Figure(figsize=(10, 1.25 * len(chosen) + 0.4))
     grid = figure.subplots(len(chosen), 8, squeeze=False)
-    for row, image in zip(grid, chosen, strict=True):
-        inputs = augment(torch.from_numpy(dataset.crops[[image] * 7]), generator=generator)
-        augmented = denormalize(inputs).permute(0, 2, 3, 1).round().to(torch.uint8).numpy()
+    inputs = augment(torch.from_numpy(dataset.crops[np.repeat(chosen, 7)]), generator=generator)
+    changed = denormalize(inputs).permute(0, 2, 3, 1).round().to(torch.uint8).numpy()
+    for row, image, augmented in zip(grid, chosen, np.split(changed, len(chosen)), strict=True):
         for axes, pixels in zip(row, (dataset.crops[image], *augmented), strict=True):
             axes.imshow(pixels)
             axes.axis("off")
@@ -62,10 +77,19 @@ def plot_augmented(dataset: FaceDataset, split: Split) -> Figure:
     return figure
 
 
-def plot_learning(history: list[EpochStats]) -> Figure:
-    """Plot loss and accuracy of each epoch on training and validation images."""
-    figure = Figure(figsize=(10, 3.8))
-    losses, accuracies = figure.subplots(1, 2)
+def plot_learning(pretraining: list[PretrainingEpoch], history: list[EpochStats]) -> Figure:
+    """Plot what each epoch of pretraining left, then each epoch's loss and accuracy, in training and validation."""
+    figure = Figure(figsize=(10, 7.2 if pretraining else 3.8))
+    *before, losses, accuracies = figure.subplots(2, 2).flat if pretraining else figure.subplots(1, 2)
+    if pretraining:
+        left, empty = before
+        empty.axis("off")
+        epochs = np.arange(1, len(pretraining) + 1)
+        left.plot(epochs, [epoch.train_left for epoch in pretraining], marker=".", label="training (changed)")
+        left.plot(epochs, [epoch.unknown_left for epoch in pretraining], marker=".", label="unknown people (unchanged)")
+        left.set(title="Pretraining: left of the teacher's variance", xlabel="epoch", ylabel="fraction", ylim=(0, 1))
+        left.xaxis.set_major_locator(MaxNLocator(integer=True))
+        left.legend()
     epochs = np.arange(1, len(history) + 1)
     for name, label in (("train", "training (augmented, all classes)"), ("validation", "validation (known people)")):
         losses.plot(epochs, [getattr(epoch, f"{name}_loss") for epoch in history], marker=".", label=label)

@@ -31,6 +31,7 @@ from facerec.training.onnx_export import Parity, write_onnx
 from facerec.training.options import RecognizerOptions
 from facerec.training.origin import Origin
 from facerec.training.plots import save_plots
+from facerec.training.recognition.augment import augment
 from facerec.training.recognition.conditions import errors_by_condition
 from facerec.training.recognition.embeddings import EmbeddingNetwork
 from facerec.training.recognition.evaluate import Evaluation
@@ -38,6 +39,7 @@ from facerec.training.recognition.network import RecognizerGraph
 from facerec.training.recognition.plots import draw_run
 from facerec.training.recognition.report import RecognitionReport
 from facerec.training.recognition.trained_model import TrainedModel
+from facerec.training.recognition.views import training_inputs
 from facerec.training.split import Indices, Split
 
 MODEL_FILES: dict[Backbone, str] = {
@@ -96,7 +98,9 @@ def publish(
         configuration=options.recipe(),
         licence=DLIB_RESNET_LICENCE
         if backbone == "dlib-resnet"
-        else describe_start(options.model.weights, licence=options.publishing.weights_licence),
+        else describe_start(
+            options.model.weights, licence=options.publishing.weights_licence, taught=bool(exported.pretraining)
+        ),
     )
     parity = export(
         exported,
@@ -127,9 +131,17 @@ def publish(
         skipped=dataset.skipped,
         parity=parity,
         history=exported.history,
+        pretraining=exported.pretraining,
     )
     report.write(options.publishing.output)
-    plots = draw_run(dataset, split, history=exported.history, evaluation=evaluation)
+    plots = draw_run(
+        dataset,
+        split,
+        augment=training_inputs if exported.pretraining else augment,
+        pretraining=exported.pretraining,
+        history=exported.history,
+        evaluation=evaluation,
+    )
     save_plots(plots, options.publishing.images / ("accurate" if backbone == "dlib-resnet" else ""))
     return dict(report.summary())
 

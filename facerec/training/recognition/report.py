@@ -1,6 +1,6 @@
 """The written results of a run: a report for programs, and the model card for people."""
 
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from facerec.training.onnx_export import Parity
 from facerec.training.recognition.conditions import ConditionError
 from facerec.training.recognition.evaluate import RecognitionMetrics
 from facerec.training.recognition.new_people import NewPeopleMetrics
-from facerec.training.recognition.trained_model import EpochStats
+from facerec.training.recognition.trained_model import EpochStats, PretrainingEpoch
 
 CARD_TEMPLATE = Path(__file__).with_name("model_card.md.jinja")
 GALLERIES_TEMPLATE = CARD_TEMPLATE.with_name("galleries.md.jinja")
@@ -54,6 +54,7 @@ class RecognitionReport:
         skipped: why a file or folder of the data set is left out, by path.
         parity: of the exported file and the network.
         history: the epochs of the exported network.
+        pretraining: the epochs before those, in which a teacher taught alone. All folds share them.
     """
 
     file: str
@@ -73,6 +74,7 @@ class RecognitionReport:
     skipped: dict[str, str]
     parity: Parity
     history: list[EpochStats]
+    pretraining: list[PretrainingEpoch] = field(default_factory=list)
 
     def write(self, output: Path) -> None:
         """Write the report and the model card to the folder `output`. They have the model file's name."""

@@ -91,6 +91,20 @@ def student_inputs(views: Tensor, *, generator: torch.Generator) -> Tensor:
     return images.contiguous(memory_format=torch.channels_last)
 
 
+def training_inputs(crops: Tensor, *, generator: torch.Generator) -> Tensor:
+    """Make inputs of crops with all random changes, as the student sees them, to be looked at.
+
+    Args:
+        crops: uint8 `[N, 160, 160, 3]`, RGB. Some are blended with that half of all before them.
+        generator: source of all randomness, on the CPU.
+
+    Returns:
+        float32 `[N, 3, 128, 128]`, normalized.
+    """
+    views, _ = shared_views(crops, crops.roll(len(crops) // 2, 0), generator=generator)
+    return student_inputs(views.round().to(torch.uint8), generator=generator)
+
+
 def _deform(crops: Tensor, generator: torch.Generator) -> Tensor:
     """Mirror half of crops uint8 `[N, 160, 160, 3]`, and move the parts of some faces smoothly: `[N, 3, 160, 160]`."""
     images = crops.permute(0, 3, 1, 2).float()

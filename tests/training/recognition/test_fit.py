@@ -11,7 +11,7 @@ from facerec.training.checkpoint import load_checkpoint, save_checkpoint
 from facerec.training.dataset import FaceDataset
 from facerec.training.errors import CheckpointError, FitError
 from facerec.training.options import RecognizerOptions, changed
-from facerec.training.recognition import fit as module
+from facerec.training.recognition import label_training as module
 from facerec.training.recognition.fit import fit
 from facerec.training.recognition.network import INPUT_RECIPE
 from facerec.training.recognition.trained_model import EpochStats, TrainedModel

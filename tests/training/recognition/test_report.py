@@ -31,10 +31,13 @@ GALLERY = {
 }
 FALSE_MATCHES = {"false_accept_rate": 0.01, "similarities": {0: [0.3, 0.4], 1: [0.5, 0.6]}}
 FOLD = SHIPPED["metrics"] | {"galleries": [], "similarity_own": 0.7, "similarity_unknown": 0.3}
+PRETRAINING = {"seconds": 100.0, "images": 21_928, "train_left": 0.264, "unknown_left": 0.329}
 CONDITION = {"condition": "sharpness", "low": 1.5, "high": 2.5, "errors": SHIPPED["metrics"]["top_1"]}
 
 
-def report(*, dlib: bool = False, folds: int = 5, lfw: bool = True, new_people: bool = True) -> RecognitionReport:
+def report(
+    *, dlib: bool = False, taught: bool = False, folds: int = 5, lfw: bool = True, new_people: bool = True
+) -> RecognitionReport:
     """The report of the shipped model, or of another with the same metrics."""
     metadata = dict(SHIPPED["metadata"])
     if dlib:
@@ -52,6 +55,7 @@ def report(*, dlib: bool = False, folds: int = 5, lfw: bool = True, new_people: 
         "lfw": lfw,
         "conditions": [CONDITION] * 3,
         "history": [] if dlib else SHIPPED["history"],
+        "pretraining": [PRETRAINING] * 12 if taught else [],
         "commit": SHIPPED["commit"] if lfw else None,
         "skipped": {},
         "mistakes": SHIPPED["mistakes"] if lfw else [],
@@ -60,10 +64,12 @@ def report(*, dlib: bool = False, folds: int = 5, lfw: bool = True, new_people: 
 
 
 @pytest.mark.parametrize(
-    ("dlib", "folds", "lfw", "new_people"), list(product((False, True), (1, 5), (False, True), (False, True)))
+    ("kind", "folds", "lfw", "new_people"),
+    list(product(("", "dlib", "taught"), (1, 5), (False, True), (False, True))),
 )
-def test_the_card_is_well_formed(dlib: bool, folds: int, lfw: bool, new_people: bool) -> None:
-    card = report(dlib=dlib, folds=folds, lfw=lfw, new_people=new_people).card()
+def test_the_card_is_well_formed(kind: str, folds: int, lfw: bool, new_people: bool) -> None:
+    dlib, taught = kind == "dlib", kind == "taught"
+    card = report(dlib=dlib, taught=taught, folds=folds, lfw=lfw, new_people=new_people).card()
     assert "\n\n\n" not in card
     assert card.endswith("|\n")
     lines = card.splitlines()
@@ -88,6 +94,7 @@ def test_the_card_is_well_formed(dlib: bool, folds: int, lfw: bool, new_people: 
     assert ("## Compared with others" in card) == lfw
     assert ("Together, five of them test every" in card) == (folds > 1)
     assert ("Training the exported network took" in card) == (not dlib)
+    assert ("On unknown people it left\n0.329" in card) == taught
     assert f"`face_recognition{'_accurate' if dlib else ''}.json`" in card
 
 
