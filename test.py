@@ -69,7 +69,7 @@ def show(faces: list[dict[str, Any]]) -> None:
         if face["similarity"] is None:
             words = ["similar to nobody, because the service knows nobody"]
         else:
-            words = [f"similarity {face['similarity']:.2f}, threshold {face['threshold']:.2f}"]
+            words = [f"similarity {face['similarity']:.3f}, threshold {face['threshold']:.3f}"]
         if "box" in face:
             left, top, width, height = face["box"]
             words.append(f"{width} x {height} pixels from ({left}, {top})")

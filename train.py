@@ -10,7 +10,7 @@
     uv run train.py tune --teacher none      search embedding size, unfrozen blocks and learning rate
     uv run train.py detector                 train the network that finds the faces in a photo
     uv run train.py landmarks                train the network that finds five points of a face, to align it by
-    uv run torchrun --nproc-per-node=2 train.py        train in two processes, one per GPU
+    uv run torchrun --nproc-per-node=2 train.py --teacher none        train in two processes, one per GPU
 
 Training writes model/face_recognition.onnx with its checksum, its report face_recognition.json, its model card
 face_recognition.md, and the plots in images/. `--backbone dlib-resnet` writes face_recognition_accurate.* and the plots

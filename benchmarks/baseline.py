@@ -14,7 +14,9 @@ from PIL import Image, ImageOps
 
 app = FastAPI()
 session = ort.InferenceSession("model/face_recognition.onnx")
-names = [person["name"] for person in json.loads(session.get_modelmeta().custom_metadata_map["facerec"])["people"]]
+metadata = json.loads(session.get_modelmeta().custom_metadata_map["facerec"])
+names = [person["name"] for person in metadata["people"]]
+size = metadata["alignment"]["crop_size"] if metadata["alignment"] else 250
 
 
 @app.post("/predict")
@@ -29,6 +31,6 @@ def predict_upload(file: UploadFile) -> dict[str, dict[str, float]]:
 
 def recognize(content: bytes) -> dict[str, dict[str, float]]:
     """The probability of each person, from the bytes of a picture file."""
-    picture = ImageOps.fit(Image.open(io.BytesIO(content)).convert("RGB"), (250, 250))
+    picture = ImageOps.fit(Image.open(io.BytesIO(content)).convert("RGB"), (size, size))
     probabilities = session.run(["probabilities"], {"images": np.asarray(picture)[None]})[0][0]
     return {"predictions": dict(zip(names, probabilities.tolist(), strict=True))}

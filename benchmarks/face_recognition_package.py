@@ -36,7 +36,7 @@ from benchmarks.implementations import (
 )
 from benchmarks.lfw import find_lfw
 from benchmarks.results import publish, table
-from facerec.inference.cropping import crop_face
+from facerec.inference.face_cropper import FaceCropper
 from facerec.inference.recognizer import FaceRecognizer
 from facerec.training.metrics import Proportion, detection_and_identification
 from tests.shipped import RECOGNIZER
@@ -122,6 +122,7 @@ def choose_pictures(options: Options) -> Pictures:
 def time_recognition(project: ThisProject, package: Package, files: Sequence[Path], *, rounds: int) -> dict[str, float]:
     """Median milliseconds to embed a face of a decoded picture. Both implementations are told the same square."""
     default = FaceRecognizer.load(RECOGNIZER, threads=1)
+    default_cropper = FaceCropper(project.predictor, default.metadata.alignment)
     faces = []
     for picture in map(decode, files):
         image = np.asarray(picture.convert("RGB"))
@@ -143,7 +144,7 @@ def time_recognition(project: ThisProject, package: Package, files: Sequence[Pat
             with timed(steps["- network"]):
                 project.recognizer.recognize(crop[None])
         for picture, _, face in faces:
-            crop = crop_face(picture, face)
+            crop = default_cropper.crop_face(picture, face).crop
             with timed(steps["network of this project's default model"]):
                 default.recognize(crop[None])
     return {name: 1000 * median(seconds) for name, seconds in steps.items()}

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import onnxruntime as ort
 import pandas as pd
 import tyro
 from PIL import Image
@@ -24,10 +23,13 @@ from tqdm import tqdm
 from benchmarks.load import Worker, by_url, client, crops, photo, repeat, upload
 from benchmarks.results import publish, table
 from benchmarks.services import AUTO, BASELINE, CENTRE, Service, cpu_seconds, memory_mb, reset_peak_memory, running
-from facerec.inference.cropping import CropMode, crop_centre, crop_face
+from facerec.inference.cropping import CropMode
 from facerec.inference.detector import FaceDetector
+from facerec.inference.face_cropper import FaceCropper
+from facerec.inference.landmark_predictor import LandmarkPredictor
+from facerec.inference.recognizer import FaceRecognizer
 from tests.hostile_server import Connection, HostileServer, Script
-from tests.shipped import DETECTOR, LFW, RECOGNIZER
+from tests.shipped import DETECTOR, LANDMARKS, LFW, RECOGNIZER
 
 # The detector finds no drawn faces: without LFW, requests with framing=auto would be answered with 422.
 SERVICES = (CENTRE, AUTO, BASELINE) if LFW.exists() else (CENTRE, BASELINE)
@@ -73,9 +75,8 @@ def recognize_bare(crop_mode: CropMode, files: Sequence[bytes]) -> Worker:
 
     It decodes at the smallest scale that suffices for the detector (`detect`) or for a crop of the centre (`centre`).
     """
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = ort.InferenceSession(RECOGNIZER, options)
+    recognizer = FaceRecognizer.load(RECOGNIZER, threads=1)
+    cropper = FaceCropper(LandmarkPredictor.load(LANDMARKS, threads=1), recognizer.metadata.alignment)
     detector = FaceDetector.load(DETECTOR, threads=1) if crop_mode == "detect" else None
 
     def recognize(number: int) -> int:
@@ -83,8 +84,8 @@ def recognize_bare(crop_mode: CropMode, files: Sequence[bytes]) -> Worker:
         if detector:
             picture.draft("RGB", (detector.metadata.long_side, detector.metadata.long_side))
         faces = detector.detect(picture) if detector else []
-        crop = crop_face(picture, faces[0]) if faces else crop_centre(picture)
-        session.run(["probabilities"], {"images": crop[None]})
+        cropped = cropper.crop_face(picture, faces[0]) if faces else cropper.crop_centre(picture)
+        recognizer.recognize(cropped.crop[None])
         return 200
 
     recognize(0)  # the first run is slower

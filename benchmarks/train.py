@@ -40,7 +40,9 @@ class Options:
 
 def main(options: Options) -> None:
     """Prepare, measure by turns, take medians, publish."""
-    detecting = load_cropper(RecognizerDataOptions(detector=DETECTOR, landmarks=LANDMARKS), RecognizerModelOptions())
+    detecting = load_cropper(
+        RecognizerDataOptions(detector=DETECTOR, landmarks=LANDMARKS), RecognizerModelOptions(teacher="none")
+    )
     croppers = {"archive to crops of the centre": None, "crops of the detected faces": detecting}
     preparation: list[dict[str, str | float]] = []
     rounds: dict[int, list[dict[str, float]]] = defaultdict(list)

@@ -49,13 +49,17 @@ def main(options: Options) -> None:
 
 
 class Steps:
-    """Training as `train.py` starts it, except that the weights are random, which does not change the speed."""
+    """Training as `train.py --teacher none` starts it, but from random weights, which does not change the speed."""
 
     def __init__(self, options: Options) -> None:
         with first_process_first():
             self._dataset = load_dataset(options.data, data_dir=options.data_dir)
         self._options = changed(
-            RecognizerOptions(), weights="none", min_images=options.min_images, batch_size=options.batch_size
+            RecognizerOptions(),
+            weights="none",
+            teacher="none",
+            min_images=options.min_images,
+            batch_size=options.batch_size,
         )
         self._split = split_dataset(self._dataset, min_images=options.min_images, seed=0, fold=0)
         self._device = pick_device()

@@ -126,21 +126,21 @@ class Identification(BaseModel):
     )
     person_id: UUID | None = Field(description="Id of the person of `identity` if enrolled, else null.")
     similarity: float | None = Field(
-        description="Cosine similarity to `top_class`, -1 to 1. Null if nobody is known.", examples=[0.71]
+        description="Cosine similarity to `top_class`, -1 to 1. Null if nobody is known.", examples=[0.979]
     )
     threshold: float = Field(
-        description="The similarity below which a face belongs to nobody who is known.", examples=[0.47]
+        description="The similarity below which a face belongs to nobody who is known.", examples=[0.965]
     )
     top_class: str | None = Field(
         description="The most similar of the known people. Null if there are none.", examples=["Serena Williams"]
     )
     top_score: float | None = Field(
         description="The probability of `top_class`, assuming that the face is one of the known people's.",
-        examples=[0.97],
+        examples=[1.0],
     )
     predictions: dict[str, float] = Field(
         description="The probabilities of the most similar people, largest first. Those of all people sum to 1.",
-        examples=[{"Serena Williams": 0.97, "Jennifer Capriati": 0.02}],
+        examples=[{"Serena Williams": 1.0, "Kofi Annan": 0.0}],
     )
     landmarks: Points | None = Field(
         description="Five points of the face, each [x, y] in pixels of the picture: outer and inner corner of the "
@@ -295,7 +295,7 @@ class ModelInfo(BaseModel):
         description="Whether faces are aligned by their landmarks before they are recognized, or cropped by their box."
     )
     people: int = Field(description="How many people it knows.", examples=[62])
-    embedding_size: int = Field(description="Length of the embeddings.", examples=[256])
+    embedding_size: int = Field(description="Length of the embeddings.", examples=[128])
     threshold: float = Field(description="The similarity in force below which a face belongs to nobody who is known.")
     calibrated_threshold: float = Field(description="The threshold that training found.")
     false_accept_rate: Fraction = Field(description="Fraction of unknown people whom `calibrated_threshold` lets pass.")

@@ -42,11 +42,11 @@ CROWD = """
 import sys
 from pathlib import Path
 import numpy as np, psutil
-from facerec.inference.cropping import CROP_SIZE
 from facerec.inference.recognizer import FaceRecognizer
 
 recognizer = FaceRecognizer.load(Path(sys.argv[1]), threads=1)
-crowd = np.zeros((20, CROP_SIZE, CROP_SIZE, 3), np.uint8)
+size = recognizer.metadata.crop_size
+crowd = np.zeros((20, size, size, 3), np.uint8)
 for crops in (crowd[:1], crowd):
     recognizer.recognize(crops)
     print(psutil.Process().memory_info().rss)

@@ -9,6 +9,7 @@ from facerec.training.croppers import load_cropper, load_detector, load_landmark
 from facerec.training.dlib_resnet import CHIP_SIZE, REFERENCE_POINTS
 from facerec.training.errors import DataError
 from facerec.training.options import RecognizerDataOptions, RecognizerModelOptions
+from facerec.training.recognition.student import student_alignment
 from tests.drawn_people import draw_person
 from tests.toy_model import TOY_POINTS
 
@@ -18,12 +19,16 @@ def options(detector: Path, landmarks: Path) -> RecognizerDataOptions:
     return RecognizerDataOptions(detector=detector, landmarks=landmarks)
 
 
-def test_mobilenet_takes_faces_that_are_not_aligned_unless_told(options: RecognizerDataOptions) -> None:
-    assert load_cropper(options, RecognizerModelOptions()).cropper.alignment is None
+def test_a_student_takes_faces_that_are_aligned_for_it(options: RecognizerDataOptions) -> None:
+    assert load_cropper(options, RecognizerModelOptions()).cropper.alignment == student_alignment()
+
+
+def test_without_a_teacher_faces_are_not_aligned_unless_told(options: RecognizerDataOptions) -> None:
+    assert load_cropper(options, RecognizerModelOptions(teacher="none")).cropper.alignment is None
 
 
 def test_aligned_faces_of_mobilenet_lie_where_those_that_are_not_aligned_do(options: RecognizerDataOptions) -> None:
-    cropper = load_cropper(options, RecognizerModelOptions(align=True))
+    cropper = load_cropper(options, RecognizerModelOptions(teacher="none", align=True))
     alignment = cropper.cropper.alignment
     assert alignment is not None
     assert alignment.crop_size == 250
@@ -43,7 +48,7 @@ def test_dlibs_network_takes_dlibs_chips(options: RecognizerDataOptions) -> None
 def test_the_mode_centre_needs_no_detector(options: RecognizerDataOptions, landmarks: Path) -> None:
     assert load_cropper(options, RecognizerModelOptions()).detector is not None
     centre = RecognizerDataOptions(crop_mode="centre", detector=Path("missing.onnx"), landmarks=landmarks)
-    cropper = load_cropper(centre, RecognizerModelOptions())
+    cropper = load_cropper(centre, RecognizerModelOptions(teacher="none"))
     assert cropper.detector is None
     magenta = Image.new("RGB", (250, 250), "magenta")  # a face for the toy detector
     assert not cropper.crop(magenta).without_face

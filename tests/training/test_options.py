@@ -21,6 +21,7 @@ OUT_OF_BOUNDS = {
     "seed": (-1, 2**31 + 1),
     "unfrozen_blocks": (-1, BLOCKS + 1),
     "epochs": (0, 10_001),
+    "pretraining_epochs": (0, 10_001),
     "min_epoch_images": (0,),
     "batch_size": (1,),
     "learning_rate": (-1e-3, 0.0),
@@ -159,4 +160,7 @@ def test_the_recipe_of_a_network_that_is_not_trained_holds_only_what_applies() -
     recipe = accurate().recipe()
     assert recipe.keys() == data | {"backbone", "false_accept_rate"}
     assert (recipe["backbone"], recipe["landmarks"]) == ("dlib-resnet", "face_landmarks.onnx")
-    assert RecognizerOptions().recipe().keys() == recipe.keys() | (ANOTHER_VALUE | WITHOUT_TEACHER).keys() - {"checkpoints", "resume"}
+    assert RecognizerOptions().recipe().keys() == recipe.keys() | (ANOTHER_VALUE | WITHOUT_TEACHER).keys() - {
+        "checkpoints",
+        "resume",
+    }

@@ -134,7 +134,7 @@ function figuresRow({ top_class: nearest, similarity, threshold, predictions }, 
   const listed = likely.map(([name, probability]) =>
     wrapped("div", make("bdi", name), ` ${wholePercent.format(probability)}`),
   );
-  const cells = [index + 1, nearest ?? "nobody", similarity?.toFixed(2) ?? "", threshold.toFixed(2)];
+  const cells = [index + 1, nearest ?? "nobody", similarity?.toFixed(3) ?? "", threshold.toFixed(3)];
   return wrapped("tr", ...cells.map((text) => make("td", text)), wrapped("td", ...listed));
 }
 

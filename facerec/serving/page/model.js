@@ -47,7 +47,7 @@ function resultRow([name, meaning, value]) {
 const facts = (model) => [
   ["Network", model.backbone],
   ["Made", `${day.format(new Date(model.created))}, version ${model.version}`],
-  ["A match needs a similarity of", model.threshold.toFixed(2)],
+  ["A match needs a similarity of", model.threshold.toFixed(3)],
   ["Strangers whom training let pass", percent.format(model.false_accept_rate)],
   ["SHA-256 of the recognizer", model.sha256],
   ["Licence of the recognizer", model.licence],
