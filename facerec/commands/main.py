@@ -8,6 +8,7 @@ The exit status is 0, 1 after an error, 2 for a command line that is wrong, and 
 
 import os
 import sys
+import warnings
 
 import tyro
 
@@ -52,6 +53,8 @@ def main() -> None:
         _fail(str(error))
     except KeyboardInterrupt as error:
         say(": ".join(("facerec: stopped", *map(str, error.args))))
+        # Ctrl-C may strike between making a coroutine and handing it over. Python would warn of it at exit.
+        warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
         sys.exit(130)
     except BrokenPipeError:  # whoever reads the output has seen enough, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit

@@ -126,3 +126,19 @@ def test_a_wrong_setting_stops_the_service_with_one_line(facerec: Command, monke
     monkeypatch.setenv("FACEREC_NO_SUCH", "1")
     done = python("from facerec.commands.main import main; import sys; sys.argv = ['facerec', 'serve']; main()")
     assert (done.returncode, done.stderr) == (1, "FACEREC_NO_SUCH: no such setting\n")
+
+
+def test_ctrl_c_that_leaves_a_coroutine_behind_says_no_more_than_another() -> None:
+    """Ctrl-C may strike between the making of a coroutine and its first step."""
+    code = (
+        "import facerec.commands.main as module\n"
+        "async def work(): ...\n"
+        "left = []\n"
+        "def interrupted(arguments):\n"
+        "    left.append(work())\n"
+        "    raise KeyboardInterrupt\n"
+        "module.run = interrupted\n"
+        "module.main()\n"
+    )
+    result = python(code)
+    assert (result.returncode, result.stderr) == (130, "facerec: stopped\n")
