@@ -18,10 +18,10 @@ import torch
 from tqdm import tqdm
 
 from facerec.inference.recognizer import FaceRecognizer
-from facerec.training.croppers import load_cropper
+from facerec.training.croppers import load_aligned_cropper
 from facerec.training.errors import DataError
 from facerec.training.model_card import render_card, write_results
-from facerec.training.options import RecognizerDataOptions, RecognizerModelOptions
+from facerec.training.options import RecognizerDataOptions
 from facerec.training.recognition.false_matches import EnrolledPeople, measure_false_matches, measure_galleries
 from facerec.training.recognition.report import GALLERIES_TEMPLATE
 from facerec.training.session import load_crops, load_pictures
@@ -42,8 +42,7 @@ def add_false_matches(path: Path, options: RecognizerDataOptions) -> None:
     recognizer = FaceRecognizer.load(path, threads=torch.get_num_threads())
     metadata, trained = recognizer.metadata, recognizer.metadata.backbone != "dlib-resnet"
     pictures = load_pictures(options)
-    model = RecognizerModelOptions(backbone=metadata.backbone, align=metadata.alignment is not None)
-    dataset = load_crops(pictures, options, load_cropper(options, model))
+    dataset = load_crops(pictures, options, load_aligned_cropper(options, metadata.alignment))
     split = split_dataset(dataset, min_images=options.min_images, seed=options.seed, fold=0)
     if split.people != [person.name for person in metadata.people]:
         raise DataError(f"{path} knows other people than those of the data set")

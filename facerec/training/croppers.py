@@ -21,21 +21,30 @@ Model = TypeVar("Model", FaceDetector, LandmarkPredictor)
 
 
 def load_cropper(data: RecognizerDataOptions, model: RecognizerModelOptions) -> PictureCropper:
-    """What crops the pictures for a recognizer.
+    """What crops the pictures for a recognizer that is trained.
 
     Raises:
         DataError: a model's file is missing, altered or of another version.
     """
-    predictor = load_landmark_predictor(data.landmarks)
-    detector = load_detector(data.detector) if data.crop_mode == "detect" else None
     alignment = None
     if model.backbone == "dlib-resnet":
         alignment = _alignment(CHIP_SIZE, REFERENCE_POINTS)
     elif model.teacher != "none":
         alignment = student_alignment()
     elif model.align:  # the points of an average face lie where they lie in crops that are not aligned
+        predictor = load_landmark_predictor(data.landmarks)
         alignment = _alignment(CROP_SIZE, predictor.mean_landmarks(central_face((CROP_SIZE, CROP_SIZE))))
-    return PictureCropper(FaceCropper(predictor, alignment), detector)
+    return load_aligned_cropper(data, alignment)
+
+
+def load_aligned_cropper(data: RecognizerDataOptions, alignment: Alignment | None) -> PictureCropper:
+    """What crops the pictures for a recognizer with this alignment.
+
+    Raises:
+        DataError: a model's file is missing, altered or of another version.
+    """
+    detector = load_detector(data.detector) if data.crop_mode == "detect" else None
+    return PictureCropper(FaceCropper(load_landmark_predictor(data.landmarks), alignment), detector)
 
 
 def load_detector(path: Path) -> FaceDetector:

@@ -184,9 +184,9 @@ def test_no_label_is_made_from_input(serve: Service, model: Path) -> None:
 
 
 def test_limits_and_metrics_are_those_of_all_workers(serve: Service, model: Path) -> None:
-    service = serve(Settings(model=model, workers=2, max_waiting=0, picture_seconds=0.5))
+    service = serve(Settings(model=model, workers=2, max_waiting=0, picture_seconds=0.15))
     large = picture(size=(2000, 2000))
-    costly = saved(Image.new("RGBA", (5000, 5000)), "WEBP", lossless=True)  # takes more than a second
+    costly = saved(Image.new("RGBA", (5000, 5000)), "WEBP", lossless=True)  # takes 0.2 s or more
 
     def upload(data: bytes) -> int:
         return requests.post(f"{service}/predict/upload", files={"file": data}, timeout=30).status_code
