@@ -349,7 +349,8 @@ def _refuse_unused(options: RecognizerOptions) -> None:
     }
     for name, given in unused.items():
         if given:
-            raise OptionError(f"{name} does not apply with --teacher {model.teacher}.")
+            advice = "add --teacher none, or leave it out" if taught else "leave it out"
+            raise OptionError(f"{name} does not apply with --teacher {model.teacher}: {advice}.")
 
 
 def changed(options: Options, **values: Any) -> Options:
