@@ -8,7 +8,7 @@ from facerec.training.croppers import load_cropper
 from facerec.training.dataset import FaceDataset, load_dataset
 from facerec.training.options import RecognizerDataOptions, RecognizerModelOptions, RecognizerOptions, changed
 from facerec.training.split import Split, split_dataset
-from tests.shipped import DETECTOR, LFW, ROOT
+from tests.shipped import DETECTOR, LANDMARKS, LFW, ROOT
 from tests.toy_backbone import use_toy_backbone
 
 
@@ -49,7 +49,7 @@ def split(dataset: FaceDataset) -> Split:
 
 
 @pytest.fixture(scope="session")
-def cropped_lfw(landmarks: Path) -> FaceDataset:
-    """The same, cropped by the shipped detector."""
-    options = RecognizerDataOptions(detector=DETECTOR, landmarks=landmarks)
+def cropped_lfw() -> FaceDataset:
+    """The same, cropped by the shipped detector and landmark predictor."""
+    options = RecognizerDataOptions(detector=DETECTOR, landmarks=LANDMARKS)
     return load_dataset(LFW, data_dir=ROOT / "data", cropper=load_cropper(options, RecognizerModelOptions()))

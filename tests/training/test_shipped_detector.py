@@ -83,7 +83,7 @@ def test_its_metrics_are_the_reports(
 ) -> None:
     seed = report["metadata"]["configuration"]["seed"]
     metrics = evaluate_detector(detector, FaceRecognizer.load(RECOGNIZER, threads=1), lfw, lfw_split, seed=seed)
-    for name in ("recall", "precision", "face_free", "centre", "detect", "scenes"):
+    for name in ("recall", "precision", "face_free"):  # the others are also those of the recognizer of its run
         assert abs(getattr(metrics, name).count - report["metrics"][name]["count"]) <= 2, name  # rounding differs
     for name in ("turned", "sized"):
         for number, proportion in getattr(metrics, name).items():

@@ -6,9 +6,10 @@ from matplotlib.patches import Rectangle
 from matplotlib.transforms import Affine2D
 from PIL import Image
 
-from facerec.inference.cropping import Face, crop_face
+from facerec.inference.cropping import Face
 from facerec.inference.detector import FaceDetector
 from facerec.inference.recognizer import FaceRecognizer
+from facerec.training.croppers import cropper_of
 from facerec.training.dataset import FaceDataset
 from facerec.training.detection.backgrounds import Pixels, face_free_background
 from facerec.training.detection.compositing import Canvas, random_alpha_mask
@@ -43,7 +44,8 @@ def draw_demo_scene(
     axes.imshow(picture)
     axes.set_axis_off()
     if detected:
-        recognized = recognizer.recognize(np.stack([crop_face(picture, face) for face in detected]))
+        cropper = cropper_of(recognizer)
+        recognized = recognizer.recognize(np.stack([cropper.crop_face(picture, face).crop for face in detected]))
         for face, similarities in zip(detected, recognized.similarities, strict=True):
             known = similarities.max() >= recognizer.metadata.threshold
             colour = "lime" if known else "orange"

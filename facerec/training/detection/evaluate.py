@@ -9,9 +9,11 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from facerec.inference.cropping import Face, crop_face
+from facerec.inference.cropping import Face
 from facerec.inference.detector import FaceDetector
+from facerec.inference.face_cropper import FaceCropper
 from facerec.inference.recognizer import FaceRecognizer
+from facerec.training.croppers import cropper_of
 from facerec.training.dataset import FaceDataset
 from facerec.training.detection.backgrounds import face_free_background
 from facerec.training.detection.compositing import SyntheticScene
@@ -117,13 +119,14 @@ def evaluate_detector(
     false = (matches.false_positive_scores >= threshold).sum()
     face_free_scores = highest_scores(detector, face_free_pictures(dataset, unknown, seed=seed))
     random = np.random.default_rng([seed, 2])
+    cropper = cropper_of(recognizer)
     detected, centred, in_scenes = [], [], []
     for index in tqdm(split.test, desc="Test images", unit=" pictures"):
         crop = Image.fromarray(dataset.crops[index])
-        detected.append(_recognize(detector, recognizer, crop))
+        detected.append(_recognize(detector, recognizer, cropper, crop))
         picture, face = recognition_scene(dataset, index, unknown, random=random)
-        in_scenes.append(_recognize(detector, recognizer, picture, face))
-        centred.append(int(recognizer.recognize(dataset.crops[index][None]).similarities.argmax()))
+        in_scenes.append(_recognize(detector, recognizer, cropper, picture, face))
+        centred.append(int(recognizer.recognize(cropper.crop_centre(crop).crop[None]).similarities.argmax()))
     labels = split.labels[split.test]
     return DetectionMetrics(
         recall=Proportion.from_hits(matches.face_scores >= threshold),
@@ -180,7 +183,11 @@ def _single_face_recall(
 
 
 def _recognize(
-    detector: FaceDetector, recognizer: FaceRecognizer, picture: Image.Image, expected: Face | None = None
+    detector: FaceDetector,
+    recognizer: FaceRecognizer,
+    cropper: FaceCropper,
+    picture: Image.Image,
+    expected: Face | None = None,
 ) -> int:
     """The class of the most prominent face, or of the one at `expected`; -1 where it was not detected."""
     detected = detector.detect(picture)
@@ -188,7 +195,7 @@ def _recognize(
         detected = [face for face in detected if face.iou(expected) >= MATCH_MIN_IOU]
     if not detected:
         return -1
-    return int(recognizer.recognize(crop_face(picture, detected[0])[None]).similarities.argmax())
+    return int(recognizer.recognize(cropper.crop_face(picture, detected[0]).crop[None]).similarities.argmax())
 
 
 def _time_ratio(
@@ -196,9 +203,10 @@ def _time_ratio(
 ) -> float:
     """The median time of a detection over that of a recognition, measured in turns."""
     times = []
+    cropper = cropper_of(recognizer)
     for index in split.test[:rounds]:
-        crop = dataset.crops[index][None]
-        picture = Image.fromarray(crop[0]).resize((320, 320))
+        centre = Image.fromarray(dataset.crops[index])
+        crop, picture = cropper.crop_centre(centre).crop[None], centre.resize((320, 320))
         start = time.perf_counter()
         detector.candidates(picture)
         middle = time.perf_counter()

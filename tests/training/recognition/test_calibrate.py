@@ -28,3 +28,7 @@ def test_the_threshold_accepts_as_many_unknown_people_as_it_may(rate: float, pas
 
 def test_ties_do_not_pass() -> None:
     assert choose_threshold(torch.full((100, 3), 0.5), false_accept_rate=0.1) > 0.5
+
+
+def test_a_threshold_is_a_cosine_where_all_faces_are_alike() -> None:
+    assert choose_threshold(torch.full((100, 3), 1.0), false_accept_rate=0.1) == 1
