@@ -25,7 +25,7 @@ from benchmarks.results import publish, table
 from benchmarks.services import AUTO, BASELINE, CENTRE, Service, cpu_seconds, memory_mb, reset_peak_memory, running
 from facerec.inference.cropping import CropMode
 from facerec.inference.detector import FaceDetector
-from facerec.inference.face_cropper import FaceCropper
+from facerec.inference.face_cropper import FaceCropper, central_face
 from facerec.inference.landmark_predictor import LandmarkPredictor
 from facerec.inference.recognizer import FaceRecognizer
 from tests.hostile_server import Connection, HostileServer, Script
@@ -83,6 +83,9 @@ def recognize_bare(crop_mode: CropMode, files: Sequence[bytes]) -> Worker:
         picture = Image.open(io.BytesIO(files[number % len(files)]))
         if detector:
             picture.draft("RGB", (detector.metadata.long_side, detector.metadata.long_side))
+        else:
+            shrink = cropper.max_shrink([central_face(picture.size)])
+            picture.draft("RGB", (picture.width // shrink, picture.height // shrink))
         faces = detector.detect(picture) if detector else []
         cropped = cropper.crop_face(picture, faces[0]) if faces else cropper.crop_centre(picture)
         recognizer.recognize(cropped.crop[None])
