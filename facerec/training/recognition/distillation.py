@@ -12,7 +12,6 @@ import math
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,14 +22,14 @@ from tqdm import tqdm
 from facerec.training.backbone import load_backbone
 from facerec.training.dataset import FaceDataset
 from facerec.training.distributed import world_size
-from facerec.training.dlib_resnet import RESNET_FILE, DlibResNet, find_dlib_file, read_dlib_resnet
 from facerec.training.errors import DataError, OptionError
 from facerec.training.options import RecognizerOptions, recipe
 from facerec.training.recognition.dlib_network import SOFTMAX_TEMPERATURE
 from facerec.training.recognition.embeddings import Embeddings, known_templates
 from facerec.training.recognition.loss import cosine_margin_loss
 from facerec.training.recognition.sampling import epoch_batches
-from facerec.training.recognition.student import CHIP_PIXELS, CROP_SIZE, VIEW_SIZE, StudentNetwork, teacher_chips
+from facerec.training.recognition.student import CHIP_PIXELS, CROP_SIZE, VIEW_SIZE, StudentNetwork
+from facerec.training.recognition.teacher import Lesson, Teacher
 from facerec.training.recognition.trained_model import PretrainingEpoch
 from facerec.training.recognition.training_method import (
     EpochResult,
@@ -38,7 +37,7 @@ from facerec.training.recognition.training_method import (
     explained_out_of_memory,
     take_step,
 )
-from facerec.training.recognition.views import shared_views, student_inputs
+from facerec.training.recognition.views import student_inputs
 from facerec.training.split import Indices, Split
 from facerec.training.state import TrainState
 
@@ -62,74 +61,6 @@ MEASURED_IMAGES = 512
 """Number of unknown people's images on which pretraining is measured after each epoch."""
 
 _CHUNK = 64
-
-
-class Lesson(NamedTuple):
-    """Views of N faces with what the teacher says of them, on the device that trains."""
-
-    views: Tensor
-    """uint8 `[N, 3, 160, 160]`."""
-    targets: Tensor
-    """The teacher's embeddings, not normalized, float32 `[N, 128]`."""
-    labels: Tensor
-    """int64 `[N]`, the class of each face, -1 for blends of two people."""
-
-
-class Teacher:
-    """dlib's network, which labels views.
-
-    Args:
-        dataset: aligned crops, uint8 `[M, 160, 160, 3]`.
-        device: that computes.
-
-    Raises:
-        DataError: the package with dlib's file is missing or damaged.
-    """
-
-    def __init__(self, dataset: FaceDataset, *, device: torch.device) -> None:
-        self._dataset = dataset
-        self._device = device
-        self._type = torch.float16 if device.type == "cuda" else torch.float32
-        network: DlibResNet = read_dlib_resnet(find_dlib_file(RESNET_FILE))
-        self._network = network.to(device, self._type).to(memory_format=torch.channels_last)
-
-    @torch.inference_mode()
-    def embed(self, crops: Tensor) -> Tensor:
-        """The teacher's embeddings float32 `[N, 128]` of crops float32 `[N, 3, 160, 160]`, 0 to 255."""
-        chips = teacher_chips(crops).to(self._type)
-        embeddings: Tensor = self._network(chips.contiguous(memory_format=torch.channels_last))
-        return embeddings.float()
-
-    def embed_unchanged(self, indices: Indices) -> Tensor:
-        """The teacher's embeddings float32 `[N, 128]` of crops of the data set as they are."""
-        chunks = np.array_split(indices, math.ceil(len(indices) / _CHUNK))
-        return torch.cat([self.embed(self._crops(chunk).permute(0, 3, 1, 2).float()) for chunk in chunks])
-
-    def prepare_lesson(self, indices: Indices, labels: Indices, *, seed: tuple[int, ...]) -> Lesson:
-        """Make a view of each image and embed it.
-
-        Args:
-            indices: int64 `[N]`, images of the data set.
-            labels: int64 `[N]`, the class of each.
-            seed: of all randomness.
-        """
-        random = np.random.default_rng(seed)
-        generator = torch.Generator().manual_seed(int(random.integers(2**62)))
-        others = random.permutation(indices)
-        views = torch.empty(len(indices), 3, CROP_SIZE, CROP_SIZE, dtype=torch.uint8, device=self._device)
-        targets, single = [], []
-        starts = range(0, len(indices), _CHUNK)
-        for start in tqdm(starts, desc="Teacher", unit=" steps", leave=False, disable=len(starts) < 16):
-            part = slice(start, start + _CHUNK)
-            shared, shows_one = shared_views(self._crops(indices[part]), self._crops(others[part]), generator=generator)
-            views[part] = shared.round().to(torch.uint8)
-            targets.append(self.embed(views[part].float()))
-            single.append(shows_one)
-        classes = torch.from_numpy(labels).to(self._device)
-        return Lesson(views, torch.cat(targets), torch.where(torch.cat(single), classes, -1))
-
-    def _crops(self, indices: Indices) -> Tensor:
-        return torch.from_numpy(self._dataset.crops[indices]).to(self._device)
 
 
 class Distillation(TrainingMethod):

@@ -13,10 +13,11 @@ from facerec.training.dataset import FaceDataset
 from facerec.training.errors import CheckpointError, DataError, FitError, OptionError
 from facerec.training.options import RecognizerOptions, changed
 from facerec.training.recognition import distillation as module
-from facerec.training.recognition.distillation import USES, Teacher, fraction_left
+from facerec.training.recognition.distillation import USES, fraction_left
 from facerec.training.recognition.embeddings import template
 from facerec.training.recognition.fit import fit
 from facerec.training.recognition.student import CROP_SIZE, StudentNetwork
+from facerec.training.recognition.teacher import Teacher
 from facerec.training.recognition.trained_model import TrainedModel
 from facerec.training.split import Split, split_dataset
 from tests.drawn_people import draw_person
