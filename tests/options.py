@@ -11,9 +11,5 @@ def detector_options(options: RecognizerOptions, **changes: Any) -> DetectorOpti
     common: dict[str, Any] = {}
     for group in (options.data, options.model, options.training, options.publishing):
         common |= {field.name: getattr(group, field.name) for field in dataclasses.fields(group)}
-    known = {
-        field.name
-        for group in (DetectorOptions().data, DetectorOptions().model, DetectorOptions().training)
-        for field in dataclasses.fields(group)
-    } | {"weights_licence", "output", "images"}
+    known = {field.name for group in vars(DetectorOptions()).values() for field in dataclasses.fields(group)}
     return changed(DetectorOptions(), **{name: common[name] for name in known & common.keys()} | changes)

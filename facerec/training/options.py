@@ -102,17 +102,11 @@ class LandmarkDataOptions(DataOptions):
 
 
 @dataclass(frozen=True)
-class ModelOptions:
+class RecognizerModelOptions:
     """The network."""
 
     weights: Weights = "imagenet"
     """Start of the backbone: imagenet (torchvision's, downloaded), none (random), or the path of a state dict."""
-
-
-@dataclass(frozen=True)
-class RecognizerModelOptions(ModelOptions):
-    """The network."""
-
     backbone: Annotated[Backbone, ANY_BACKBONE] = "mobilenet-v3-large"
     """dlib-resnet takes dlib's network as it is, which has learned the faces of other people: nothing is trained, a
     known person is the mean of the embeddings of their training images."""
@@ -173,7 +167,9 @@ class RecognizerTrainingOptions(TrainingOptions):
 class DetectorTrainingOptions(TrainingOptions):
     """The optimization."""
 
-    steps: PositiveInt = 3000
+    learning_rate: PositiveFloat = 3e-3
+    """AdamW's learning rate, after a warm-up and before a cosine decay to zero."""
+    steps: PositiveInt = 8000
     """Steps of 16 synthetic scenes."""
 
 
@@ -188,29 +184,21 @@ class LandmarkTrainingOptions(TrainingOptions):
 
 
 @dataclass(frozen=True)
-class LandmarkPublishingOptions:
-    """The files that are written."""
-
-    output: Folder = Path("model")
-    """Folder for the ONNX model, its checksum, the report and the model card."""
-
-
-@dataclass(frozen=True)
 class PublishingOptions:
     """The files that are written."""
 
-    weights_licence: str = "unknown"
-    """Licence of the file that --weights names, for the model card: the trained model carries it."""
     output: Annotated[Folder, ANY_BACKBONE] = Path("model")
     """Folder for the ONNX model, its checksum, the report and the model card, or for the table of the search."""
-    images: Annotated[Folder, ANY_BACKBONE] = Path("images")
-    """Folder for the plots."""
 
 
 @dataclass(frozen=True)
 class RecognizerPublishingOptions(PublishingOptions):
     """The files that are written."""
 
+    images: Annotated[Folder, ANY_BACKBONE] = Path("images")
+    """Folder for the plots."""
+    weights_licence: str = "unknown"
+    """Licence of the file that --weights names, for the model card: the trained model carries it."""
     false_accept_rate: Annotated[Fraction, ANY_BACKBONE] = 0.01
     """Fraction of the unknown people that the threshold may accept as a known person."""
 
@@ -251,13 +239,12 @@ class DetectorOptions:
     """Train, evaluate and export the network that finds the faces in a photo."""
 
     data: DetectorDataOptions = field(default_factory=DetectorDataOptions)
-    model: ModelOptions = field(default_factory=ModelOptions)
     training: DetectorTrainingOptions = field(default_factory=DetectorTrainingOptions)
     publishing: PublishingOptions = field(default_factory=PublishingOptions)
 
     def recipe(self) -> dict[str, JsonValue]:
         """The options that decide the exported model."""
-        return recipe(self.data, self.model, self.training)
+        return recipe(self.data, self.training)
 
 
 @dataclass(frozen=True)
@@ -266,7 +253,7 @@ class LandmarkOptions:
 
     data: LandmarkDataOptions = field(default_factory=LandmarkDataOptions)
     training: LandmarkTrainingOptions = field(default_factory=LandmarkTrainingOptions)
-    publishing: LandmarkPublishingOptions = field(default_factory=LandmarkPublishingOptions)
+    publishing: PublishingOptions = field(default_factory=PublishingOptions)
 
     def recipe(self) -> dict[str, JsonValue]:
         """The options that decide the exported model."""

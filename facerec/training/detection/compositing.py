@@ -127,7 +127,8 @@ def random_alpha_mask(crop: Pixels, random: np.random.Generator) -> NDArray[np.f
     power = random.choice([2.0, 3.0, 8.0, 40.0])  # from an ellipse to nearly a rectangle
     edge = (across**power + down**power) ** (1 / power)
     window = ((1 - edge) / random.choice([0.02, 0.1, 0.3]) + 0.5).clip(0, 1)
-    dark = crop.max(axis=2) < PADDING_VALUE_LIMIT
+    red, green, blue = np.moveaxis(crop, 2, 0)
+    dark = np.maximum(np.maximum(red, green), blue) < PADDING_VALUE_LIMIT
     padding = np.zeros_like(dark)
     # Padding is what is dark without interruption from an edge of the crop inwards.
     for axis in (0, 1):

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm import tqdm
 
 from facerec.inference.cpus import available_cpus
-from facerec.training.backbone import load_backbone, normalize
+from facerec.training.backbone import normalize
 from facerec.training.dataset import FaceDataset
 from facerec.training.detection.loss import Target, detection_loss, target_of
 from facerec.training.detection.network import DetectorNetwork
@@ -24,8 +24,6 @@ from facerec.training.state import TrainState
 SCENE_PIXELS = 320
 """Side of the square training scenes."""
 BATCH_SIZE = 16
-FROZEN_BLOCKS = 4
-"""Blocks at the backbone's start whose weights are not trained. Their BatchNorm statistics still follow the scenes."""
 STEPS_PER_CHECKPOINT = 100
 CAN_FORK = sys.platform == "linux"
 """Whether worker processes can share the crops. On other systems each would get a copy of them."""
@@ -67,7 +65,7 @@ def fit_detector(
     Raises:
         CheckpointError: an unfinished run would be overwritten, or there is none to resume.
         FitError: the loss is no longer a number.
-        DataError: there are no crops, their faces may not be in the middle, or the backbone's start can't be loaded.
+        DataError: there are no crops, or their faces may not be in the middle.
         OptionError: started by `torchrun`.
     """
     if world_size() > 1:
@@ -83,10 +81,7 @@ def fit_detector(
         )
     training = options.training
     torch.manual_seed(options.data.seed)
-    network = DetectorNetwork()
-    load_backbone(network, options.model.weights)
-    network.features[:FROZEN_BLOCKS].requires_grad_(False)
-    network.to(device).to(memory_format=torch.channels_last)
+    network = DetectorNetwork().to(device).to(memory_format=torch.channels_last)
     state = TrainState.start(
         network,
         steps=training.steps,

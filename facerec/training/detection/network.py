@@ -1,7 +1,7 @@
 """The detector's network: a heatmap of face centres, and the offset, size and angle of the face at each of its cells.
 
 Sources: CenterNet (Objects as Points, arXiv:1904.07850) for the outputs, and a feature pyramid (arXiv:1612.03144) over
-the first blocks of MobileNetV3-Large (arXiv:1905.02244) for the features.
+the first blocks of MobileNetV3-Small (arXiv:1905.02244) for the features.
 """
 
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torchvision.models import mobilenet_v3_large
+from torchvision.models import mobilenet_v3_small
 from torchvision.ops import nms
 
 from facerec.training.backbone import normalize
@@ -17,13 +17,13 @@ from facerec.training.backbone import normalize
 STRIDE = 8
 """Pixels of the picture per cell of the outputs."""
 
-LEVEL_END_BLOCKS = (7, 13, 14)
+LEVEL_END_BLOCKS = (4, 9, 11)
 """Number of backbone blocks up to the end of each level of the pyramid. The levels have stride 8, 16 and 32."""
 
-LEVEL_CHANNELS = (40, 112, 160)
+LEVEL_CHANNELS = (24, 48, 96)
 """Number of backbone channels at the end of each level of the pyramid."""
 
-PYRAMID_CHANNELS = 64
+PYRAMID_CHANNELS = 32
 """Number of channels of the pyramid."""
 
 MAX_FACES = 100
@@ -66,7 +66,7 @@ class DetectorNetwork(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.features = mobilenet_v3_large().features[: LEVEL_END_BLOCKS[-1]]
+        self.features = mobilenet_v3_small().features[: LEVEL_END_BLOCKS[-1]]
         self.lateral = nn.ModuleList(_conv_block(channels, PYRAMID_CHANNELS, 1) for channels in LEVEL_CHANNELS)
         self.smooth = nn.Sequential(
             _conv_block(PYRAMID_CHANNELS, PYRAMID_CHANNELS, 5, groups=PYRAMID_CHANNELS),

@@ -54,17 +54,6 @@ def test_crops_that_may_have_no_face_in_their_middle_are_refused(
         fit.fit_detector(dataset, split.background, changed(options, crop_mode="detect"), device=CPU)
 
 
-def test_the_weights_of_frozen_blocks_stay_as_they_were(
-    dataset: FaceDataset, split: Split, options: DetectorOptions
-) -> None:
-    torch.manual_seed(options.data.seed)
-    start = DetectorNetwork()
-    network = fit.fit_detector(dataset, split.background, options, device=CPU)
-    for name, weight in network.named_parameters():
-        frozen = name.startswith(tuple(f"features.{block}." for block in range(fit.FROZEN_BLOCKS)))
-        assert torch.equal(weight, start.get_parameter(name)) == frozen, name
-
-
 def test_without_background_people_there_is_nothing_to_learn_from(
     dataset: FaceDataset, options: DetectorOptions
 ) -> None:
