@@ -14,7 +14,7 @@
 
 Training writes model/face_recognition.onnx with its checksum, its report face_recognition.json, its model card
 face_recognition.md, and the plots in images/. `--backbone dlib-resnet` writes face_recognition_accurate.* and the plots
-in images/accurate/. `detector` writes model/face_detector.onnx with checksum, report and card, and images/photo.png;
+in images/accurate/. `detector` writes model/face_detector.onnx with checksum, report and card;
 `landmarks` writes model/face_landmarks.onnx with checksum, report and card; `tune` writes model/tuning.csv and
 images/tuning.png; `explore` writes plots to data/plots/. `train.py SUBCOMMAND --help` lists a subcommand's options.
 """

@@ -248,7 +248,7 @@ class DetectorInfo(BaseModel):
     threshold: Fraction = Field(description="The score below which a detection is dropped.")
     figures: dict[str, float] = Field(
         description="Test metrics, on a scale of 0 to 1; `angle_error` is in degrees, `size_error` the absolute "
-        "logarithm of the ratio to the true size, `time_ratio` a multiple of a recognition's time.",
+        "logarithm of the ratio to the true size, `milliseconds` the time that a small picture takes.",
         examples=[{"recall": 0.98}],
     )
     licence: str = Field(description="What the weights were trained from, and the licence that they carry.")

@@ -106,18 +106,17 @@ def tune_recognizer(options: TuneOptions) -> None:
 def train_detector(options: DetectorOptions) -> None:
     """Train the face detector, evaluate it, and write its files."""
     from facerec.training.detection.fit import fit_detector
-    from facerec.training.detection.publish import load_recognizer, publish_detector
+    from facerec.training.detection.publish import publish_detector
     from facerec.training.origin import Origin
     from facerec.training.session import load_pictures, training_session
     from facerec.training.split import split_dataset
 
     with training_session() as device:
+        origin = Origin.of_this_run(device)
         pictures = load_pictures(options.data)
         split = split_dataset(pictures, min_images=options.data.min_images, seed=options.data.seed, fold=0)
-        recognizer = load_recognizer(options, split)
         network = fit_detector(pictures, split.background, options, device=device)
-        origin = Origin.of_this_run(device)
-        print_table("Face detector", publish_detector(network, recognizer, pictures, split, options, origin=origin))
+        print_table("Face detector", publish_detector(network, pictures, split, options, origin=origin))
 
 
 def train_landmarks(options: LandmarkOptions) -> None:

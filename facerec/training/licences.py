@@ -11,6 +11,8 @@ DLIB_RESNET_LICENCE = (
 )
 """The licence of dlib's network, as the end of a sentence (https://github.com/davisking/dlib-models)."""
 
+RANDOM_START = "started from random weights and carries no licence but this project's"
+"""What a network started from that takes no weights of others, and its licence, as the end of a sentence."""
 
 TEACHER_LICENCE = "It learned from dlib's network, which is in the public domain (CC0 1.0)"
 """The licence of the teacher, as a sentence."""
@@ -28,5 +30,5 @@ def describe_start(weights: Weights, *, licence: str, taught: bool = False) -> s
     if isinstance(weights, Path):
         start = f"started from {printable(weights.name)} and carries its licence: {printable(licence)}"
     if weights == "none":
-        start = "started from random weights and carries no licence but this project's"
+        start = RANDOM_START
     return f"{start}. {TEACHER_LICENCE}" if taught else start

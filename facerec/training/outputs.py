@@ -67,7 +67,7 @@ def written_files(options: AnyOptions) -> list[Path]:
             drawn = [*DATA_PLOTS, *TRAINING_PLOTS, *EVALUATION_PLOTS]
             return [*_model_files(models / RECOGNIZER_FILE), *_plot_files(plots, drawn)]
         case DetectorOptions():
-            return [*_model_files(models / DETECTOR_FILE), *_plot_files(plots, ["photo"])]
+            return _model_files(models / DETECTOR_FILE)
         case LandmarkOptions():
             return _model_files(models / LANDMARKS_FILE)
         case ExploreOptions():

@@ -82,7 +82,7 @@ def test_the_recipe_holds_no_path_and_nothing_that_does_not_decide_the_result() 
 def test_the_training_recipe_holds_nothing_that_is_decided_after_training() -> None:
     options = TuneOptions()
     assert options.recipe().keys() - options.training_recipe().keys() == {"false_accept_rate", "weights_licence"}
-    assert {"steps", "weights", "seed"} <= DetectorOptions().recipe().keys()
+    assert {"steps", "crop_mode", "seed"} <= DetectorOptions().recipe().keys()
 
 
 def test_every_option_is_named_once() -> None:

@@ -11,14 +11,12 @@ from tqdm import tqdm
 
 from facerec.inference.cropping import Face
 from facerec.inference.detector import FaceDetector
-from facerec.inference.face_cropper import FaceCropper
-from facerec.inference.recognizer import FaceRecognizer
-from facerec.training.croppers import cropper_of
+from facerec.inference.face_cropper import central_face
 from facerec.training.dataset import FaceDataset
 from facerec.training.detection.backgrounds import face_free_background
 from facerec.training.detection.compositing import SyntheticScene
 from facerec.training.detection.matching import MATCH_MIN_IOU, Scores, match_detections
-from facerec.training.detection.synthetic_scenes import compose_scene, recognition_scene, single_face_scene
+from facerec.training.detection.synthetic_scenes import compose_scene, single_face_scene
 from facerec.training.errors import FitError
 from facerec.training.metrics import Proportion
 from facerec.training.split import Indices, Split
@@ -46,29 +44,25 @@ class DetectionMetrics:
         recall: faces of 40 pixels and more in synthetic scenes that were found (intersection over union 0.5 or more).
         precision: detections in synthetic scenes that are faces. False detections of any size count.
         face_free: pictures without a face in which one was detected.
-        centre: test images that are named correctly in the crop mode `centre`.
-        detect: test images that are named correctly in the crop mode `detect`.
-        scenes: test images that are named correctly inside larger synthetic scenes.
+        photos: test images of known people whose face, in the middle of the image, was found.
+        milliseconds: median time of a detection in one of these images, on one thread.
         turned: single faces that were found, by their angle in degrees.
         sized: single faces that were found, by their size in pixels.
         centre_error: 95th percentile of the distance from the true centre, as a fraction of the face's size.
         size_error: 95th percentile of the absolute logarithm of the ratio to the true size.
         angle_error: 95th percentile of the difference to the true angle, in degrees.
-        time_ratio: median time of a detection at 320 x 320 pixels over that of a recognition, both on one thread.
     """
 
     recall: Proportion
     precision: Proportion
     face_free: Proportion
-    centre: Proportion
-    detect: Proportion
-    scenes: Proportion
+    photos: Proportion
+    milliseconds: float
     turned: dict[int, Proportion]
     sized: dict[int, Proportion]
     centre_error: float
     size_error: float
     angle_error: float
-    time_ratio: float
 
 
 def choose_threshold(detector: FaceDetector, dataset: FaceDataset, indices: Indices, *, seed: int) -> float:
@@ -94,14 +88,11 @@ def choose_threshold(detector: FaceDetector, dataset: FaceDataset, indices: Indi
     return threshold
 
 
-def evaluate_detector(
-    detector: FaceDetector, recognizer: FaceRecognizer, dataset: FaceDataset, split: Split, *, seed: int
-) -> DetectionMetrics:
-    """Measure the detector of a model file together with the recognizer of another.
+def evaluate_detector(detector: FaceDetector, dataset: FaceDataset, split: Split, *, seed: int) -> DetectionMetrics:
+    """Measure the detector of a model file.
 
     Args:
         detector: with the threshold that is to be exported.
-        recognizer: trained with the same split, so that it is asked to name its own test images.
         dataset: the crops.
         split: which images are used for what.
         seed: of the synthetic scenes.
@@ -118,23 +109,19 @@ def evaluate_detector(
     true = (matches.face_scores >= threshold).sum()
     false = (matches.false_positive_scores >= threshold).sum()
     face_free_scores = highest_scores(detector, face_free_pictures(dataset, unknown, seed=seed))
-    random = np.random.default_rng([seed, 2])
-    cropper = cropper_of(recognizer)
-    detected, centred, in_scenes = [], [], []
+    found, seconds = [], []
     for index in tqdm(split.test, desc="Test images", unit=" pictures"):
-        crop = Image.fromarray(dataset.crops[index])
-        detected.append(_recognize(detector, recognizer, cropper, crop))
-        picture, face = recognition_scene(dataset, index, unknown, random=random)
-        in_scenes.append(_recognize(detector, recognizer, cropper, picture, face))
-        centred.append(int(recognizer.recognize(cropper.crop_centre(crop).crop[None]).similarities.argmax()))
-    labels = split.labels[split.test]
+        picture = Image.fromarray(dataset.crops[index])
+        start = time.perf_counter()
+        faces = detector.detect(picture)
+        seconds.append(time.perf_counter() - start)
+        found.append(_shows(faces, central_face(picture.size)))
     return DetectionMetrics(
         recall=Proportion.from_hits(matches.face_scores >= threshold),
         precision=Proportion.from_hits(np.repeat([True, False], [true, false])),
         face_free=Proportion.from_hits(face_free_scores >= threshold),
-        centre=Proportion.from_hits(np.array(centred) == labels),
-        detect=Proportion.from_hits(np.array(detected) == labels),
-        scenes=Proportion.from_hits(np.array(in_scenes) == labels),
+        photos=Proportion.from_hits(np.array(found)),
+        milliseconds=1e3 * float(np.median(seconds)),
         turned={
             degrees: _single_face_recall(detector, dataset, unknown, size=100, degrees=degrees, seed=seed)
             for degrees in TESTED_DEGREES
@@ -146,7 +133,6 @@ def evaluate_detector(
         centre_error=float(np.percentile(errors[:, 0], 95)),
         size_error=float(np.percentile(errors[:, 1], 95)),
         angle_error=float(np.percentile(errors[:, 2], 95)),
-        time_ratio=_time_ratio(detector, recognizer, dataset, split),
     )
 
 
@@ -178,39 +164,10 @@ def _single_face_recall(
     ):
         random = np.random.default_rng([seed, 3, number])
         picture, face = single_face_scene(dataset, indices, size=size, degrees=degrees, random=random)
-        hits.append(any(found.iou(face) >= MATCH_MIN_IOU for found in detector.detect(picture)))
+        hits.append(_shows(detector.detect(picture), face))
     return Proportion.from_hits(np.array(hits))
 
 
-def _recognize(
-    detector: FaceDetector,
-    recognizer: FaceRecognizer,
-    cropper: FaceCropper,
-    picture: Image.Image,
-    expected: Face | None = None,
-) -> int:
-    """The class of the most prominent face, or of the one at `expected`; -1 where it was not detected."""
-    detected = detector.detect(picture)
-    if expected:
-        detected = [face for face in detected if face.iou(expected) >= MATCH_MIN_IOU]
-    if not detected:
-        return -1
-    return int(recognizer.recognize(cropper.crop_face(picture, detected[0]).crop[None]).similarities.argmax())
-
-
-def _time_ratio(
-    detector: FaceDetector, recognizer: FaceRecognizer, dataset: FaceDataset, split: Split, *, rounds: int = 30
-) -> float:
-    """The median time of a detection over that of a recognition, measured in turns."""
-    times = []
-    cropper = cropper_of(recognizer)
-    for index in split.test[:rounds]:
-        centre = Image.fromarray(dataset.crops[index])
-        crop, picture = cropper.crop_centre(centre).crop[None], centre.resize((320, 320))
-        start = time.perf_counter()
-        detector.candidates(picture)
-        middle = time.perf_counter()
-        recognizer.recognize(crop)
-        times.append((middle - start, time.perf_counter() - middle))
-    detection, recognition = np.median(times, axis=0)
-    return float(detection / recognition)
+def _shows(faces: Iterable[Face], expected: Face) -> bool:
+    """Whether one of the detected faces is the expected one."""
+    return any(face.iou(expected) >= MATCH_MIN_IOU for face in faces)

@@ -1,4 +1,4 @@
-"""Export a trained detector, and write its report, model card and demo plot."""
+"""Export a trained detector, and write its report and model card."""
 
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -8,23 +8,19 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from PIL import Image
 
 from facerec import __version__
 from facerec.inference.detector import FaceDetector
-from facerec.inference.errors import ModelFileError
 from facerec.inference.model_file import (
     DETECTOR_FILE,
     DETECTOR_INPUTS,
     DETECTOR_OUTPUTS,
-    RECOGNIZER_FILE,
     DetectorMetadata,
     SecondPass,
     checksum_path,
 )
-from facerec.inference.recognizer import FaceRecognizer
 from facerec.training.dataset import FaceDataset
-from facerec.training.detection.demo_plot import draw_demo_scene
+from facerec.training.detection.backgrounds import Pixels
 from facerec.training.detection.evaluate import choose_threshold, evaluate_detector
 from facerec.training.detection.network import (
     FULL_SCORE_MIN_PIXELS,
@@ -33,14 +29,13 @@ from facerec.training.detection.network import (
     DetectorNetwork,
 )
 from facerec.training.detection.report import DetectionReport
-from facerec.training.detection.synthetic_scenes import recognition_scene
-from facerec.training.errors import DataError, ExportError
-from facerec.training.licences import describe_start
+from facerec.training.detection.synthetic_scenes import compose_scene
+from facerec.training.errors import ExportError
+from facerec.training.licences import RANDOM_START
 from facerec.training.metrics import single_numbers
 from facerec.training.onnx_export import Parity, save_with_metadata, write_onnx
 from facerec.training.options import DetectorOptions
 from facerec.training.origin import Origin
-from facerec.training.plots import save_plots
 from facerec.training.split import Split
 
 LONG_SIDE = 512
@@ -56,19 +51,12 @@ COMPARISON_MIN_SCORE = 0.3
 
 
 def publish_detector(
-    network: DetectorNetwork,
-    recognizer: FaceRecognizer,
-    dataset: FaceDataset,
-    split: Split,
-    options: DetectorOptions,
-    *,
-    origin: Origin,
+    network: DetectorNetwork, dataset: FaceDataset, split: Split, options: DetectorOptions, *, origin: Origin
 ) -> dict[str, str]:
     """Choose the threshold, measure, and write the detector's files.
 
     Args:
         network: in evaluation mode.
-        recognizer: that the detector is measured with.
         dataset: crops in the mode `centre`.
         split: which images are used for what.
         options: of the run.
@@ -94,7 +82,7 @@ def publish_detector(
             second_pass=SECOND_PASS,
             metrics={},
             configuration=options.recipe(),
-            licence=describe_start(options.model.weights, licence=options.publishing.weights_licence),
+            licence=RANDOM_START,
         )
         write_onnx(
             DetectorGraph(network.cpu()).eval(),
@@ -116,14 +104,13 @@ def publish_detector(
         metadata = metadata.model_copy(update={"threshold": threshold})
         save_with_metadata(graph, path, metadata)
         detector = FaceDetector.load(path, threads=1)
-        metrics = evaluate_detector(detector, recognizer, dataset, split, seed=seed)
+        metrics = evaluate_detector(detector, dataset, split, seed=seed)
         metadata = metadata.model_copy(update={"metrics": single_numbers(metrics)})
         save_with_metadata(graph, path, metadata)
         report = DetectionReport(
             command=origin.command,
             machine=origin.machine,
             commit=origin.commit,
-            recognizer=recognizer.checksum,
             file_bytes=path.stat().st_size,
             metadata=metadata,
             metrics=metrics,
@@ -132,46 +119,30 @@ def publish_detector(
         for part in (path, checksum_path(path)):
             part.replace(output / part.name)
     report.write(output)
-    save_plots({"photo": draw_demo_scene(detector, recognizer, dataset, split, seed=seed)}, options.publishing.images)
     return dict(report.summary())
 
 
-def load_recognizer(options: DetectorOptions, split: Split) -> FaceRecognizer:
-    """The recognizer in the output folder, with which the detector is measured.
-
-    Raises:
-        DataError: there is none, or its test images are not those of `split`.
-    """
-    path = options.publishing.output / RECOGNIZER_FILE
-    try:
-        recognizer = FaceRecognizer.load(path, threads=1)
-    except ModelFileError as error:
-        raise DataError(f"the detector is measured with the recognizer: train that first. ({error})") from error
-    people = [(person.name, person.training_images, person.test_images) for person in recognizer.metadata.people]
-    train, test = (split.counts(indices).tolist() for indices in (split.train, split.test))
-    same_people = people == list(zip(split.people, train, test, strict=False))
-    if not same_people or recognizer.metadata.configuration["seed"] != options.data.seed:
-        raise DataError(f"{path} was trained with other pictures or another --seed: train it with these first.")
-    return recognizer
-
-
-def _comparison_pictures(dataset: FaceDataset, split: Split) -> Iterator[Image.Image]:
-    """Some synthetic scenes of unknown people, 320 x 320 pixels."""
-    for number, index in enumerate(split.unknown_validation[:50]):
+def _comparison_pictures(dataset: FaceDataset, split: Split) -> Iterator[Pixels]:
+    """Some synthetic scenes of unknown people, uint8 `[320, 320, 3]`."""
+    for number in range(50):
         random = np.random.default_rng(number)
-        picture, _ = recognition_scene(dataset, int(index), split.unknown_validation, random=random)
-        yield picture.resize((320, 320), Image.Resampling.BILINEAR)
+        yield compose_scene(dataset, split.unknown_validation, side=320, random=random).picture
 
 
-def measure_parity(detector: FaceDetector, network: DetectorNetwork, pictures: Iterable[Image.Image]) -> Parity:
-    """Run file and network on the same pictures, and pair each face of one with the nearest face of the other."""
+def measure_parity(detector: FaceDetector, network: DetectorNetwork, pictures: Iterable[Pixels]) -> Parity:
+    """Run file and network on the same pictures, and pair each face of one with the nearest face of the other.
+
+    Args:
+        detector: of the exported file.
+        network: in evaluation mode.
+        pictures: uint8 `[H, W, 3]`, RGB, with sides that are multiples of 32.
+    """
     graph = DetectorGraph(network).eval()
     compared, equal, largest = 0, 0, 0.0
     for picture in pictures:
-        image = np.asarray(picture.convert("RGB"))
-        exported = detector.run(image)
+        exported = detector.run(picture)
         with torch.inference_mode():
-            trained = graph(torch.from_numpy(image.copy())).numpy()
+            trained = graph(torch.from_numpy(picture.copy())).numpy()
         for faces, others in ((trained, exported), (exported, trained)):
             scored = faces[faces[:, 4] >= COMPARISON_MIN_SCORE]
             compared += len(scored)

@@ -142,33 +142,3 @@ def single_face_scene(
     face = Face(side / 2, side / 2, size, math.radians(degrees), 1)
     _paste_augmented(canvas, dataset.crops[random.choice(indices)], face, random)
     return Image.fromarray(canvas.picture), face
-
-
-def recognition_scene(
-    dataset: FaceDataset, index: int, other_indices: Indices, *, random: np.random.Generator
-) -> tuple[Image.Image, Face]:
-    """Compose a picture of a person who is to be recognized, beside another person.
-
-    The face of the crop `index` is scaled by 0.5 to 3 and turned by up to 20 degrees. The picture is 1.6 to 2.6 times
-    as wide and high as the scaled crop.
-
-    Args:
-        dataset: the crops.
-        index: the crop of the person who is to be recognized.
-        other_indices: the crops that may be used for the other person and for the background.
-        random: the generator that decides everything else.
-
-    Returns:
-        The picture and the face of the crop `index`.
-    """
-    size = FACE_SIZE * _log_uniform(0.5, 3, random)
-    side = round(size / FACE_SIZE * CROP_SIZE * random.uniform(1.6, 2.6))
-    background = face_free_background(dataset, other_indices, side=320, random=random)
-    canvas = Canvas(np.array(background.resize((side, side), Image.Resampling.BICUBIC)))
-    x, y = random.uniform(0.9 * size, side - 0.9 * size, 2)
-    other_x = x + size * random.uniform(1.3, 2.0) * (1 if x < side / 2 else -1)
-    for crop_index, face_x in ((int(random.choice(other_indices)), other_x), (index, x)):
-        crop = np.asarray(dataset.crops[crop_index])
-        face = Face(face_x, y, size, math.radians(random.uniform(-20, 20)), 1)
-        canvas.paste(crop, random_alpha_mask(crop, random), face)
-    return Image.fromarray(canvas.picture), face

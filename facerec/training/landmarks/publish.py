@@ -24,7 +24,7 @@ from facerec.training.landmarks.evaluate import evaluate_landmarks, labelled_vie
 from facerec.training.landmarks.labels import LabelledFaces
 from facerec.training.landmarks.network import CROP_SIZE, ENLARGEMENT, LandmarkGraph, LandmarkNetwork
 from facerec.training.landmarks.report import LabelCounts, LandmarkReport
-from facerec.training.licences import describe_start
+from facerec.training.licences import RANDOM_START
 from facerec.training.onnx_export import Parity, save_with_metadata, write_onnx
 from facerec.training.options import LandmarkOptions
 from facerec.training.origin import Origin
@@ -75,7 +75,7 @@ def publish_landmarks(
             mean_points=tuple((x, y) for x, y in training.points.mean(axis=0).round(4).tolist()),
             metrics={},
             configuration=options.recipe(),
-            licence=f"{LABELS_LICENCE}, {describe_start('none', licence='')}",
+            licence=f"{LABELS_LICENCE}, {RANDOM_START}",
         )
         write_onnx(
             LandmarkGraph(network.cpu()).eval(),

@@ -6,7 +6,6 @@ import torch
 
 from facerec.training.dataset import FaceDataset
 from facerec.training.detection import fit
-from facerec.training.detection.network import DetectorNetwork
 from facerec.training.errors import CheckpointError, DataError
 from facerec.training.options import DetectorOptions, RecognizerOptions, changed
 from facerec.training.split import Split

@@ -8,7 +8,7 @@ from facerec.inference.cropping import CROP_SIZE, FACE_SIZE, Face, crop_face
 from facerec.training.dataset import FaceDataset
 from facerec.training.detection.backgrounds import face_free_background
 from facerec.training.detection.compositing import PADDING_VALUE_LIMIT, Canvas, random_alpha_mask
-from facerec.training.detection.synthetic_scenes import compose_scene, recognition_scene
+from facerec.training.detection.synthetic_scenes import compose_scene
 from facerec.training.split import Split
 from tests.drawn_people import draw_person
 
@@ -90,13 +90,3 @@ def test_background_is_rgb_and_of_the_given_side(dataset: FaceDataset, split: Sp
     background = face_free_background(dataset, split.background, side=96, random=np.random.default_rng(seed))
     assert background.size == (96, 96)
     assert background.mode == "RGB"
-
-
-def test_recognition_scene_shows_the_face_in_full(dataset: FaceDataset, split: Split) -> None:
-    for seed in range(8):
-        index = int(split.test[0])
-        picture, face = recognition_scene(dataset, index, split.unknown_test, random=np.random.default_rng(seed))
-        assert 0.5 <= face.size / FACE_SIZE <= 3
-        assert abs(face.angle) <= math.radians(20)
-        crop, middle = dataset.crops[index].astype(int), np.s_[80:170, 80:170]
-        assert np.abs(crop_face(picture, face)[middle] - crop[middle]).mean() < 8
