@@ -5,11 +5,10 @@ from types import SimpleNamespace
 import pytest
 from torch import nn
 
-from facerec.training.detection import network as detection_network
-from facerec.training.recognition import network as recognition_network
+from facerec.training.recognition import network
 
-CHANNELS = [16] * 6 + [40] + [40] * 5 + [112] + [160] * 3 + [960]
-"""Output channels of the 17 blocks. Those at the ends of the detector's levels are MobileNetV3-Large's."""
+CHANNELS = [16] * 16 + [960]
+"""Output channels of the 17 blocks. Those of the last are MobileNetV3-Large's."""
 STRIDES = {0: 8, 7: 2, 13: 2}
 """Strides of the blocks that reduce the resolution."""
 
@@ -29,6 +28,5 @@ def toy_mobilenet_v3_large() -> SimpleNamespace:
 
 
 def use_toy_backbone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the networks that are made from now on have the toy backbone."""
-    for module in (recognition_network, detection_network):
-        monkeypatch.setattr(module, "mobilenet_v3_large", toy_mobilenet_v3_large)
+    """Let the recognizers' networks that are made from now on have the toy backbone."""
+    monkeypatch.setattr(network, "mobilenet_v3_large", toy_mobilenet_v3_large)

@@ -106,7 +106,8 @@ class RecognizerModelOptions:
     """The network."""
 
     weights: Weights = "imagenet"
-    """Start of the backbone: imagenet (torchvision's, downloaded), none (random), or the path of a state dict."""
+    """Start of the backbone: imagenet (torchvision's, downloaded), none (random), or the path of a state dict. Random
+    weights are trained in all blocks until they are pretrained."""
     backbone: Annotated[Backbone, ANY_BACKBONE] = "mobilenet-v3-large"
     """dlib-resnet takes dlib's network as it is, which has learned the faces of other people: nothing is trained, a
     known person is the mean of the embeddings of their training images."""

@@ -19,7 +19,6 @@ from pydantic import JsonValue
 from torch import Tensor
 from tqdm import tqdm
 
-from facerec.training.backbone import load_backbone
 from facerec.training.dataset import FaceDataset
 from facerec.training.distributed import world_size
 from facerec.training.errors import DataError, OptionError
@@ -73,7 +72,7 @@ class Distillation(TrainingMethod):
         device: that trains.
 
     Raises:
-        DataError: the start of the backbone or the teacher can't be loaded, or there are no background people.
+        DataError: the teacher can't be loaded, or there are no background people.
         OptionError: started by `torchrun`.
     """
 
@@ -92,12 +91,11 @@ class Distillation(TrainingMethod):
         self._teacher = Teacher(dataset, device=device)
         images = epoch_batches(split, options, epoch=0).size
         self.epoch_images = USES * images
-        self.state = _start_state(
-            options,
-            steps=options.training.epochs * USES * (images // options.training.batch_size),
-            classes=len(split.people) + split.background_people,
-            device=device,
-        )
+        torch.manual_seed(options.data.seed)
+        network = StudentNetwork(classes=len(split.people) + split.background_people)
+        network.freeze(unfrozen_blocks=options.model.unfrozen_blocks)
+        steps = options.training.epochs * USES * (images // options.training.batch_size)
+        self.state = _start_state(network, options, steps=steps, device=device)
 
     def is_prepared(self) -> bool:
         return self._pretraining()[0].exists()
@@ -106,6 +104,7 @@ class Distillation(TrainingMethod):
         """Load the pretrained student into the network; pretrain it first, or go on with it, if that is not done.
 
         Raises:
+            DataError: the start of the backbone can't be loaded.
             FitError: the loss is no longer a number, or the device's memory is too small.
             CheckpointError: the checkpoint is damaged, or can't be written.
         """
@@ -148,13 +147,16 @@ class Distillation(TrainingMethod):
         path, described = self._pretraining()
         epochs, batch_size = options.training.pretraining_epochs, options.training.batch_size
         steps_per_use = max(1, len(split.background) // batch_size)
-        state = _start_state(options, steps=epochs * USES * steps_per_use, classes=0, device=self._device)
+        torch.manual_seed(options.data.seed)
+        network = StudentNetwork()
+        network.start(options.model)
+        state = _start_state(network, options, steps=epochs * USES * steps_per_use, device=self._device)
         if path.exists():
             state.restore(path, recipe=described)
         else:
             embeddings = teacher.embed_unchanged(split.background)
-            state.network.teacher_mean.copy_(embeddings.mean(dim=0))
-            state.network.teacher_variance.copy_(embeddings.var(dim=0, unbiased=False).sum())
+            network.teacher_mean.copy_(embeddings.mean(dim=0))
+            network.teacher_variance.copy_(embeddings.var(dim=0, unbiased=False).sum())
         measured = split.unknown_validation[:MEASURED_IMAGES]
         targets = teacher.embed_unchanged(measured) if len(state.history) < epochs else None
         for epoch in range(len(state.history), epochs):
@@ -169,7 +171,7 @@ class Distillation(TrainingMethod):
                 seconds=time.monotonic() - started,
                 images=USES * len(indices),
                 train_left=left,
-                unknown_left=self._left(state.network, measured, targets),
+                unknown_left=self._left(network, measured, targets),
             )
             state.history.append(asdict(stats))
             tqdm.write(
@@ -270,13 +272,9 @@ def fraction_left(network: StudentNetwork, embeddings: Tensor, targets: Tensor) 
 
 
 def _start_state(
-    options: RecognizerOptions, *, steps: int, classes: int, device: torch.device
+    network: StudentNetwork, options: RecognizerOptions, *, steps: int, device: torch.device
 ) -> TrainState[StudentNetwork]:
     """The state before the first of `steps` steps."""
-    torch.manual_seed(options.data.seed)
-    network = StudentNetwork(classes=classes)
-    load_backbone(network, options.model.weights)
-    network.freeze(unfrozen_blocks=options.model.unfrozen_blocks)
     network.to(device).to(memory_format=torch.channels_last)
     return TrainState.start(
         network,

@@ -6,7 +6,6 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
-from facerec.training.backbone import load_backbone
 from facerec.training.dataset import FaceDataset
 from facerec.training.distributed import mean_over_processes, own_shard, rank, world_size
 from facerec.training.options import RecognizerOptions
@@ -90,8 +89,7 @@ def start_state(split: Split, options: RecognizerOptions, *, device: torch.devic
     network = FaceNetwork(
         embedding_size=options.model.embedding_size, classes=len(split.people) + split.background_people
     )
-    load_backbone(network, options.model.weights)
-    network.freeze(unfrozen_blocks=options.model.unfrozen_blocks)
+    network.start(options.model)
     network.to(device).to(memory_format=torch.channels_last)
     return TrainState.start(
         network,

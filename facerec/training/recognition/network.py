@@ -8,7 +8,8 @@ from torch.nn import functional
 from torchvision.models import mobilenet_v3_large
 
 from facerec.inference.cropping import CROP_SIZE
-from facerec.training.backbone import BLOCKS, normalize
+from facerec.training.backbone import BLOCKS, load_backbone, normalize
+from facerec.training.options import RecognizerModelOptions
 from facerec.training.recognition.embeddings import EmbeddingNetwork
 from facerec.training.recognition.loss import CosineClassifier
 
@@ -37,6 +38,15 @@ class BackboneNetwork(EmbeddingNetwork):
     def __init__(self) -> None:
         super().__init__()
         self.features = mobilenet_v3_large().features
+
+    def start(self, options: RecognizerModelOptions) -> None:
+        """Load the backbone's start, and freeze the blocks that are to stay as it has them: of random weights none.
+
+        Raises:
+            DataError: the weights can't be downloaded or read, or don't fit the network.
+        """
+        load_backbone(self, options.weights)
+        self.freeze(unfrozen_blocks=BLOCKS if options.weights == "none" else options.unfrozen_blocks)
 
     def freeze(self, *, unfrozen_blocks: int) -> None:
         """Exclude all but the last `unfrozen_blocks` of the backbone's 17 blocks from training."""

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from facerec.training.backbone import BLOCKS
 from facerec.training.dataset import FaceDataset
 from facerec.training.errors import CheckpointError, DataError, FitError, OptionError
 from facerec.training.options import RecognizerOptions, changed
@@ -85,6 +86,20 @@ def test_it_learns_from_the_teacher_and_the_labels(
     assert isinstance(model.network, StudentNetwork)
     assert model.network.classifier is None, "the second embedding is dropped"
     assert model.pretraining[0].images == USES * len(aligned_split.background)
+
+
+def test_random_weights_are_pretrained_in_all_blocks_of_which_the_first_then_stay(
+    aligned: FaceDataset, aligned_split: Split, options: RecognizerOptions
+) -> None:
+    torch.manual_seed(options.data.seed)
+    start = StudentNetwork().state_dict()
+    trained = fit(aligned, aligned_split, options, fold=0, device=CPU).network.state_dict()
+    pretrained = torch.load(pretrainings(options)[0], weights_only=True)["network"]
+    for block in range(BLOCKS):
+        name = f"features.{block}.0.weight"
+        assert not torch.equal(pretrained[name], start[name]), name
+        frozen = block < BLOCKS - options.model.unfrozen_blocks
+        assert torch.equal(trained[name], pretrained[name]) == frozen, name
 
 
 def test_known_people_are_means_of_their_embeddings(
