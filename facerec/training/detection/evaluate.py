@@ -31,9 +31,9 @@ TESTED_PIXELS = (12, 16, 20, 28, 40, 160)
 """Sizes of a single upright face."""
 SCENE_SIDES = (256, 384, 512)
 """Sides in pixels of the synthetic scenes, in turn."""
-THRESHOLD_RECALL = 0.9825
-"""Fraction of the validation faces that the threshold must find. The aim is 97 % of the test faces, and the two halves
-of the unknown people differ."""
+THRESHOLD_RECALL = 0.975
+"""Fraction of the validation faces that the threshold must find. The lower the threshold that finds one more of them,
+the more other things pass it too."""
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ suppression drops the one with the lower score."""
 OUTPUT_MIN_SCORE = 0.05
 """Smallest score, 0 to 1, of a face that the graph returns."""
 
-FULL_SCORE_MIN_PIXELS = 28
+FULL_SCORE_MIN_PIXELS = 32
 """Smallest size in pixels of a face that keeps its score. The score of a smaller face is reduced in proportion to its
 size, because small spots are mistaken for faces."""
 
