@@ -180,7 +180,7 @@ class LandmarkTrainingOptions(TrainingOptions):
 
     learning_rate: PositiveFloat = 3e-3
     """AdamW's learning rate, after a warm-up and before a cosine decay to zero."""
-    steps: PositiveInt = 6000
+    steps: PositiveInt = 15_000
     """Steps of 64 faces."""
 
 
