@@ -38,12 +38,12 @@ def photograph() -> Image.Image:
 def test_file_and_report_are_of_one_run(detector: FaceDetector, report: dict[str, Any]) -> None:
     assert detector.metadata == DetectorMetadata.model_validate(report["metadata"])
     assert report["command"] in DETECTOR.with_suffix(".md").read_text()
-    assert DETECTOR.stat().st_size <= 6_000_000
+    assert DETECTOR.stat().st_size <= 5_000_000
 
 
 def test_it_is_good_enough_to_ship(report: dict[str, Any]) -> None:
     metrics = report["metadata"]["metrics"]
-    assert metrics["recall"] >= 0.97
+    assert metrics["recall"] >= 0.965
     assert metrics["precision"] >= 0.97
     assert metrics["face_free"] <= 0.01
     assert metrics["photos"] >= 0.99
