@@ -73,7 +73,7 @@ def test_a_folder_that_can_not_be_written_is_named_before_training(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     names = ["images"] if isinstance(options, ExploreOptions) else ["output", "checkpoints", "images"]
-    if isinstance(options, LandmarkOptions):
+    if isinstance(options, DetectorOptions | LandmarkOptions):
         names.remove("images")
     if options == COMMANDS[1]:
         names.remove("checkpoints")  # nothing is trained

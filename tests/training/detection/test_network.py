@@ -6,7 +6,14 @@ import torch
 from torch import nn
 
 from facerec.inference.cropping import Face
-from facerec.training.detection.network import MAX_FACES, STRIDE, DetectorGraph, DetectorNetwork, Outputs
+from facerec.training.detection.network import (
+    FULL_SCORE_MIN_PIXELS,
+    MAX_FACES,
+    STRIDE,
+    DetectorGraph,
+    DetectorNetwork,
+    Outputs,
+)
 
 
 class FixedNetwork(nn.Module):
@@ -35,7 +42,7 @@ def decode(*faces: Face, side: int = 256) -> list[Face]:
 
 
 def test_faces_are_in_pixels_and_ordered_by_falling_score() -> None:
-    two = (Face(40.5, 61.25, 30, 0.2, 0.6), Face(180, 200, 55, -0.3, 0.9))
+    two = (Face(40.5, 61.25, 36, 0.2, 0.6), Face(180, 200, 55, -0.3, 0.9))
     assert decode(*two) == [pytest.approx(face, abs=1e-3) for face in reversed(two)]
 
 
@@ -46,7 +53,7 @@ def test_overlapping_detections_are_suppressed() -> None:
 
 def test_scores_of_small_faces_are_lowered() -> None:
     (face,) = decode(Face(100, 100, 14, 0, 0.8))
-    assert face.score == pytest.approx(0.4, abs=1e-3)
+    assert face.score == pytest.approx(0.8 * 14 / FULL_SCORE_MIN_PIXELS, abs=1e-3)
 
 
 def test_faces_of_low_score_and_beyond_the_hundredth_are_left_out() -> None:
