@@ -43,7 +43,7 @@ def load_backbone(network: nn.Module, weights: Weights) -> None:
     """Load pretrained weights into the backbone of `network`, in place.
 
     Args:
-        network: a network whose `features` are those of torchvision's `mobilenet_v3_large`, or their first blocks.
+        network: a network whose `features` are those of torchvision's `mobilenet_v3_large`.
         weights: `imagenet` downloads torchvision's IMAGENET1K_V1. A path names a state dict of `mobilenet_v3_large`,
             of which only the tensors of `features` are needed. `none` leaves the random weights.
 

@@ -10,8 +10,7 @@ from facerec.inference.detector import FaceDetector
 from facerec.inference.errors import ModelFileError
 from facerec.inference.face_cropper import FaceCropper, central_face
 from facerec.inference.landmark_predictor import LandmarkPredictor
-from facerec.inference.model_file import LANDMARKS_FILE, Alignment, shipped_models
-from facerec.inference.recognizer import FaceRecognizer
+from facerec.inference.model_file import Alignment
 from facerec.training.crop_pictures import PictureCropper
 from facerec.training.dlib_resnet import CHIP_SIZE, REFERENCE_POINTS
 from facerec.training.errors import DataError
@@ -46,15 +45,6 @@ def load_aligned_cropper(data: RecognizerDataOptions, alignment: Alignment | Non
     """
     detector = load_detector(data.detector) if data.crop_mode == "detect" else None
     return PictureCropper(FaceCropper(load_landmark_predictor(data.landmarks), alignment), detector)
-
-
-def cropper_of(recognizer: FaceRecognizer) -> FaceCropper:
-    """What crops faces for a recognizer, with the landmark predictor that comes with the project.
-
-    Raises:
-        DataError: the landmark predictor's file is missing, altered or of another version.
-    """
-    return FaceCropper(load_landmark_predictor(shipped_models() / LANDMARKS_FILE), recognizer.metadata.alignment)
 
 
 def load_detector(path: Path) -> FaceDetector:

@@ -128,8 +128,8 @@ class RecognizerModelOptions:
 class TrainingOptions:
     """The optimization."""
 
-    learning_rate: PositiveFloat = 1e-3
-    """AdamW's learning rate of the head, after a warm-up and before a cosine decay to zero."""
+    learning_rate: PositiveFloat = 3e-3
+    """AdamW's learning rate, after a warm-up and before a cosine decay to zero."""
     weight_decay: NonNegativeFloat = 0.05
     """AdamW's weight decay, on matrices and convolutions only."""
     checkpoints: Folder = Path("checkpoints")
@@ -142,6 +142,8 @@ class TrainingOptions:
 class RecognizerTrainingOptions(TrainingOptions):
     """The optimization."""
 
+    learning_rate: PositiveFloat = 1e-3
+    """AdamW's learning rate of the head, after a warm-up and before a cosine decay to zero."""
     pretraining_epochs: Annotated[int, Field(ge=1, le=10_000)] = 12
     """Number of epochs before the others, in which the teacher teaches alone. Each draws every image of background
     people. What they give is kept in CHECKPOINTS/pretraining/, and serves all runs with the same background people."""
@@ -168,8 +170,6 @@ class RecognizerTrainingOptions(TrainingOptions):
 class DetectorTrainingOptions(TrainingOptions):
     """The optimization."""
 
-    learning_rate: PositiveFloat = 3e-3
-    """AdamW's learning rate, after a warm-up and before a cosine decay to zero."""
     steps: PositiveInt = 8000
     """Steps of 16 synthetic scenes."""
 
@@ -178,8 +178,6 @@ class DetectorTrainingOptions(TrainingOptions):
 class LandmarkTrainingOptions(TrainingOptions):
     """The optimization."""
 
-    learning_rate: PositiveFloat = 3e-3
-    """AdamW's learning rate, after a warm-up and before a cosine decay to zero."""
     steps: PositiveInt = 15_000
     """Steps of 64 faces."""
 

@@ -32,8 +32,8 @@ TESTED_PIXELS = (12, 16, 20, 28, 40, 160)
 SCENE_SIDES = (256, 384, 512)
 """Sides in pixels of the synthetic scenes, in turn."""
 THRESHOLD_RECALL = 0.975
-"""Fraction of the validation faces that the threshold must find. The lower the threshold that finds one more of them,
-the more other things pass it too."""
+"""Fraction of the validation faces that the threshold must find. A larger fraction takes a lower threshold, which more
+things pass that are no faces."""
 
 
 @dataclass(frozen=True)
