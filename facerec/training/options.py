@@ -144,7 +144,9 @@ class RecognizerTrainingOptions(TrainingOptions):
 
     learning_rate: PositiveFloat = 1e-3
     """AdamW's learning rate of the head, after a warm-up and before a cosine decay to zero."""
-    pretraining_epochs: Annotated[int, Field(ge=1, le=10_000)] = 12
+    pretraining_learning_rate: PositiveFloat = 2e-3
+    """The same in pretraining."""
+    pretraining_epochs: Annotated[int, Field(ge=1, le=10_000)] = 24
     """Number of epochs before the others, in which the teacher teaches alone. Each draws every image of background
     people. What they give is kept in CHECKPOINTS/pretraining/, and serves all runs with the same background people."""
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 6
@@ -325,13 +327,15 @@ def _refuse_unused(options: RecognizerOptions) -> None:
     Raises:
         OptionError: such an option is not at its default, or the command is the search.
     """
-    model, epochs = options.model, options.training.pretraining_epochs
+    model, training, default = options.model, options.training, RecognizerTrainingOptions
     taught = model.teacher != "none"
     unused = {
         "tune": taught and isinstance(options, TuneOptions),
         "--embedding-size": taught and model.embedding_size != RecognizerModelOptions.embedding_size,
         "--align": taught and model.align,
-        "--pretraining-epochs": not taught and epochs != RecognizerTrainingOptions.pretraining_epochs,
+        "--pretraining-epochs": not taught and training.pretraining_epochs != default.pretraining_epochs,
+        "--pretraining-learning-rate": not taught
+        and training.pretraining_learning_rate != default.pretraining_learning_rate,
     }
     for name, given in unused.items():
         if given:

@@ -25,6 +25,7 @@ OUT_OF_BOUNDS = {
     "min_epoch_images": (0,),
     "batch_size": (1,),
     "learning_rate": (-1e-3, 0.0),
+    "pretraining_learning_rate": (-1e-3, 0.0),
     "backbone_rate": (-1.0,),
     "weight_decay": (-0.1,),
     "margin": (-0.1, 1.1),
@@ -99,6 +100,7 @@ def accurate(options: RecognizerOptions | None = None, **values: Any) -> Recogni
 
 ANOTHER_VALUE: dict[str, Any] = {
     "weights": "none", "teacher": "none", "unfrozen_blocks": 3, "pretraining_epochs": 3, "learning_rate": 0.1,
+    "pretraining_learning_rate": 0.1,
     "weight_decay": 0.1, "checkpoints": Path("elsewhere"), "resume": True, "epochs": 3, "min_epoch_images": 1,
     "batch_size": 8, "backbone_rate": 2.0, "margin": 0.1, "scale": 16.0, "balance": 0.1, "weights_licence": "MIT",
 }  # fmt: skip
@@ -129,9 +131,13 @@ def test_what_a_teacher_decides_is_refused_where_there_is_one(name: str) -> None
         validated(accurate(given))
 
 
-def test_pretraining_and_the_search_are_refused_where_they_do_not_apply() -> None:
-    with pytest.raises(OptionError, match=r"^--pretraining-epochs does not apply with --teacher none"):
-        validated(changed(RecognizerOptions(), teacher="none", pretraining_epochs=3))
+@pytest.mark.parametrize("name", ["pretraining_epochs", "pretraining_learning_rate"])
+def test_pretraining_is_refused_without_a_teacher(name: str) -> None:
+    with pytest.raises(OptionError, match=f"^{option_name(name)} does not apply with --teacher none"):
+        validated(changed(RecognizerOptions(), teacher="none", **{name: 3}))
+
+
+def test_the_search_is_refused_with_a_teacher() -> None:
     with pytest.raises(OptionError, match=r"^tune does not apply with --teacher dlib-resnet"):
         validated(TuneOptions())
     search = changed(TuneOptions(), teacher="none")

@@ -51,8 +51,8 @@ USES = 4
 takes as long for a view as the student for one step on it, so that fewer uses would leave less time for steps."""
 
 PRETRAINING_OPTIONS = (
-    *("teacher", "weights", "unfrozen_blocks", "seed", "learning_rate", "weight_decay", "batch_size", "backbone_rate"),
-    "pretraining_epochs",
+    *("teacher", "weights", "unfrozen_blocks", "seed", "weight_decay", "batch_size", "backbone_rate"),
+    *("pretraining_learning_rate", "pretraining_epochs"),
 )
 """The options that decide the pretrained student."""
 
@@ -95,7 +95,8 @@ class Distillation(TrainingMethod):
         network = StudentNetwork(classes=len(split.people) + split.background_people)
         network.freeze(unfrozen_blocks=options.model.unfrozen_blocks)
         steps = options.training.epochs * USES * (images // options.training.batch_size)
-        self.state = _start_state(network, options, steps=steps, device=device)
+        rate = options.training.learning_rate
+        self.state = _start_state(network, options, steps=steps, learning_rate=rate, device=device)
 
     def is_prepared(self) -> bool:
         return self._pretraining()[0].exists()
@@ -115,7 +116,7 @@ class Distillation(TrainingMethod):
     def train_epoch(self, epoch: int) -> EpochResult:
         seed = self._options.data.seed
         indices = epoch_batches(self._split, self._options, epoch=epoch).ravel()
-        lesson = self._teacher.prepare_lesson(indices, self._split.labels[indices], seed=(seed, epoch, 1))
+        lesson = self._teacher.prepare_lesson(indices, labels=self._split.labels[indices], seed=(seed, epoch, 1))
         name = f"Epoch {epoch + 1}/{self._options.training.epochs}"
         loss, accuracy, _ = teach(self.state, lesson, self._options, seed=(seed, epoch, 2), name=name)
         return EpochResult(loss, accuracy)
@@ -150,7 +151,8 @@ class Distillation(TrainingMethod):
         torch.manual_seed(options.data.seed)
         network = StudentNetwork()
         network.start(options.model)
-        state = _start_state(network, options, steps=epochs * USES * steps_per_use, device=self._device)
+        steps, rate = epochs * USES * steps_per_use, options.training.pretraining_learning_rate
+        state = _start_state(network, options, steps=steps, learning_rate=rate, device=self._device)
         if path.exists():
             state.restore(path, recipe=described)
         else:
@@ -163,7 +165,7 @@ class Distillation(TrainingMethod):
             started = time.monotonic()
             seed = options.data.seed
             indices = np.random.default_rng((seed, epoch, 3)).permutation(split.background)
-            lesson = teacher.prepare_lesson(indices, split.labels[indices], seed=(seed, epoch, 4))
+            lesson = teacher.prepare_lesson(indices, seed=(seed, epoch, 4))
             name = f"Pretraining {epoch + 1}/{epochs}"
             _, _, left = teach(state, lesson, options, seed=(seed, epoch, 5), name=name)
             assert targets is not None
@@ -272,14 +274,14 @@ def fraction_left(network: StudentNetwork, embeddings: Tensor, targets: Tensor) 
 
 
 def _start_state(
-    network: StudentNetwork, options: RecognizerOptions, *, steps: int, device: torch.device
+    network: StudentNetwork, options: RecognizerOptions, *, steps: int, learning_rate: float, device: torch.device
 ) -> TrainState[StudentNetwork]:
     """The state before the first of `steps` steps."""
     network.to(device).to(memory_format=torch.channels_last)
     return TrainState.start(
         network,
         steps=steps,
-        learning_rate=options.training.learning_rate,
+        learning_rate=learning_rate,
         backbone_rate=options.training.backbone_rate,
         weight_decay=options.training.weight_decay,
     )

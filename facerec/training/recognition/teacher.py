@@ -14,6 +14,9 @@ from facerec.training.recognition.student import CROP_SIZE, teacher_chips
 from facerec.training.recognition.views import shared_views
 from facerec.training.split import Indices
 
+LABELLED_BLENDS = 0.5
+"""Fraction of the faces with a label that are blended with another, and lose it. Of faces without a label all are."""
+
 _CHUNK = 64
 
 
@@ -58,12 +61,12 @@ class Teacher:
         chunks = np.array_split(indices, math.ceil(len(indices) / _CHUNK))
         return torch.cat([self.embed(self._crops(chunk).permute(0, 3, 1, 2).float()) for chunk in chunks])
 
-    def prepare_lesson(self, indices: Indices, labels: Indices, *, seed: tuple[int, ...]) -> Lesson:
+    def prepare_lesson(self, indices: Indices, *, labels: Indices | None = None, seed: tuple[int, ...]) -> Lesson:
         """Make a view of each image and embed it.
 
         Args:
             indices: int64 `[N]`, images of the data set.
-            labels: int64 `[N]`, the class of each.
+            labels: int64 `[N]`, the class of each, if they are to be learned.
             seed: of all randomness.
         """
         random = np.random.default_rng(seed)
@@ -74,11 +77,16 @@ class Teacher:
         starts = range(0, len(indices), _CHUNK)
         for start in tqdm(starts, desc="Teacher", unit=" steps", leave=False, disable=len(starts) < 16):
             part = slice(start, start + _CHUNK)
-            shared, shows_one = shared_views(self._crops(indices[part]), self._crops(others[part]), generator=generator)
+            shared, shows_one = shared_views(
+                self._crops(indices[part]),
+                self._crops(others[part]),
+                blend_probability=1 if labels is None else LABELLED_BLENDS,
+                generator=generator,
+            )
             views[part] = shared.round().to(torch.uint8)
             targets.append(self.embed(views[part].float()))
             single.append(shows_one)
-        classes = torch.from_numpy(labels).to(self._device)
+        classes = torch.from_numpy(np.full(len(indices), -1) if labels is None else labels).to(self._device)
         return Lesson(views, torch.cat(targets), torch.where(torch.cat(single), classes, -1))
 
     def _crops(self, indices: Indices) -> Tensor:

@@ -1,7 +1,7 @@
 """Random changes of aligned faces: of what teacher and student see alike, and of what the student alone sees.
 
-The teacher labels what it is shown, so that faces may be changed beyond recognition: half of them are blends of two
-people, which gives the student more faces than the data has. That both see the same is what makes long training pay
+The teacher labels what it is shown, so that faces may be changed beyond recognition: many are blends of two people,
+which gives the student more faces than the data has. That both see the same is what makes long training pay
 (Beyer et al., 2022, arXiv:2106.05237).
 """
 
@@ -22,8 +22,6 @@ MAX_DEFORMATION_STD = 5.0
 DEFORMATION_POINTS = 5
 """Points on a side of the grid whose shifts are random. Those between are interpolated."""
 
-BLEND_PROBABILITY = 0.5
-"""Probability of mixing a face with another person's."""
 MASK_POINTS = 4
 """Points on a side of the grid of a blend's mask."""
 MAX_MASK_STD = 6.0
@@ -41,19 +39,22 @@ MAX_SHIFT = 0.1
 """Largest shift, as the same fraction. The points that align a face err less."""
 
 
-def shared_views(crops: Tensor, others: Tensor, *, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def shared_views(
+    crops: Tensor, others: Tensor, *, blend_probability: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
     """Change faces as teacher and student shall see them.
 
     Args:
         crops: uint8 `[N, 160, 160, 3]`, RGB, aligned, on any device.
-        others: faces of the same shape, which are blended into some of them.
+        others: faces of the same shape, with which they are blended.
+        blend_probability: of being blended, for each face.
         generator: source of all randomness, on the CPU.
 
     Returns:
         The views, float32 `[N, 3, 160, 160]`, 0 to 255, and whether each shows one person, bool `[N]`.
     """
     count = len(crops)
-    images, blended = _deform(crops, generator), torch.rand(count, generator=generator) < BLEND_PROBABILITY
+    images, blended = _deform(crops, generator), torch.rand(count, generator=generator) < blend_probability
     blended = blended.to(images.device)
     bias = MASK_BIAS_STD * torch.randn(count, 1, 1, 1, generator=generator).to(images.device)
     strength = draw_uniform(0, MAX_MASK_STD, (count, 1, 1, 1), generator, images)
@@ -95,13 +96,13 @@ def training_inputs(crops: Tensor, *, generator: torch.Generator) -> Tensor:
     """Make inputs of crops with all random changes, as the student sees them, to be looked at.
 
     Args:
-        crops: uint8 `[N, 160, 160, 3]`, RGB. Some are blended with that half of all before them.
+        crops: uint8 `[N, 160, 160, 3]`, RGB. Half are blended with the crop that is N / 2 places away.
         generator: source of all randomness, on the CPU.
 
     Returns:
         float32 `[N, 3, 128, 128]`, normalized.
     """
-    views, _ = shared_views(crops, crops.roll(len(crops) // 2, 0), generator=generator)
+    views, _ = shared_views(crops, crops.roll(len(crops) // 2, 0), blend_probability=0.5, generator=generator)
     return student_inputs(views.round().to(torch.uint8), generator=generator)
 
 

@@ -30,7 +30,9 @@ def unchanged(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
 
 
 def test_the_same_generator_gives_the_same_views_in_the_range_of_pixels() -> None:
-    first, again = (shared_views(faces(), faces(person=1), generator=generator()) for _ in range(2))
+    first, again = (
+        shared_views(faces(), faces(person=1), blend_probability=0.5, generator=generator()) for _ in range(2)
+    )
     assert torch.equal(first[0], again[0])
     assert torch.equal(first[1], again[1])
     assert first[0].shape == (64, 3, CROP_SIZE, CROP_SIZE)
@@ -38,10 +40,10 @@ def test_the_same_generator_gives_the_same_views_in_the_range_of_pixels() -> Non
     assert first[0].max() <= 255
 
 
-def test_half_of_the_views_are_mirrored_and_half_are_blends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_half_of_the_views_are_mirrored_and_as_many_blended_as_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     unchanged(monkeypatch, "recolour", "erase", "DEFORM_PROBABILITY")
     crops, others = faces(), faces(person=1)
-    views, single = shared_views(crops, others, generator=generator())
+    views, single = shared_views(crops, others, blend_probability=0.5, generator=generator())
     assert 0.3 < single.float().mean() < 0.7
     one = crops[0].permute(2, 0, 1).float()
     plain = [(views - each).abs().amax(dim=(1, 2, 3)) < 0.1 for each in (one, one.flip(2))]
@@ -56,8 +58,8 @@ def test_a_blend_lies_between_the_two_faces(monkeypatch: pytest.MonkeyPatch) -> 
         torch.full((64, CROP_SIZE, CROP_SIZE, 3), 50).byte(),
         torch.full((64, CROP_SIZE, CROP_SIZE, 3), 200).byte(),
     )
-    views, single = shared_views(dark, bright, generator=generator())
-    blends = views[~single]
+    blends, single = shared_views(dark, bright, blend_probability=1, generator=generator())
+    assert not single.any()
     assert (blends > 49.9).all()
     assert (blends < 200.1).all()
     assert blends.mean(dim=(1, 2, 3)).std() > 20, "some are more of one face, some of the other"
@@ -65,9 +67,9 @@ def test_a_blend_lies_between_the_two_faces(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_deformations_are_small_and_smooth(monkeypatch: pytest.MonkeyPatch) -> None:
-    unchanged(monkeypatch, "recolour", "erase", "BLEND_PROBABILITY")
+    unchanged(monkeypatch, "recolour", "erase")
     ramp = torch.arange(CROP_SIZE).view(1, 1, -1, 1).expand(64, CROP_SIZE, -1, 3).byte()
-    views, _ = shared_views(ramp, ramp, generator=generator())
+    views, _ = shared_views(ramp, ramp, blend_probability=0, generator=generator())
     views = torch.where((views[:, :, :, -1:] < views[:, :, :, :1]), views.flip(3), views)
     shifts = (views - torch.arange(CROP_SIZE))[..., 30:-30]
     assert 0.3 < (shifts.abs().amax(dim=(1, 2, 3)) > 0.1).float().mean() < 0.7
