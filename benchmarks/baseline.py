@@ -5,6 +5,7 @@ uv run uvicorn benchmarks.baseline:app
 
 import io
 import json
+import os
 
 import numpy as np
 import onnxruntime as ort
@@ -13,10 +14,10 @@ from fastapi import Body, FastAPI, UploadFile
 from PIL import Image, ImageOps
 
 app = FastAPI()
-session = ort.InferenceSession("model/face_recognition.onnx")
+session = ort.InferenceSession(os.environ.get("BASELINE_MODEL", "model/face_recognition.onnx"))
 metadata = json.loads(session.get_modelmeta().custom_metadata_map["facerec"])
 names = [person["name"] for person in metadata["people"]]
-size = metadata["alignment"]["crop_size"] if metadata["alignment"] else 250
+size = session.get_inputs()[0].shape[1]
 
 
 @app.post("/predict")

@@ -2,6 +2,7 @@
 
     uv run -m benchmarks.serve                                 about 7 minutes
     uv run -m benchmarks.serve --seconds 5 --clients 16 --rounds 1
+    uv run -m benchmarks.serve --older-model ../older/model/face_recognition.onnx
 
 Leaves `benchmarks/results/serve.json` and the tables in `benchmarks/README.md`, which explains them. Linux only.
 """
@@ -11,8 +12,9 @@ import itertools
 import os
 import time
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -33,6 +35,7 @@ from tests.shipped import DETECTOR, LANDMARKS, LFW, RECOGNIZER
 
 # The detector finds no drawn faces: without LFW, requests with framing=auto would be answered with 422.
 SERVICES = (CENTRE, AUTO, BASELINE) if LFW.exists() else (CENTRE, BASELINE)
+OLDER = "baseline, older model"
 UPPER_BOUNDS: dict[CropMode, str] = {"centre": "upper bound", "detect": "upper bound, framing=auto"}
 
 
@@ -44,18 +47,21 @@ class Options:
     rounds: int = 3  # how often everything is measured, by turns; results are the medians
     clients: tuple[int, ...] = (1, 4, 16, 64)  # the tables show the middle one, the JSON file all
     cpus: int = 2  # CPUs that services and clients share, the first ones that this process may use
+    older_model: Path | None = None  # an older version's recognizer, which the baseline runs once more with
 
 
 def main(options: Options) -> None:
     """Measure by turns, take medians, publish."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cpus])
+    older = {"BASELINE_MODEL": str(options.older_model)}
+    services = (*SERVICES, replace(BASELINE, name=OLDER, variables=older)) if options.older_model else SERVICES
     small = crops(16)
     pictures = {"250 px crops": small, "12-megapixel photo": [photo(small[0], 4000, 3000)]}
     rows: list[dict[str, Any]] = []
     for _ in tqdm(range(options.rounds), desc="Rounds"):
         for kind, files in pictures.items():
             rows += [{"picture": kind, **row} for row in measure_upper_bounds(files, options)]
-        for service, (kind, files) in itertools.product(SERVICES, pictures.items()):
+        for service, (kind, files) in itertools.product(services, pictures.items()):
             rows += [{"picture": kind, **row} for row in measure_service(service, files, options)]
     medians = pd.DataFrame(rows).groupby(["service", "picture", "source", "clients"], sort=False).median()
     results = medians.reset_index().to_dict("records")
@@ -142,6 +148,7 @@ def tables(results: Sequence[dict[Hashable, Any]]) -> str:
     counts = sorted({row["clients"] for row in results} - {0})
     clients = counts[len(counts) // 2]
     bounds = {service.name: UPPER_BOUNDS[service.crop_mode] for service in (CENTRE, AUTO, BASELINE)}
+    bounds |= {bound: bound for bound in UPPER_BOUNDS.values()}
     columns = ["", "source", "requests/s", "of the upper bound", "x baseline", "p50 ms", "p99 ms", "errors", "CPU ms"]
     parts = []
     for kind in dict.fromkeys(row["picture"] for row in results):
@@ -150,7 +157,7 @@ def tables(results: Sequence[dict[Hashable, Any]]) -> str:
         shown: list[list[str | float | None]] = []
         for row in rows:
             service, source, rate = row["service"], row["source"], row["requests_per_second"]
-            fraction = f"{rate / rates[bounds.get(service, service), '']:.0%}"
+            fraction = f"{rate / rates[bounds[service], '']:.0%}" if service in bounds else ""
             ratio = rate / rates[BASELINE.name, source] if source else None
             rest = (f"{row['refused'] + row['failed']:.0%}", row["cpu_ms"], row["peak_mb"] or None)
             shown.append([service, source, rate, fraction, ratio, row["p50_ms"], row["p99_ms"], *rest])
