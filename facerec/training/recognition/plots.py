@@ -80,10 +80,10 @@ def plot_augmented(dataset: FaceDataset, split: Split, *, augment: Callable[...,
 def plot_learning(pretraining: list[PretrainingEpoch], history: list[EpochStats]) -> Figure:
     """Plot what each epoch of pretraining left, then each epoch's loss and accuracy, in training and validation."""
     figure = Figure(figsize=(10, 7.2 if pretraining else 3.8))
-    *before, losses, accuracies = figure.subplots(2, 2).flat if pretraining else figure.subplots(1, 2)
+    panels = figure.subplot_mosaic("PP;LA" if pretraining else "LA")
+    losses, accuracies = panels["L"], panels["A"]
     if pretraining:
-        left, empty = before
-        empty.axis("off")
+        left = panels["P"]
         epochs = np.arange(1, len(pretraining) + 1)
         left.plot(epochs, [epoch.train_left for epoch in pretraining], marker=".", label="training (changed)")
         left.plot(epochs, [epoch.unknown_left for epoch in pretraining], marker=".", label="unknown people (unchanged)")
@@ -96,7 +96,8 @@ def plot_learning(pretraining: list[PretrainingEpoch], history: list[EpochStats]
         accuracies.plot(
             epochs, [100 * getattr(epoch, f"{name}_accuracy") for epoch in history], marker=".", label=label
         )
-    losses.set(title="Loss (training with the margin, validation without)", xlabel="epoch", ylabel="cross-entropy")
+    compared = "training by teacher and names, validation by names" if pretraining else "training with the margin"
+    losses.set(title=f"Loss ({compared})", xlabel="epoch", ylabel="loss")
     losses.set_yscale("log")
     write_out_numbers(losses.yaxis)
     for axes in (losses, accuracies):
