@@ -142,14 +142,14 @@ class TrainingOptions:
 class RecognizerTrainingOptions(TrainingOptions):
     """The optimization."""
 
-    learning_rate: PositiveFloat = 1e-3
+    learning_rate: PositiveFloat = 5e-4
     """AdamW's learning rate of the head, after a warm-up and before a cosine decay to zero."""
     pretraining_learning_rate: PositiveFloat = 2e-3
     """The same in pretraining."""
     pretraining_epochs: Annotated[int, Field(ge=1, le=10_000)] = 24
     """Number of epochs before the others, in which the teacher teaches alone. Each draws every image of background
     people. What they give is kept in CHECKPOINTS/pretraining/, and serves all runs with the same background people."""
-    epochs: Annotated[int, Field(ge=1, le=10_000)] = 6
+    epochs: Annotated[int, Field(ge=1, le=10_000)] = 4
     """Number of epochs. Each draws as many images of known people as there are to train on, and as many of background
     people."""
     min_epoch_images: PositiveInt = 2000
