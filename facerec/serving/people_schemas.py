@@ -202,7 +202,7 @@ class Verification(BaseModel):
     """Whether two faces are the same person's, each the most prominent one of its picture."""
 
     similarity: float = Field(description="Cosine similarity, -1 to 1.", examples=[0.979])
-    threshold: float = Field(description="The similarity from which they are taken for the same.", examples=[0.965])
+    threshold: float = Field(description="The similarity from which they are taken for the same.", examples=[0.964])
     same_person: bool = Field(description="The answer to act on.")
     false_accept_rate: Fraction | None = Field(
         description="Fraction of other people who are taken for the same at this threshold. Null where the operator "

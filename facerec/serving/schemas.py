@@ -129,7 +129,7 @@ class Identification(BaseModel):
         description="Cosine similarity to `top_class`, -1 to 1. Null if nobody is known.", examples=[0.979]
     )
     threshold: float = Field(
-        description="The similarity below which a face belongs to nobody who is known.", examples=[0.965]
+        description="The similarity below which a face belongs to nobody who is known.", examples=[0.964]
     )
     top_class: str | None = Field(
         description="The most similar of the known people. Null if there are none.", examples=["Serena Williams"]
