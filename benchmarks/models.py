@@ -1,7 +1,7 @@
 """The networks of the model files, each alone on one thread, beside those of an older version.
 
     git worktree add ../older 0b1863d
-    uv run -m benchmarks.models --older ../older/model          a minute
+    uv run -m benchmarks.models --older ../older/model          10 seconds
 
 Leaves `benchmarks/results/models.json` and the table in `benchmarks/README.md`, which explains it.
 """

@@ -31,7 +31,7 @@ def adamw(network: nn.Module, *, learning_rate: float, backbone_rate: float, wei
         }
 
     groups = [group(backbone, matrices) for backbone in (True, False) for matrices in (True, False)]
-    return AdamW(groups, fused=True)  # one pass over each parameter instead of ten: 4 % of a step on two CPU cores
+    return AdamW(groups, fused=True)  # one pass over each parameter: 4 % of a step on two CPU cores
 
 
 def warmup_and_cosine(steps: int) -> Callable[[int], float]:
