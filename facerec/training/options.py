@@ -3,6 +3,7 @@
 Options are grouped: each group is a heading in `--help`, while the names of the options stay flat (`--min-images`).
 """
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_type_hints
@@ -18,6 +19,10 @@ OUTSIDE_RECIPE = "outside the recipe"
 """Marks an option that says where files are or what to do. All other options decide what the trained model becomes."""
 ANY_BACKBONE = "any backbone"
 """Marks an option that also applies to dlib-resnet, which is not trained. The options of the data all do."""
+WITH_TEACHER = "with a teacher"
+"""Marks an option that applies only where there is a teacher."""
+WITHOUT_TEACHER = "without a teacher"
+"""Marks an option that applies only where there is no teacher."""
 
 
 def existing_part(path: Path) -> Path:
@@ -115,9 +120,9 @@ class RecognizerModelOptions:
     """dlib-resnet teaches the network the embeddings of dlib's network, of aligned faces: first those of background
     people, then those of known people with their names. Such embeddings carry to people whom the network never saw. A
     known person is the mean of the embeddings of their training images. none teaches the names alone."""
-    align: bool = False
+    align: Annotated[bool, WITHOUT_TEACHER] = False
     """Align the faces by five points, as dlib-resnet and its students always do, where there is no teacher."""
-    embedding_size: Literal[128, 256, 512] = 256
+    embedding_size: Annotated[Literal[128, 256, 512], WITHOUT_TEACHER] = 256
     """Length of the embeddings, where there is no teacher: dlib-resnet's have 128 numbers."""
     unfrozen_blocks: Annotated[int, Field(ge=0, le=17)] = 13
     """How many of the backbone's 17 blocks are trained, counted from its end; 0 trains the head alone. Training the
@@ -144,9 +149,9 @@ class RecognizerTrainingOptions(TrainingOptions):
 
     learning_rate: PositiveFloat = 5e-4
     """AdamW's learning rate of the head, after a warm-up and before a cosine decay to zero."""
-    pretraining_learning_rate: PositiveFloat = 2e-3
+    pretraining_learning_rate: Annotated[PositiveFloat, WITH_TEACHER] = 2e-3
     """The same in pretraining."""
-    pretraining_epochs: Annotated[int, Field(ge=1, le=10_000)] = 24
+    pretraining_epochs: Annotated[int, Field(ge=1, le=10_000), WITH_TEACHER] = 24
     """Number of epochs before the others, in which the teacher teaches alone. Each draws every image of background
     people. What they give is kept in CHECKPOINTS/pretraining/, and serves all runs with the same background people."""
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 4
@@ -309,12 +314,7 @@ def _refuse_training(options: RecognizerOptions) -> None:
     Raises:
         OptionError: the command is the search, or such an option is given.
     """
-    given = [
-        option_name(each.name)
-        for group in (options.model, options.training, options.publishing)
-        for each in fields(group)
-        if ANY_BACKBONE not in _marks(group, each.name) and getattr(group, each.name) != each.default
-    ]
+    given = _given(options, lambda marks: ANY_BACKBONE not in marks)
     if isinstance(options, TuneOptions):
         given.insert(0, "tune")
     if given:
@@ -327,20 +327,25 @@ def _refuse_unused(options: RecognizerOptions) -> None:
     Raises:
         OptionError: such an option is not at its default, or the command is the search.
     """
-    model, training, default = options.model, options.training, RecognizerTrainingOptions
-    taught = model.teacher != "none"
-    unused = {
-        "tune": taught and isinstance(options, TuneOptions),
-        "--embedding-size": taught and model.embedding_size != RecognizerModelOptions.embedding_size,
-        "--align": taught and model.align,
-        "--pretraining-epochs": not taught and training.pretraining_epochs != default.pretraining_epochs,
-        "--pretraining-learning-rate": not taught
-        and training.pretraining_learning_rate != default.pretraining_learning_rate,
-    }
-    for name, given in unused.items():
-        if given:
-            advice = "add --teacher none, or leave it out" if taught else "leave it out"
-            raise OptionError(f"{name} does not apply with --teacher {model.teacher}: {advice}.")
+    teacher = options.model.teacher
+    taught = teacher != "none"
+    unused = WITHOUT_TEACHER if taught else WITH_TEACHER
+    given = _given(options, lambda marks: unused in marks)
+    if taught and isinstance(options, TuneOptions):
+        given.insert(0, "tune")
+    if given:
+        advice = "add --teacher none, or leave it out" if taught else "leave it out"
+        raise OptionError(f"{given[0]} does not apply with --teacher {teacher}: {advice}.")
+
+
+def _given(options: RecognizerOptions, chosen: Callable[[tuple[Any, ...]], bool]) -> list[str]:
+    """The options of model, training and publishing whose marks are `chosen` and which are not at their defaults."""
+    return [
+        option_name(each.name)
+        for group in (options.model, options.training, options.publishing)
+        for each in fields(group)
+        if chosen(_marks(group, each.name)) and getattr(group, each.name) != each.default
+    ]
 
 
 def changed(options: Options, **values: Any) -> Options:
