@@ -53,8 +53,10 @@ class Options:
 def main(options: Options) -> None:
     """Measure by turns, take medians, publish."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cpus])
-    older = {"BASELINE_MODEL": str(options.older_model)}
-    services = (*SERVICES, replace(BASELINE, name=OLDER, variables=older)) if options.older_model else SERVICES
+    services: tuple[Service, ...] = SERVICES
+    if options.older_model:
+        variables = {"BASELINE_MODEL": str(options.older_model)}
+        services += (replace(BASELINE, name=OLDER, variables=variables),)
     small = crops(16)
     pictures = {"250 px crops": small, "12-megapixel photo": [photo(small[0], 4000, 3000)]}
     rows: list[dict[str, Any]] = []
