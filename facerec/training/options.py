@@ -150,7 +150,7 @@ class RecognizerTrainingOptions(TrainingOptions):
     learning_rate: PositiveFloat = 5e-4
     """AdamW's learning rate of the head, after a warm-up and before a cosine decay to zero."""
     pretraining_learning_rate: Annotated[PositiveFloat, WITH_TEACHER] = 2e-3
-    """The same in pretraining."""
+    """AdamW's learning rate in pretraining, of the head, after a warm-up and before a cosine decay to zero."""
     pretraining_epochs: Annotated[int, Field(ge=1, le=10_000), WITH_TEACHER] = 24
     """Number of epochs before the others, in which the teacher teaches alone. Each draws every image of background
     people. What they give is kept in CHECKPOINTS/pretraining/, and serves all runs with the same background people."""
