@@ -16,8 +16,8 @@ class JoinedCrops:
 
     Args:
         first: `[A, S, S, 3]`.
-        second: `[B, S, S, 3]`, and M = A + B.
-        kept: int64 `[C]`, which of the B crops of `second` follow the first ones, so that M = A + C.
+        second: `[B, S, S, 3]`.
+        kept: int64 `[C]`, which of the B crops of `second` follow the A first ones: M = A + C.
     """
 
     def __init__(self, first: NDArray[np.uint8], second: NDArray[np.uint8], kept: NDArray[np.int64]) -> None:
@@ -61,16 +61,17 @@ def join(named: FaceDataset, others: FaceDataset) -> FaceDataset:
     all_names, identities = np.unique(
         np.concatenate([np.array(named.names)[named.identities], names[kept]]), return_inverse=True
     )
+    kept_paths = [others.paths[image] for image in kept]
     digest = hashlib.sha256(f"{named.fingerprint} {others.fingerprint}".encode())
     return replace(
         named,
         crops=cast("NDArray[np.uint8]", JoinedCrops(named.crops, others.crops, kept)),
-        paths=named.paths + [others.paths[image] for image in kept],
+        paths=named.paths + kept_paths,
         names=all_names.tolist(),
         identities=identities,
         others=frozenset(all_names.tolist()) - frozenset(named.names),
         landmarks=np.concatenate([named.landmarks, others.landmarks[kept]]),
         skipped=others.skipped | named.skipped,
-        without_face=named.without_face + others.without_face,
+        without_face=named.without_face + sorted(set(others.without_face) & set(kept_paths)),
         fingerprint=digest.hexdigest(),
     )

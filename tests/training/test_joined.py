@@ -1,5 +1,6 @@
 """Two data sets as one: the people to be named, and others."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,13 @@ def test_the_crops_of_both_are_read_in_any_order(folders: tuple[Path, Path], tmp
         assert np.array_equal(crop, originals[path])
     order = np.array([7, 0, 5, 5, 2])
     assert np.array_equal(joined.crops[order], np.stack([joined.crops[int(index)] for index in order]))
+
+
+def test_pictures_of_people_who_are_left_out_do_not_count(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    mine, others = (load_dataset(folder, data_dir=tmp_path / "data") for folder in folders)
+    left_out, kept = others.paths[0], others.paths[-1]
+    joined = join(replace(mine, without_face=[mine.paths[-1]]), replace(others, without_face=[left_out, kept]))
+    assert joined.without_face == [mine.paths[-1], kept]
 
 
 def test_the_fingerprint_depends_on_both(folders: tuple[Path, Path], tmp_path: Path) -> None:
