@@ -125,7 +125,7 @@ def extract(archive: Path, data_dir: Path) -> Path:
         folder = data_dir / f"{archive.name.split('.')[0]}-{file_sha256(archive)[:12]}"
     except OSError as error:
         raise DataError(
-            f"can't read {archive}: {error}. --data names a folder of people or an archive of one."
+            f"can't read {archive}: {error}. --data and --background name a folder of people or an archive of one."
         ) from error
     if folder.exists():
         return folder

@@ -72,7 +72,9 @@ def load_dataset(source: Path | None, *, data_dir: Path, cropper: PictureCropper
     if source is None:
         source = download(LFW_URL, data_dir / "lfw-funneled.tgz", sha256=LFW_SHA256)
     if not os.path.exists(source):  # noqa: PTH110 - Path.exists raises for names that are too long
-        raise DataError(f"{source} doesn't exist: --data names a folder of people or an archive of one.")
+        raise DataError(
+            f"{source} doesn't exist: --data and --background name a folder of people or an archive of one."
+        )
     root = people_root(source if source.is_dir() else extract(source, data_dir))
     pictures, skipped = search_people(root)
     if not pictures:

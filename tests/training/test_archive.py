@@ -278,5 +278,7 @@ def test_a_link_to_nowhere_is_skipped_and_a_loop_ends(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="needs files that other systems lack")
 @pytest.mark.parametrize("path", ["/dev/zero", "/proc/self/mem"])
 def test_an_archive_that_can_not_be_read_is_an_error(path: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=f"can't read {path}: .*--data names a folder of people or an archive"):
+    with pytest.raises(
+        DataError, match=f"can't read {path}: .*--data and --background name a folder of people or an archive"
+    ):
         load_dataset(Path(path), data_dir=tmp_path / "data")

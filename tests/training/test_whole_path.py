@@ -303,7 +303,7 @@ def test_train_py_says_what_is_wrong_in_one_line() -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ("missing", "missing doesn't exist: --data names a folder of people or an archive of one."),
+        ("missing", "missing doesn't exist: --data and --background name a folder of people or an archive of one."),
         ("docs", "no pictures in docs"),
     ],
 )
