@@ -1,18 +1,25 @@
 """The pretrained backbone MobileNetV3-Large, and the scale of its input (Howard et al., 2019, arXiv:1905.02244)."""
 
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 from torchvision.models import MobileNet_V3_Large_Weights
 
+from facerec.inference.model_file import file_sha256
 from facerec.training.checkpoint import load_tensors
 from facerec.training.errors import DataError
 from facerec.training.options import Weights
+from facerec.training.safe_text import printable
 
 CHANNEL_MEAN = (123.675, 116.28, 103.53)
 """Mean of ImageNet's red, green and blue pixels on a scale of 0 to 255, subtracted from the input as in pretraining."""
 
 CHANNEL_STD = (58.395, 57.12, 57.375)
 """Standard deviation of ImageNet's red, green and blue pixels on a scale of 0 to 255. The input is divided by it."""
+
+WEIGHTS_ADVICE = "--weights takes imagenet, none or the path of a mobilenet_v3_large state dict."
+"""The end of messages about weights that can't be used."""
 
 BLOCKS = 17
 """Number of blocks in torchvision's `features`: the stem, 15 inverted residuals and the last convolution."""
@@ -37,6 +44,22 @@ def _channel_statistics(device: torch.device) -> tuple[Tensor, Tensor]:
     """`CHANNEL_MEAN` and `CHANNEL_STD` as tensors float32 `[1, 3, 1, 1]`."""
     mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (CHANNEL_MEAN, CHANNEL_STD))
     return mean, std
+
+
+def identify_weights(weights: Weights) -> str:
+    """A text that differs for different starts of the backbone: `imagenet`, `none`, or a file's name and SHA-256.
+
+    Raises:
+        DataError: the file can't be read.
+    """
+    if not isinstance(weights, Path):
+        return weights
+    try:
+        return f"{printable(weights.name)}, SHA-256 {file_sha256(weights)}"
+    except OSError as error:
+        raise DataError(
+            f"can't load the backbone's weights from {weights}: {error.strerror}. {WEIGHTS_ADVICE}"
+        ) from error
 
 
 def load_backbone(network: nn.Module, weights: Weights) -> None:
@@ -66,6 +89,5 @@ def load_backbone(network: nn.Module, weights: Weights) -> None:
         network.load_state_dict(current | {name: state[name] for name in names})
     except Exception as error:  # a download and a state dict of another network raise errors of many kinds
         raise DataError(
-            f"can't load the backbone's weights from {weights}: {' '.join(str(error).split())}. "
-            "--weights takes imagenet, none or the path of a mobilenet_v3_large state dict."
+            f"can't load the backbone's weights from {weights}: {' '.join(str(error).split())}. {WEIGHTS_ADVICE}"
         ) from error

@@ -14,7 +14,7 @@ from facerec.training.options import (
     TuneOptions,
     validated,
 )
-from facerec.training.outputs import check_outputs
+from facerec.training.outputs import check_outputs, explained_write_errors
 
 # Each command imports what it needs, so that --help and wrong options are answered without importing torch.
 # ruff: noqa: PLC0415
@@ -27,17 +27,18 @@ def main(options: AnyOptions) -> None:
         TrainingError: it can't start or go on.
     """
     check_outputs(options)
-    match options:
-        case TuneOptions():
-            tune_recognizer(options)
-        case RecognizerOptions():
-            train_recognizer(options)
-        case DetectorOptions():
-            train_detector(options)
-        case LandmarkOptions():
-            train_landmarks(options)
-        case ExploreOptions():
-            explore(options)
+    with explained_write_errors():
+        match options:
+            case TuneOptions():
+                tune_recognizer(options)
+            case RecognizerOptions():
+                train_recognizer(options)
+            case DetectorOptions():
+                train_detector(options)
+            case LandmarkOptions():
+                train_landmarks(options)
+            case ExploreOptions():
+                explore(options)
 
 
 def train_recognizer(options: RecognizerOptions) -> None:
@@ -54,7 +55,8 @@ def train_recognizer(options: RecognizerOptions) -> None:
     from facerec.training.session import load_crops, load_pictures, training_session
     from facerec.training.split import split_dataset
 
-    with training_session() as device:
+    several = options.model.backbone == "mobilenet-v3-large" and options.model.teacher == "none"
+    with training_session(several_processes=several) as device:
         is_main = rank() == 0  # of several processes, only the first evaluates, prints and writes
         origin = Origin.of_this_run(device)
         cropper = load_cropper(options.data, options.model)

@@ -4,8 +4,12 @@ import ctypes
 import os
 import platform
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
+
+from facerec.training.errors import FitError
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 """Parameters of mallopt(3), from glibc's malloc.h."""
@@ -33,6 +37,22 @@ def keep_freed_memory() -> None:
     libc.mallopt(M_MMAP_MAX, 0)
     libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
     libc.mallopt(M_TOP_PAD, 2**28)
+
+
+@contextmanager
+def explained_out_of_memory(advice: str) -> Iterator[None]:
+    """Turn the device's lack of memory into an error that says what to do. Also decorates functions.
+
+    Args:
+        advice: what to do.
+
+    Raises:
+        FitError: the device's memory is too small.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise FitError(f"the device's memory is too small: {advice}. ({error})") from error
 
 
 def describe_machine(device: torch.device) -> str:

@@ -5,6 +5,7 @@ TrainingError
 ├── DataError          the data set or the start of the weights is missing, damaged or too small
 ├── CheckpointError    a checkpoint is missing, damaged or of another run
 ├── FitError           the loss is no longer a number, or the memory is too small
+├── OutputError        a result can't be written
 └── ExportError        the exported file does not answer like the network
 """
 
@@ -27,6 +28,10 @@ class CheckpointError(TrainingError):
 
 class FitError(TrainingError):
     """The loss is no longer a number, or the device's memory is too small."""
+
+
+class OutputError(TrainingError):
+    """A result can't be written."""
 
 
 class ExportError(TrainingError):

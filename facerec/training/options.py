@@ -19,6 +19,8 @@ OUTSIDE_RECIPE = "outside the recipe"
 """Marks an option that says where files are or what to do. All other options decide what the trained model becomes."""
 ANY_BACKBONE = "any backbone"
 """Marks an option that also applies to dlib-resnet, which is not trained. The options of the data all do."""
+PRETRAINING = "pretraining"
+"""Marks an option that decides the result of pretraining."""
 WITH_TEACHER = "with a teacher"
 """Marks an option that applies only where there is a teacher."""
 WITHOUT_TEACHER = "without a teacher"
@@ -73,7 +75,7 @@ class DataOptions:
     """Folder for downloads, extracted archives and cached crops."""
     min_images: Annotated[int, Field(ge=5)] = 20
     """People with this many pictures or more are known people. Fewer than 5 can't be split."""
-    seed: Annotated[int, Field(ge=0, le=2**31)] = 0
+    seed: Annotated[int, Field(ge=0, le=2**31), PRETRAINING] = 0
     """Seed of the split and of all randomness in training."""
 
 
@@ -110,13 +112,13 @@ class LandmarkDataOptions(DataOptions):
 class RecognizerModelOptions:
     """The network."""
 
-    weights: Weights = "imagenet"
+    weights: Annotated[Weights, PRETRAINING] = "imagenet"
     """Start of the backbone: imagenet (torchvision's, downloaded), none (random), or the path of a state dict. Random
     weights are trained in all blocks until they are pretrained."""
     backbone: Annotated[Backbone, ANY_BACKBONE] = "mobilenet-v3-large"
     """dlib-resnet takes dlib's network as it is, which has learned the faces of other people: nothing is trained, a
     known person is the mean of the embeddings of their training images."""
-    teacher: Teacher = "dlib-resnet"
+    teacher: Annotated[Teacher, PRETRAINING] = "dlib-resnet"
     """dlib-resnet teaches the network the embeddings of dlib's network, of aligned faces: first those of background
     people, then those of known people with their names. Such embeddings carry to people whom the network never saw. A
     known person is the mean of the embeddings of their training images. none teaches the names alone."""
@@ -124,7 +126,7 @@ class RecognizerModelOptions:
     """Align the faces by five points, as dlib-resnet and its students always do, where there is no teacher."""
     embedding_size: Annotated[Literal[128, 256, 512], WITHOUT_TEACHER] = 256
     """Length of the embeddings, where there is no teacher: dlib-resnet's have 128 numbers."""
-    unfrozen_blocks: Annotated[int, Field(ge=0, le=17)] = 13
+    unfrozen_blocks: Annotated[int, Field(ge=0, le=17), PRETRAINING] = 13
     """How many of the backbone's 17 blocks are trained, counted from its end; 0 trains the head alone. Training the
     first four, which detect edges and spots, takes a third of the time and gains nothing."""
 
@@ -135,7 +137,7 @@ class TrainingOptions:
 
     learning_rate: PositiveFloat = 3e-3
     """AdamW's learning rate, after a warm-up and before a cosine decay to zero."""
-    weight_decay: NonNegativeFloat = 0.05
+    weight_decay: Annotated[NonNegativeFloat, PRETRAINING] = 0.05
     """AdamW's weight decay, on matrices and convolutions only."""
     checkpoints: Folder = Path("checkpoints")
     """Folder for the state of unfinished runs: fold-N/, detector/, landmarks/, and tuning.db of the search."""
@@ -149,9 +151,9 @@ class RecognizerTrainingOptions(TrainingOptions):
 
     learning_rate: PositiveFloat = 5e-4
     """AdamW's learning rate of the head, after a warm-up and before a cosine decay to zero."""
-    pretraining_learning_rate: Annotated[PositiveFloat, WITH_TEACHER] = 2e-3
+    pretraining_learning_rate: Annotated[PositiveFloat, WITH_TEACHER, PRETRAINING] = 2e-3
     """AdamW's learning rate in pretraining, of the head, after a warm-up and before a cosine decay to zero."""
-    pretraining_epochs: Annotated[int, Field(ge=1, le=10_000), WITH_TEACHER] = 24
+    pretraining_epochs: Annotated[int, Field(ge=1, le=10_000), WITH_TEACHER, PRETRAINING] = 24
     """Number of epochs before the others, in which the teacher teaches alone. Each draws every image of background
     people. What they give is kept in CHECKPOINTS/pretraining/, and serves all runs with the same background people."""
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 4
@@ -159,9 +161,9 @@ class RecognizerTrainingOptions(TrainingOptions):
     people."""
     min_epoch_images: PositiveInt = 2000
     """Images of known people that an epoch draws where there are fewer, but each at most ten times."""
-    batch_size: Annotated[int, Field(ge=2)] = 32
+    batch_size: Annotated[int, Field(ge=2), PRETRAINING] = 32
     """Images per step, half of them of known people."""
-    backbone_rate: NonNegativeFloat = 1.0
+    backbone_rate: Annotated[NonNegativeFloat, PRETRAINING] = 1.0
     """The backbone's learning rate, as a multiple of the head's."""
     margin: Fraction = 0.35
     """CosFace's margin, in cosine."""
@@ -325,7 +327,8 @@ def _refuse_unused(options: RecognizerOptions) -> None:
     """Refuse what a teacher decides where there is one, and what belongs to a teacher where there is none.
 
     Raises:
-        OptionError: such an option is not at its default, or the command is the search.
+        OptionError: such an option is not at its default, the command is the search, or a licence is given for
+            weights that are not in a file.
     """
     teacher = options.model.teacher
     taught = teacher != "none"
@@ -336,6 +339,8 @@ def _refuse_unused(options: RecognizerOptions) -> None:
     if given:
         advice = "add --teacher none, or leave it out" if taught else "leave it out"
         raise OptionError(f"{given[0]} does not apply with --teacher {teacher}: {advice}.")
+    if not isinstance(options.model.weights, Path) and options.publishing.weights_licence != "unknown":
+        raise OptionError("--weights-licence is that of a file: name the file with --weights, or leave it out.")
 
 
 def _given(options: RecognizerOptions, chosen: Callable[[tuple[Any, ...]], bool]) -> list[str]:

@@ -2,6 +2,8 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from facerec.inference.model_file import (
     RECOGNIZER_FILE,
     checksum_path,
 )
-from facerec.training.errors import OptionError
+from facerec.training.errors import OptionError, OutputError
 from facerec.training.options import (
     AnyOptions,
     DetectorOptions,
@@ -51,6 +53,24 @@ def check_outputs(options: AnyOptions) -> None:
         advice = f"{' and '.join(named)} {'put' if len(named) > 1 else 'puts'} them elsewhere"
         more = f" and {len(there) - 1} more" if len(there) > 1 else ""
         print(f"Replaces {printable(str(there[0]))}{more}; {advice}.", flush=True)
+
+
+@contextmanager
+def explained_write_errors() -> Iterator[None]:
+    """Turn the failure of writing a result, such as on a full disk, into an error that says what to do.
+
+    Raises:
+        OutputError: a result can't be written.
+    """
+    try:
+        yield
+    except BrokenPipeError:  # the reader of the output went away: nothing is wrong with the results
+        raise
+    except OSError as error:
+        raise OutputError(
+            f"can't write the results: {error}. Free some space and run the same command again: with --resume, what "
+            "is trained is not trained again."
+        ) from error
 
 
 def written_files(options: AnyOptions) -> list[Path]:

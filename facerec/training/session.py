@@ -8,22 +8,29 @@ import torch
 from facerec.training.crop_pictures import PictureCropper
 from facerec.training.dataset import FaceDataset, load_dataset
 from facerec.training.device import keep_freed_memory, pick_device
-from facerec.training.distributed import first_process_first, process_group, rank
-from facerec.training.errors import DataError
+from facerec.training.distributed import first_process_first, process_group, rank, world_size
+from facerec.training.errors import DataError, OptionError
 from facerec.training.joined import join
 from facerec.training.options import DataOptions, RecognizerDataOptions
 from facerec.training.split import ENROL_INSTEAD
 
 
 @contextmanager
-def training_session() -> Iterator[torch.device]:
+def training_session(*, several_processes: bool = False) -> Iterator[torch.device]:
     """Prepare the memory, join the processes that `torchrun` started, if it did, and give the block its device.
 
+    Args:
+        several_processes: whether the command can work in several.
+
     Raises:
-        OptionError: there are more processes than GPUs.
+        OptionError: there are several processes and the command works in one, or there are more of them than GPUs.
     """
     keep_freed_memory()
     with process_group():
+        if world_size() > 1 and not several_processes:
+            raise OptionError(
+                "this works in one process: start it without torchrun. Only training with --teacher none takes several."
+            )
         yield pick_device()
 
 

@@ -1,15 +1,17 @@
 """The state of a training run, as saved in a checkpoint."""
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, Self, TypeVar
 
 from pydantic import JsonValue
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from facerec.training.checkpoint import load_checkpoint, refuse_to_overwrite, save_checkpoint, wrong_version_error
+from facerec.training.errors import FitError
 from facerec.training.optimizer import adamw, warmup_and_cosine
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -23,8 +25,9 @@ class TrainState(Generic[Network]):
         network: the network.
         optimizer: updates its weights.
         schedule: the schedule of the learning rate. Its `last_epoch` is the number of steps taken.
-        history: statistics of each finished epoch, as plain values. The detector has none.
-        pretraining: the same of the epochs by which the network was taught before this run.
+        history: statistics of each finished epoch, as plain values. Empty where training has steps but no epochs.
+        pretraining: statistics of each epoch of the recognizer's pretraining, as plain values.
+        rate_option: the option that sets the learning rate, for error messages.
     """
 
     network: Network
@@ -32,6 +35,7 @@ class TrainState(Generic[Network]):
     schedule: LambdaLR
     history: list[dict[str, JsonValue]] = field(default_factory=list)
     pretraining: list[dict[str, JsonValue]] = field(default_factory=list)
+    rate_option: str = "--learning-rate"
 
     @classmethod
     def start(
@@ -45,6 +49,24 @@ class TrainState(Generic[Network]):
     def steps(self) -> int:
         """The number of steps taken."""
         return self.schedule.last_epoch
+
+    def take_step(self, loss: Tensor) -> float:
+        """Take one step of the optimizer and of the schedule, and return the loss as a number.
+
+        Raises:
+            FitError: the loss is not finite. The weights are as they were before.
+        """
+        value = loss.item()
+        if not math.isfinite(value):
+            raise FitError(
+                f"the loss is {value} at step {self.steps + 1}. Checkpoints that were written before are unchanged; "
+                f"start anew with a lower {self.rate_option}."
+            )
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        self.schedule.step()
+        return value
 
     def save(self, path: Path, *, recipe: dict[str, JsonValue], **extra: JsonValue) -> None:
         """Write a checkpoint.

@@ -102,7 +102,7 @@ ANOTHER_VALUE: dict[str, Any] = {
     "weights": "none", "teacher": "none", "unfrozen_blocks": 3, "pretraining_epochs": 3, "learning_rate": 0.1,
     "pretraining_learning_rate": 0.1,
     "weight_decay": 0.1, "checkpoints": Path("elsewhere"), "resume": True, "epochs": 3, "min_epoch_images": 1,
-    "batch_size": 8, "backbone_rate": 2.0, "margin": 0.1, "scale": 16.0, "balance": 0.1, "weights_licence": "MIT",
+    "batch_size": 8, "backbone_rate": 2.0, "margin": 0.1, "scale": 16.0, "balance": 0.1,
 }  # fmt: skip
 """A value other than the default of each option that does not apply to dlib-resnet."""
 
@@ -137,6 +137,16 @@ def test_pretraining_is_refused_without_a_teacher(name: str) -> None:
         validated(changed(RecognizerOptions(), teacher="none", **{name: 3}))
 
 
+def test_a_licence_is_refused_without_a_file_that_has_it() -> None:
+    given = changed(RecognizerOptions(), weights=Path("start.pth"), weights_licence="MIT")
+    assert validated(given) == given
+    for weights in ("imagenet", "none"):
+        with pytest.raises(OptionError, match=r"^--weights-licence is that of a file: name the file with --weights"):
+            validated(changed(given, weights=weights))
+    with pytest.raises(OptionError, match=r"^--weights-licence does not apply to --backbone dlib-resnet"):
+        validated(accurate(weights_licence="MIT"))
+
+
 def test_the_search_is_refused_with_a_teacher() -> None:
     with pytest.raises(OptionError, match=r"^tune does not apply with --teacher dlib-resnet"):
         validated(TuneOptions())
@@ -148,7 +158,10 @@ def test_all_other_options_apply_to_every_backbone(tmp_path: Path) -> None:
     options = RecognizerOptions()
     groups = (options.model, options.training, options.publishing)
     others = {field.name for group in groups for field in fields(group)} - ANOTHER_VALUE.keys()
-    assert others == {"backbone", "folds", "output", "images", "false_accept_rate"} | WITHOUT_TEACHER.keys()
+    assert (
+        others
+        == {"backbone", "folds", "output", "images", "false_accept_rate", "weights_licence"} | WITHOUT_TEACHER.keys()
+    )
     given = accurate(
         data=tmp_path, data_dir=tmp_path, min_images=10, seed=3, crop_mode="centre", detector=tmp_path / "a.onnx",
         landmarks=tmp_path / "b.onnx", folds=5, output=tmp_path, images=tmp_path, false_accept_rate=0.1,
@@ -166,7 +179,5 @@ def test_the_recipe_of_a_network_that_is_not_trained_holds_only_what_applies() -
     recipe = accurate().recipe()
     assert recipe.keys() == data | {"backbone", "false_accept_rate"}
     assert (recipe["backbone"], recipe["landmarks"]) == ("dlib-resnet", "face_landmarks.onnx")
-    assert RecognizerOptions().recipe().keys() == recipe.keys() | (ANOTHER_VALUE | WITHOUT_TEACHER).keys() - {
-        "checkpoints",
-        "resume",
-    }
+    trained = ANOTHER_VALUE.keys() | WITHOUT_TEACHER.keys() | {"weights_licence"}
+    assert RecognizerOptions().recipe().keys() == recipe.keys() | trained - {"checkpoints", "resume"}

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from facerec.training.errors import OptionError
+from facerec.training.atomic_write import atomic_write
+from facerec.training.errors import OptionError, OutputError
 from facerec.training.options import (
     AnyOptions,
     DetectorOptions,
@@ -16,8 +17,9 @@ from facerec.training.options import (
     TuneOptions,
     changed,
 )
-from facerec.training.outputs import check_outputs, written_files
+from facerec.training.outputs import check_outputs, explained_write_errors, written_files
 from tests.shipped import ROOT
+from tests.training.small_disk import no_file_larger_than
 
 COMMANDS: list[AnyOptions] = [
     RecognizerOptions(),
@@ -87,3 +89,22 @@ def test_a_folder_in_the_place_of_a_file_is_named_before_training(tmp_path: Path
     (tmp_path / "face_landmarks.onnx").mkdir()
     with pytest.raises(OptionError, match=r"face_landmarks\.onnx is a folder"):
         check_outputs(changed(LandmarkOptions(), output=tmp_path, checkpoints=tmp_path))
+
+
+def test_a_full_disk_leaves_the_results_before_and_says_what_to_do(tmp_path: Path) -> None:
+    card = tmp_path / "model.md"
+    card.write_text("before")
+    with (
+        no_file_larger_than(1_000),
+        pytest.raises(OutputError, match=r"^can't write the results: .*File too large.*--resume") as info,
+        explained_write_errors(),
+        atomic_write(card) as file,
+    ):
+        file.write_text("x" * 10_000)
+    assert "\n" not in str(info.value)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["before"]
+
+
+def test_a_reader_that_went_away_is_no_full_disk() -> None:
+    with pytest.raises(BrokenPipeError), explained_write_errors():
+        raise BrokenPipeError

@@ -15,8 +15,8 @@ from facerec.training.dataset import FaceDataset
 from facerec.training.detection.loss import Target, detection_loss, target_of
 from facerec.training.detection.network import DetectorNetwork
 from facerec.training.detection.synthetic_scenes import compose_scene
-from facerec.training.distributed import world_size
-from facerec.training.errors import DataError, FitError, OptionError
+from facerec.training.device import explained_out_of_memory
+from facerec.training.errors import DataError
 from facerec.training.options import DetectorOptions
 from facerec.training.split import Indices
 from facerec.training.state import TrainState
@@ -48,6 +48,7 @@ class SyntheticScenes(Dataset[tuple[Tensor, Target]]):
         return torch.from_numpy(scene.picture.copy()), target_of(scene)
 
 
+@explained_out_of_memory("free some of it, or train on the CPU (CUDA_VISIBLE_DEVICES=)")
 def fit_detector(
     dataset: FaceDataset, indices: Indices, options: DetectorOptions, *, device: torch.device
 ) -> DetectorNetwork:
@@ -64,12 +65,9 @@ def fit_detector(
 
     Raises:
         CheckpointError: an unfinished run would be overwritten, or there is none to resume.
-        FitError: the loss is no longer a number.
+        FitError: the loss is no longer a number, or the device's memory is too small.
         DataError: there are no crops, or their faces may not be in the middle.
-        OptionError: started by `torchrun`.
     """
-    if world_size() > 1:
-        raise OptionError("the detector trains in one process: start it without torchrun.")
     if not dataset.is_lfw() and options.data.crop_mode != "centre":
         raise DataError(
             "the detector learns from pictures that have the face in their middle, upright and about 45 % of their "
@@ -125,15 +123,5 @@ def train_step(network: DetectorNetwork, state: TrainState[DetectorNetwork], pic
     Raises:
         FitError: the loss is no longer a number.
     """
-    network.zero_grad()
     images = normalize(pictures.permute(0, 3, 1, 2).float()).contiguous(memory_format=torch.channels_last)
-    loss = detection_loss(network(images), target)
-    loss.backward()
-    if not np.isfinite(loss.item()):
-        raise FitError(
-            f"the loss is {loss.item()} at step {state.steps + 1}. The checkpoint of at most {STEPS_PER_CHECKPOINT} "
-            "steps before is unchanged; start anew with a lower --learning-rate."
-        )
-    state.optimizer.step()
-    state.schedule.step()
-    return loss.item()
+    return state.take_step(detection_loss(network(images), target))

@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from facerec.inference.landmark_predictor import crop_for_landmarks
 from facerec.training.dataset import FaceDataset
-from facerec.training.distributed import world_size
-from facerec.training.errors import DataError, FitError, OptionError
+from facerec.training.device import explained_out_of_memory
+from facerec.training.errors import DataError
 from facerec.training.landmarks.augment import SOURCE_ENLARGEMENT, SOURCE_SIZE, augment
 from facerec.training.landmarks.labels import LabelledFaces
 from facerec.training.landmarks.network import LandmarkNetwork
@@ -24,6 +24,7 @@ BATCH_SIZE = 64
 STEPS_PER_CHECKPOINT = 100
 
 
+@explained_out_of_memory("free some of it, or train on the CPU (CUDA_VISIBLE_DEVICES=)")
 def fit_landmarks(
     dataset: FaceDataset, faces: LabelledFaces, options: LandmarkOptions, *, device: torch.device
 ) -> LandmarkNetwork:
@@ -40,12 +41,9 @@ def fit_landmarks(
 
     Raises:
         CheckpointError: an unfinished run would be overwritten, or there is none to resume.
-        FitError: the loss is no longer a number.
+        FitError: the loss is no longer a number, or the device's memory is too small.
         DataError: there are no faces.
-        OptionError: started by `torchrun`.
     """
-    if world_size() > 1:
-        raise OptionError("the landmark network trains in one process: start it without torchrun.")
     if not faces.faces:
         raise DataError(
             "dlib is sure of its points in none of the training pictures: add pictures of background people, in which "
@@ -62,8 +60,8 @@ def fit_landmarks(
         weight_decay=training.weight_decay,
     )
     checkpoint = training.checkpoints / "landmarks" / "last.pt"
-    labels = hashlib.sha256(np.array(faces.faces).tobytes() + faces.points.tobytes()).hexdigest()
-    recipe = options.recipe() | {"data_fingerprint": dataset.fingerprint, "labels": labels}
+    labels = dataset.fingerprint.encode() + np.array(faces.faces).tobytes() + faces.points.tobytes()
+    recipe = options.recipe() | {"data_fingerprint": hashlib.sha256(labels).hexdigest()}
     state.begin(checkpoint, recipe=recipe, resume=training.resume)
 
     sources = _source_crops(dataset, faces)
@@ -97,17 +95,7 @@ def train_step(network: LandmarkNetwork, state: TrainState[LandmarkNetwork], ima
     Raises:
         FitError: the loss is no longer a number.
     """
-    network.zero_grad()
-    loss = functional.l1_loss(network(images), points)
-    loss.backward()
-    if not np.isfinite(loss.item()):
-        raise FitError(
-            f"the loss is {loss.item()} at step {state.steps + 1}. The checkpoint of at most {STEPS_PER_CHECKPOINT} "
-            "steps before is unchanged; start anew with a lower --learning-rate."
-        )
-    state.optimizer.step()
-    state.schedule.step()
-    return loss.item()
+    return state.take_step(functional.l1_loss(network(images), points))
 
 
 def _source_crops(dataset: FaceDataset, faces: LabelledFaces) -> NDArray[np.uint8]:

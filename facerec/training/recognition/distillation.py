@@ -12,6 +12,7 @@ import math
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,10 +20,10 @@ from pydantic import JsonValue
 from torch import Tensor
 from tqdm import tqdm
 
+from facerec.training.backbone import identify_weights
 from facerec.training.dataset import FaceDataset
-from facerec.training.distributed import world_size
-from facerec.training.errors import DataError, OptionError
-from facerec.training.options import RecognizerOptions, recipe
+from facerec.training.errors import DataError
+from facerec.training.options import PRETRAINING, RecognizerOptions, recipe
 from facerec.training.recognition.dlib_network import SOFTMAX_TEMPERATURE
 from facerec.training.recognition.embeddings import Embeddings, known_templates
 from facerec.training.recognition.loss import cosine_margin_loss
@@ -30,12 +31,7 @@ from facerec.training.recognition.sampling import epoch_batches
 from facerec.training.recognition.student import CHIP_PIXELS, CROP_SIZE, VIEW_SIZE, StudentNetwork
 from facerec.training.recognition.teacher import Lesson, Teacher
 from facerec.training.recognition.trained_model import PretrainingEpoch
-from facerec.training.recognition.training_method import (
-    EpochResult,
-    TrainingMethod,
-    explained_out_of_memory,
-    take_step,
-)
+from facerec.training.recognition.training_method import EpochResult, TrainingMethod
 from facerec.training.recognition.views import student_inputs
 from facerec.training.split import Indices, Split
 from facerec.training.state import TrainState
@@ -50,11 +46,8 @@ USES = 4
 """How often an epoch shows each of its views to the student, each time shifted and blurred in another way. The teacher
 takes as long for a view as the student for one step on it, so that fewer uses would leave less time for steps."""
 
-PRETRAINING_OPTIONS = (
-    *("teacher", "weights", "unfrozen_blocks", "seed", "weight_decay", "batch_size", "backbone_rate"),
-    *("pretraining_learning_rate", "pretraining_epochs"),
-)
-"""The options that decide the pretrained student."""
+PRETRAINING_VERSION = 1
+"""To be raised when the same options would give another pretrained student: when views, network or loss change."""
 
 MEASURED_IMAGES = 512
 """Number of unknown people's images on which pretraining is measured after each epoch."""
@@ -73,15 +66,12 @@ class Distillation(TrainingMethod):
 
     Raises:
         DataError: the teacher can't be loaded, or there are no background people.
-        OptionError: started by `torchrun`.
     """
 
     state: TrainState[StudentNetwork]
     softmax_temperature = SOFTMAX_TEMPERATURE
 
     def __init__(self, dataset: FaceDataset, split: Split, options: RecognizerOptions, *, device: torch.device) -> None:
-        if world_size() > 1:
-            raise OptionError("a teacher works in one process: start it without torchrun, or take --teacher none.")
         if not len(split.background):
             raise DataError(
                 "the teacher's embeddings are learned from pictures of background people, and there are none: leave "
@@ -106,7 +96,7 @@ class Distillation(TrainingMethod):
 
         Raises:
             DataError: the start of the backbone can't be loaded.
-            FitError: the loss is no longer a number, or the device's memory is too small.
+            FitError: the loss is no longer a number.
             CheckpointError: the checkpoint is damaged, or can't be written.
         """
         pretrained = self._pretrain()
@@ -136,11 +126,15 @@ class Distillation(TrainingMethod):
         digest = hashlib.sha256("\n".join(self._dataset.paths[image] for image in background).encode())
         for image in background:
             digest.update(self._dataset.crops[image].tobytes())
-        options = recipe(self._options.data, self._options.model, self._options.training)
-        described = {name: options[name] for name in PRETRAINING_OPTIONS} | INPUT_RECIPE
-        described["data_fingerprint"] = digest.hexdigest()
+        options = self._options
+        described = recipe(options.data, options.model, options.training, marked=PRETRAINING) | INPUT_RECIPE
+        described |= {
+            "weights": identify_weights(options.model.weights),
+            "pretraining_version": PRETRAINING_VERSION,
+            "data_fingerprint": digest.hexdigest(),
+        }
         name = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:12]
-        return self._options.training.checkpoints / "pretraining" / f"{name}.pt", described
+        return options.training.checkpoints / "pretraining" / f"{name}.pt", described
 
     def _pretrain(self) -> TrainState[StudentNetwork]:
         """The state of the pretraining after its last epoch. A checkpoint is written after each."""
@@ -153,6 +147,7 @@ class Distillation(TrainingMethod):
         network.start(options.model)
         steps, rate = epochs * USES * steps_per_use, options.training.pretraining_learning_rate
         state = _start_state(network, options, steps=steps, learning_rate=rate, device=self._device)
+        state.rate_option = "--pretraining-learning-rate"
         if path.exists():
             state.restore(path, recipe=described)
         else:
@@ -206,10 +201,11 @@ def teach(
         name: of the progress bar.
 
     Returns:
-        Loss, accuracy of the labels, and the fraction of the teacher's variance that is left: means over the steps.
+        Mean loss of a step; fraction of the labels that are right without the margin, 0 without labels; mean fraction
+        of the teacher's variance that is left.
 
     Raises:
-        FitError: the loss is no longer a number, or the device's memory is too small.
+        FitError: the loss is no longer a number.
     """
     random = np.random.default_rng(seed)
     generator = torch.Generator().manual_seed(int(random.integers(2**62)))
@@ -220,20 +216,32 @@ def teach(
         for batch in np.array_split(random.permutation(count), max(1, count // options.training.batch_size))
     ]
     state.network.train()
-    steps = []
+    steps: list[StepResult] = []
     progress = tqdm(batches, desc=name, unit=" steps", leave=False)
     for number, batch in enumerate(progress):
         rows = torch.from_numpy(batch).to(lesson.views.device)
         steps.append(distil_step(state, Lesson(*(part[rows] for part in lesson)), options, generator=generator))
         if number % 20 == 0:
-            progress.set_postfix(left=f"{np.mean(steps[-20:], axis=0)[2]:.3f}")
-    loss, accuracy, left = np.nanmean(steps, axis=0).tolist()
-    return loss, accuracy, left
+            progress.set_postfix(left=f"{np.mean([step.left for step in steps[-20:]]):.3f}")
+    loss, left, right, labelled = np.mean(steps, axis=0).tolist()
+    return loss, right / labelled if labelled else 0.0, left
+
+
+class StepResult(NamedTuple):
+    """What a step gave."""
+
+    loss: float
+    left: float
+    """The fraction of the teacher's variance that is left."""
+    right: int
+    """Number of the labels that are right without the margin."""
+    labelled: int
+    """Number of the labels."""
 
 
 def distil_step(
     state: TrainState[StudentNetwork], batch: Lesson, options: RecognizerOptions, *, generator: torch.Generator
-) -> tuple[float, float, float]:
+) -> StepResult:
     """Take one optimization step.
 
     Args:
@@ -242,30 +250,26 @@ def distil_step(
         options: of the run.
         generator: source of the random augmentation.
 
-    Returns:
-        The loss, the fraction of the labels that are right without the margin, and the fraction of the teacher's
-        variance that is left.
-
     Raises:
-        FitError: the loss is no longer a number, or the device's memory is too small.
+        FitError: the loss is no longer a number.
     """
     network, training = state.network, options.training
     device = batch.views.device
-    accuracy = 0.0
-    with explained_out_of_memory():
-        images = student_inputs(batch.views, generator=generator)
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            embeddings, features = network(images)
-        left = fraction_left(network, embeddings, batch.targets)
-        loss = TEACHER_WEIGHT * left
-        labelled = batch.labels >= 0
-        if network.classifier is not None and labelled.sum() > 1:  # BatchNorm needs two images
-            labels = batch.labels[labelled]
-            similarities = network.classifier(features[labelled].float())
-            loss = loss + cosine_margin_loss(similarities, labels, margin=training.margin, scale=training.scale)
-            accuracy = (similarities.argmax(1) == labels).double().mean().item()
-        take_step(state, loss)
-    return loss.item(), accuracy, left.item()
+    images = student_inputs(batch.views, generator=generator)
+    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        embeddings, features = network(images)
+    left = fraction_left(network, embeddings, batch.targets)
+    loss = TEACHER_WEIGHT * left
+    right = 0
+    labelled = batch.labels >= 0
+    labels = batch.labels[labelled]
+    if network.classifier is None or len(labels) < 2:  # BatchNorm needs two images
+        labels = labels[:0]
+    else:
+        similarities = network.classifier(features[labelled].float())
+        loss = loss + cosine_margin_loss(similarities, labels, margin=training.margin, scale=training.scale)
+        right = int((similarities.argmax(1) == labels).sum())
+    return StepResult(state.take_step(loss), left.item(), right, len(labels))
 
 
 def fraction_left(network: StudentNetwork, embeddings: Tensor, targets: Tensor) -> Tensor:

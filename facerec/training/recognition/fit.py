@@ -10,8 +10,10 @@ from pydantic import JsonValue, TypeAdapter
 from torch.nn import functional
 from tqdm import tqdm
 
+from facerec.training.backbone import identify_weights
 from facerec.training.checkpoint import Checkpoint, refuse_to_overwrite
 from facerec.training.dataset import FaceDataset
+from facerec.training.device import explained_out_of_memory
 from facerec.training.distributed import rank, world_size
 from facerec.training.errors import OptionError
 from facerec.training.options import RecognizerOptions
@@ -24,6 +26,7 @@ from facerec.training.recognition.trained_model import EpochStats, PretrainingEp
 from facerec.training.split import Split
 
 
+@explained_out_of_memory("lower --batch-size, or name fewer background people with --background")
 def fit(
     dataset: FaceDataset, split: Split, options: RecognizerOptions, *, fold: int, device: torch.device
 ) -> TrainedModel:
@@ -35,7 +38,7 @@ def fit(
         CheckpointError: an unfinished run would be overwritten, or there is none to resume.
         FitError: the loss is no longer a number, or the device's memory is too small.
         DataError: the start of the backbone or the teacher can't be loaded.
-        OptionError: the batch is smaller than two images for each process, or the method works in one process alone.
+        OptionError: the batch is smaller than two images for each process.
     """
     training = options.training
     if training.batch_size < 2 * world_size():
@@ -84,9 +87,14 @@ def fit(
 
 
 def fit_recipe(dataset: FaceDataset, options: RecognizerOptions) -> dict[str, JsonValue]:
-    """Everything that decides the weights: the options, what the network sees of a crop, and the crops themselves."""
+    """Everything that decides the weights: options, start, what the network sees of a crop, and the crops themselves.
+
+    Raises:
+        DataError: the file that the network starts from can't be read.
+    """
     inputs = INPUT_RECIPE if options.model.teacher == "none" else STUDENT_INPUT_RECIPE
-    return options.training_recipe() | inputs | {"data_fingerprint": dataset.fingerprint}
+    weights = identify_weights(options.model.weights)
+    return options.training_recipe() | inputs | {"weights": weights, "data_fingerprint": dataset.fingerprint}
 
 
 def _delete_finished_run(checkpoints: Path) -> None:

@@ -13,12 +13,7 @@ from facerec.training.recognition.augment import augment
 from facerec.training.recognition.loss import cosine_margin_loss
 from facerec.training.recognition.network import FaceNetwork
 from facerec.training.recognition.sampling import epoch_batches
-from facerec.training.recognition.training_method import (
-    EpochResult,
-    TrainingMethod,
-    explained_out_of_memory,
-    take_step,
-)
+from facerec.training.recognition.training_method import EpochResult, TrainingMethod
 from facerec.training.split import Split
 from facerec.training.state import TrainState
 
@@ -123,14 +118,12 @@ def train_step(
         The loss, and the fraction of the crops that are classified correctly without the margin.
 
     Raises:
-        FitError: the loss is no longer a number, or the device's memory is too small.
+        FitError: the loss is no longer a number.
     """
     training = options.training
     device = next(model.parameters()).device
-    with explained_out_of_memory():
-        images, labels = augment(crops.to(device), generator=generator), labels.to(device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            similarities = model(images)
-        loss = cosine_margin_loss(similarities.float(), labels, margin=training.margin, scale=training.scale)
-        take_step(state, loss)
-    return loss.item(), (similarities.argmax(1) == labels).double().mean().item()
+    images, labels = augment(crops.to(device), generator=generator), labels.to(device)
+    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        similarities = model(images)
+    loss = cosine_margin_loss(similarities.float(), labels, margin=training.margin, scale=training.scale)
+    return state.take_step(loss), (similarities.argmax(1) == labels).sum().item() / len(labels)

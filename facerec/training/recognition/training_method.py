@@ -1,15 +1,10 @@
 """What `fit` needs to know of a way to train a recognizer."""
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
-from facerec.training.errors import FitError
 from facerec.training.recognition.embeddings import EmbeddingNetwork
 from facerec.training.state import TrainState
 
@@ -48,7 +43,7 @@ class TrainingMethod(ABC):
         """Take the steps of an epoch, counted from 0.
 
         Raises:
-            FitError: the loss is no longer a number, or the device's memory is too small.
+            FitError: the loss is no longer a number.
         """
 
     @abstractmethod
@@ -59,33 +54,3 @@ class TrainingMethod(ABC):
         """The network as it is exported, in evaluation mode. Training can't go on with it."""
         network: EmbeddingNetwork = self.state.network
         return network.eval()
-
-
-def take_step(state: TrainState[Any], loss: Tensor) -> None:
-    """Take one step of the optimizer and of the schedule.
-
-    Raises:
-        FitError: the loss is no longer a number.
-    """
-    if not math.isfinite(loss.item()):
-        raise FitError(
-            f"the loss is {loss.item()} at step {state.steps + 1}. The checkpoint of the last finished epoch is "
-            "unchanged; start anew with a lower --learning-rate."
-        )
-    state.optimizer.zero_grad()
-    loss.backward()
-    state.optimizer.step()
-    state.schedule.step()
-
-
-@contextmanager
-def explained_out_of_memory() -> Iterator[None]:
-    """Say what to do where the device's memory is too small.
-
-    Raises:
-        FitError: it is.
-    """
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise FitError(f"the device's memory is too small: lower --batch-size. ({error})") from error

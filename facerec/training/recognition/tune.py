@@ -16,8 +16,8 @@ from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 from tqdm import tqdm
 
+from facerec.training.atomic_write import atomic_write
 from facerec.training.dataset import FaceDataset
-from facerec.training.distributed import world_size
 from facerec.training.errors import FitError, OptionError
 from facerec.training.options import RecognizerModelOptions, TuneOptions, changed
 from facerec.training.plots import save_plots
@@ -41,10 +41,8 @@ def tune(dataset: FaceDataset, split: Split, options: TuneOptions, *, device: to
         The finished trials, best first, with the columns of the grid, `validation_accuracy` and `seconds`.
 
     Raises:
-        OptionError: started in several processes, or the database can't be used.
+        OptionError: the database can't be used.
     """
-    if world_size() > 1:
-        raise OptionError("tune runs in one process; several machines share a search through --tuning-storage.")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     checkpoints = options.training.checkpoints
     checkpoints.mkdir(parents=True, exist_ok=True)
@@ -82,8 +80,8 @@ def tune(dataset: FaceDataset, split: Split, options: TuneOptions, *, device: to
 
 def save_trials(trials: pd.DataFrame, options: TuneOptions) -> None:
     """Write the trials to `tuning.csv` beside the model, draw them, and print them."""
-    options.publishing.output.mkdir(parents=True, exist_ok=True)
-    trials.to_csv(options.publishing.output / "tuning.csv", index=False)
+    with atomic_write(options.publishing.output / "tuning.csv") as file:
+        trials.to_csv(file, index=False)
     save_plots({"tuning": plot_trials(trials)}, options.publishing.images)
     print(trials.to_string())
 

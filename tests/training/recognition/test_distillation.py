@@ -11,16 +11,17 @@ import torch
 
 from facerec.training.backbone import BLOCKS
 from facerec.training.dataset import FaceDataset
-from facerec.training.errors import CheckpointError, DataError, FitError, OptionError
+from facerec.training.errors import CheckpointError, DataError, FitError
 from facerec.training.options import RecognizerOptions, changed
 from facerec.training.recognition import distillation as module
-from facerec.training.recognition.distillation import USES, fraction_left
+from facerec.training.recognition.distillation import USES, StepResult, fraction_left
 from facerec.training.recognition.embeddings import template
 from facerec.training.recognition.fit import fit
 from facerec.training.recognition.student import CROP_SIZE, StudentNetwork
 from facerec.training.recognition.teacher import Teacher
 from facerec.training.recognition.trained_model import TrainedModel
 from facerec.training.split import Split, split_dataset
+from facerec.training.state import TrainState
 from tests.drawn_people import draw_person
 from tests.training.blank_dataset import blank_dataset
 
@@ -203,6 +204,32 @@ def test_an_unfinished_run_is_refused_before_anything_is_taught(
         fit(aligned, aligned_split, changed(options, seed=1), fold=0, device=CPU)
 
 
+def test_another_file_of_the_same_name_is_another_start(
+    aligned: FaceDataset, aligned_split: Split, options: RecognizerOptions, tmp_path: Path
+) -> None:
+    for number in range(2):
+        torch.manual_seed(number)
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        torch.save(StudentNetwork().state_dict(), folder / "start.pth")
+        fit(aligned, aligned_split, changed(options, weights=folder / "start.pth"), fold=0, device=CPU)
+        assert len(pretrainings(options)) == number + 1
+    with pytest.raises(CheckpointError, match=r"--weights start\.pth, SHA-256 \w+ \(now start\.pth, SHA-256 \w+\)"):
+        fit(aligned, aligned_split, changed(options, weights=tmp_path / "0/start.pth", resume=True), fold=0, device=CPU)
+    with pytest.raises(DataError, match=r"can't load the backbone's weights from .*: No such file.*--weights takes"):
+        fit(aligned, aligned_split, changed(options, weights=tmp_path / "missing"), fold=0, device=CPU)
+
+
+def test_accuracy_is_the_fraction_of_all_labels(
+    aligned: FaceDataset, aligned_split: Split, options: RecognizerOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = iter([StepResult(3.0, 0.5, 1, 1), StepResult(1.0, 0.3, 0, 3)] * 100)
+    monkeypatch.setattr(module, "distil_step", lambda *_, **__: next(steps))
+    lesson = Teacher(aligned, device=CPU).prepare_lesson(aligned_split.background[:24], seed=(0,))
+    state = TrainState.start(StudentNetwork(), steps=1, learning_rate=0.1, backbone_rate=1, weight_decay=0)
+    assert module.teach(state, lesson, options, seed=(0,), name="") == pytest.approx((2.0, 0.25, 0.4))
+
+
 def test_half_of_the_faces_keep_their_label_and_are_not_blended(aligned: FaceDataset, aligned_split: Split) -> None:
     indices = np.tile(aligned_split.background, 8)
     labels = aligned_split.labels[indices]
@@ -235,6 +262,8 @@ def test_errors_say_what_to_do(
 ) -> None:
     with pytest.raises(FitError, match=r"the loss is nan at step \d+.*--learning-rate"):
         fit(aligned, aligned_split, changed(options, learning_rate=math.inf), fold=0, device=CPU)
+    with pytest.raises(FitError, match="lower --pretraining-learning-rate"):
+        fit(aligned, aligned_split, changed(options, pretraining_learning_rate=math.inf), fold=0, device=CPU)
     alone = dataclasses.replace(aligned_split, background=np.array([], np.int64))
     with pytest.raises(DataError, match="leave out --background none, or take --teacher none"):
         fit(aligned, alone, options, fold=0, device=CPU)
@@ -242,10 +271,8 @@ def test_errors_say_what_to_do(
     def too_large(*_: Any, **__: Any) -> None:
         raise torch.OutOfMemoryError("tried to allocate 80 GiB")
 
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "student_inputs", too_large)
-        with pytest.raises(FitError, match="--batch-size"):
-            fit(aligned, aligned_split, options, fold=0, device=CPU)
-    monkeypatch.setattr(module, "world_size", lambda: 2)
-    with pytest.raises(OptionError, match="--teacher none"):
-        fit(aligned, aligned_split, options, fold=0, device=CPU)
+    for owner, name in ((module, "student_inputs"), (Teacher, "embed")):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, too_large)
+            with pytest.raises(FitError, match="memory is too small: lower --batch-size, or name fewer background"):
+                fit(aligned, aligned_split, changed(options, seed=2), fold=0, device=CPU)
