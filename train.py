@@ -7,7 +7,7 @@
     uv run train.py --backbone dlib-resnet   make the accurate model of dlib's network, without training
     uv run train.py explore                  describe the data and draw its plots, without training
     uv run train.py --teacher none           train on the names alone, without a teacher
-    uv run train.py tune --teacher none      search embedding size, unfrozen blocks and learning rate
+    uv run train.py tune                     search embedding size, unfrozen blocks and learning rate of the latter
     uv run train.py detector                 train the network that finds the faces in a photo
     uv run train.py landmarks                train the network that finds five points of a face, to align it by
     uv run torchrun --nproc-per-node=2 train.py --teacher none        train in two processes, one per GPU

@@ -19,7 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 from facerec.training.dataset import load_dataset
 from facerec.training.device import keep_freed_memory, pick_device
 from facerec.training.distributed import first_process_first, own_shard, process_group, rank, world_size
-from facerec.training.options import RecognizerOptions, changed
+from facerec.training.options import WITHOUT_TEACHER_DEFAULTS, changed
 from facerec.training.recognition.label_training import start_state, train_step
 from facerec.training.recognition.loss import cosine_margin_loss
 from facerec.training.recognition.network import INPUT_SIZE
@@ -55,9 +55,8 @@ class Steps:
         with first_process_first():
             self._dataset = load_dataset(options.data, data_dir=options.data_dir)
         self._options = changed(
-            RecognizerOptions(),
+            WITHOUT_TEACHER_DEFAULTS,
             weights="none",
-            teacher="none",
             min_images=options.min_images,
             batch_size=options.batch_size,
         )

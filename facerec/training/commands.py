@@ -6,6 +6,7 @@ import tyro
 from pydantic import JsonValue
 
 from facerec.training.options import (
+    WITHOUT_TEACHER_DEFAULTS,
     AnyOptions,
     DetectorOptions,
     ExploreOptions,
@@ -15,6 +16,9 @@ from facerec.training.options import (
     validated,
 )
 from facerec.training.outputs import check_outputs, explained_write_errors
+
+CLI_STYLE = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
+"""The names of options are flat, and a flag has no opposite."""
 
 # Each command imports what it needs, so that --help and wrong options are answered without importing torch.
 # ruff: noqa: PLC0415
@@ -191,17 +195,26 @@ def parse(arguments: list[str], *, program: str, description: str) -> AnyOptions
         SystemExit: after --help, and for options that don't exist or can't be read.
         OptionError: a value is out of its bounds.
     """
-    config = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
     match arguments:
         case ["explore", *rest]:
-            return validated(tyro.cli(ExploreOptions, args=rest, prog=f"{program} explore", config=config))
+            return validated(tyro.cli(ExploreOptions, args=rest, prog=f"{program} explore", config=CLI_STYLE))
         case ["tune", *rest]:
-            return validated(tyro.cli(TuneOptions, args=rest, prog=f"{program} tune", config=config))
+            return validated(tyro.cli(TuneOptions, args=rest, prog=f"{program} tune", config=CLI_STYLE))
         case ["detector", *rest]:
-            return validated(tyro.cli(DetectorOptions, args=rest, prog=f"{program} detector", config=config))
+            return validated(tyro.cli(DetectorOptions, args=rest, prog=f"{program} detector", config=CLI_STYLE))
         case ["landmarks", *rest]:
-            return validated(tyro.cli(LandmarkOptions, args=rest, prog=f"{program} landmarks", config=config))
+            return validated(tyro.cli(LandmarkOptions, args=rest, prog=f"{program} landmarks", config=CLI_STYLE))
         case _:
-            return validated(
-                tyro.cli(RecognizerOptions, args=arguments, prog=program, description=description, config=config)
-            )
+            options = _parse_recognizer(arguments, program, description, default=RecognizerOptions())
+            if options.model.teacher == "none":
+                options = _parse_recognizer(arguments, program, description, default=WITHOUT_TEACHER_DEFAULTS)
+            return validated(options)
+
+
+def _parse_recognizer(
+    arguments: list[str], program: str, description: str, *, default: RecognizerOptions
+) -> RecognizerOptions:
+    """The options of training the recognizer, with the values of `default` where `arguments` don't give another."""
+    return tyro.cli(
+        RecognizerOptions, args=arguments, prog=program, description=description, default=default, config=CLI_STYLE
+    )

@@ -121,7 +121,8 @@ class RecognizerModelOptions:
     teacher: Annotated[Teacher, PRETRAINING] = "dlib-resnet"
     """dlib-resnet teaches the network the embeddings of dlib's network, of aligned faces: first those of background
     people, then those of known people with their names. Such embeddings carry to people whom the network never saw. A
-    known person is the mean of the embeddings of their training images. none teaches the names alone."""
+    known person is the mean of the embeddings of their training images. none teaches the names alone, for 12 epochs of
+    batches of 64, with a learning rate of 0.001 and twice that for the backbone, unless told otherwise."""
     align: Annotated[bool, WITHOUT_TEACHER] = False
     """Align the faces by five points, as dlib-resnet and its students always do, where there is no teacher."""
     embedding_size: Annotated[Literal[128, 256, 512], WITHOUT_TEACHER] = 256
@@ -230,14 +231,23 @@ class RecognizerOptions:
         return recipe(self.data) | recipe(self.model, self.training, self.publishing, marked=marked)
 
 
+WITHOUT_TEACHER_DEFAULTS = RecognizerOptions(
+    model=RecognizerModelOptions(teacher="none"),
+    training=RecognizerTrainingOptions(learning_rate=1e-3, epochs=12, batch_size=64, backbone_rate=2),
+)
+"""The defaults of training on the names alone."""
+
+
 @dataclass(frozen=True)
 class TuneOptions(RecognizerOptions):
     """Search the embedding size, the number of unfrozen blocks and the learning rate by validation accuracy.
 
-    The search decides these three options itself, and does not use --resume, --folds, --false-accept-rate and
-    --weights-licence: the same command goes on with a search that was stopped.
+    It trains on the names alone. The search decides these three options itself, and does not use --resume, --folds,
+    --false-accept-rate and --weights-licence: the same command goes on with a search that was stopped.
     """
 
+    model: RecognizerModelOptions = WITHOUT_TEACHER_DEFAULTS.model
+    training: RecognizerTrainingOptions = WITHOUT_TEACHER_DEFAULTS.training
     tuning_storage: str | None = None
     """Database of the search: an SQLAlchemy URL that several machines may share, by default CHECKPOINTS/tuning.db."""
 

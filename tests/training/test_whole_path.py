@@ -17,7 +17,7 @@ from facerec.inference.recognizer import FaceRecognizer
 from facerec.training.croppers import load_cropper
 from facerec.training.dataset import load_dataset
 from facerec.training.errors import CheckpointError, DataError
-from facerec.training.options import RecognizerOptions, changed
+from facerec.training.options import WITHOUT_TEACHER_DEFAULTS, RecognizerOptions, TuneOptions, changed
 from facerec.training.outputs import written_files
 from facerec.training.session import load_crops
 from tests.drawn_people import draw_people, draw_person
@@ -336,9 +336,15 @@ def test_train_py_answers_help_without_importing_torch(arguments: list[str]) -> 
     assert "--min-images" in result.stdout
 
 
+def test_training_on_the_names_alone_has_defaults_of_its_own() -> None:
+    assert train.parse(["--teacher", "none"]) == WITHOUT_TEACHER_DEFAULTS
+    epochs = RecognizerOptions().training.epochs
+    assert train.parse(["--teacher=none", f"--epochs={epochs}"]) == changed(WITHOUT_TEACHER_DEFAULTS, epochs=epochs)
+
+
 def test_options_of_a_subcommand_are_its_own() -> None:
-    assert isinstance(train.parse([]), RecognizerOptions)
-    assert train.parse(["tune", "--teacher=none", "--epochs", "3"]).training.epochs == 3  # type: ignore[union-attr]
+    assert train.parse([]) == RecognizerOptions()
+    assert train.parse(["tune", "--epochs", "3"]) == changed(TuneOptions(), epochs=3)
     assert train.parse(["detector", "--steps", "5"]).training.steps == 5  # type: ignore[union-attr]
     with pytest.raises(SystemExit):
         train.parse(["explore", "--epochs", "3"])
