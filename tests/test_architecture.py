@@ -11,13 +11,14 @@ import pytest
 from tests.shipped import ROOT
 
 ALLOWED = {
+    "atomic_write": set(),
     "errors": set(),
     "text": set(),
     "pictures": {"errors"},
     "inference": {"errors", "pictures"},
-    "training": {"errors", "text", "pictures", "inference"},
-    "people": {"errors", "text", "pictures", "inference"},
-    "labelling": {"errors", "pictures", "inference", "people"},
+    "training": {"atomic_write", "errors", "text", "pictures", "inference"},
+    "people": {"atomic_write", "errors", "text", "pictures", "inference"},
+    "labelling": {"atomic_write", "errors", "pictures", "inference", "people"},
     "serving": {"errors", "pictures", "inference", "people"},
     "models": {"errors", "pictures", "inference", "people"},
     "recognizer": {"errors", "pictures", "inference", "people", "models"},

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -11,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from facerec.atomic_write import UNFINISHED, atomic_write
 from facerec.inference.jobs import LoadedModels
 from facerec.labelling.errors import (
     OutputDamaged,
@@ -24,7 +24,6 @@ FORMAT_VERSION = 1
 """Raise it when columns or their meaning change."""
 
 _KEY = b"facerec.labels"
-_UNFINISHED = ".unfinished-"
 
 
 class Origin(BaseModel):
@@ -122,38 +121,15 @@ def finished_file(path: Path) -> Iterator[BinaryIO]:
     Raises:
         OutputError: it can't be written.
     """
-    unfinished = path.with_name(_UNFINISHED + path.name)
-    with output_errors():
-        file = unfinished.open("wb")
-    try:
+    with contextlib.ExitStack() as stack:
+        with output_errors():
+            file = stack.enter_context(atomic_write(path))
         yield file
         with output_errors():
-            file.flush()
-            os.fsync(file.fileno())
-            file.close()
-            unfinished.replace(path)
-            sync_folder(path.parent)
-    finally:
-        with contextlib.suppress(OSError):  # of what could not be written
-            file.close()
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
+            stack.close()
 
 
 def remove_unfinished(folder: Path) -> None:
     """Remove what processes left that were killed while they wrote."""
-    for path in folder.glob(f"{_UNFINISHED}*"):
+    for path in folder.glob(f"{UNFINISHED}*"):
         path.unlink(missing_ok=True)
-
-
-def sync_folder(folder: Path) -> None:
-    """Let the names of a folder's files be on the disk (fsync(2)).
-
-    Raises:
-        OSError: it can't be done.
-    """
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

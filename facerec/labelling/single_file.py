@@ -1,6 +1,7 @@
 """Labels in one file or stream: Parquet, CSV or JSON lines. A run that is stopped can't be continued there."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -34,8 +35,7 @@ def single_file(path: Path, schema: pa.Schema, origin: Origin) -> Iterator[Write
         OutputExists: there is such a file.
         OutputError: it can't be written.
     """
-    if path.exists():
-        raise OutputExists
+    _refuse_to_replace(path)
     with output_errors():
         path.parent.mkdir(parents=True, exist_ok=True)
     with finished_file(path) as file:
@@ -54,6 +54,12 @@ def single_file(path: Path, schema: pa.Schema, origin: Origin) -> Iterator[Write
             raise
         with output_errors():
             writer.close()
+        _refuse_to_replace(path)  # another run may have made it meanwhile
+
+
+def _refuse_to_replace(path: Path) -> None:
+    if os.path.lexists(path):
+        raise OutputExists
 
 
 class Writer(Protocol):

@@ -6,16 +6,15 @@ data, and no pictures.
 """
 
 import base64
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from datetime import UTC
 from pathlib import Path
 from typing import Annotated, BinaryIO, Literal, NamedTuple, Self, TypeVar
 
 import numpy as np
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from facerec.atomic_write import atomic_write
 from facerec.people.errors import NameNotAllowed
 from facerec.people.names import canonical_name
 from facerec.people.samples import Box, Embedding, Person, Sample
@@ -86,6 +85,7 @@ class _Sample(_Line):
 
         Raises:
             ValueError: the embedding is none.
+            OverflowError: in UTC, the time of creation is before the year 1 or after the year 9999.
         """
         data = base64.b64decode(self.embedding, validate=True)
         if len(data) != 4 * size:
@@ -93,7 +93,7 @@ class _Sample(_Line):
         embedding = np.frombuffer(data, "<f4").astype(np.float32)
         if not abs(float(np.linalg.norm(embedding.astype(np.float64))) - 1) < _LENGTH_TOLERANCE:  # not NaN either
             raise ValueError("an embedding is not of length 1")
-        return Sample(embedding, self.quality, self.picture_sha256, Box(*self.box), self.created)
+        return Sample(embedding, self.quality, self.picture_sha256, Box(*self.box), self.created.astimezone(UTC))
 
 
 class _Person(_Line):
@@ -114,7 +114,7 @@ def write_people(path: Path, embedding: Embedding, people: Sequence[Person]) -> 
     """
     header = _Header(embedding_id=embedding.id, embedding_size=embedding.size, people=len(people))
     try:
-        with _replacing(path) as file:
+        with atomic_write(path, mode=0o600) as file:
             file.write(header.model_dump_json().encode() + b"\n")
             for person in people:
                 line = _Person(name=person.name, samples=[_Sample.of(sample) for sample in person.samples])
@@ -140,7 +140,7 @@ def read_people(path: Path) -> PeopleFile:
                 try:
                     samples = [sample.sample(header.embedding_size) for sample in person.samples]
                     people.setdefault(canonical_name(person.name), []).extend(samples)
-                except (NameNotAllowed, ValueError) as error:
+                except (NameNotAllowed, ValueError, OverflowError) as error:
                     raise PeopleFileError(f"line {count + 1} of the file is damaged: {error}") from None
     except OSError as error:
         raise PeopleFileError(f"can't read {path}: {error.strerror}") from error
@@ -173,18 +173,3 @@ def _parse(kind: type[_AnyLine], line: bytes, number: int) -> _AnyLine:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "its start"
         raise PeopleFileError(f"line {number} of the file is damaged at {place}: {first['msg']}") from None
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """A new file that takes the place of `path` when the block has ended without an error."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        try:
-            yield file  # type: ignore[misc] # what is yielded is a BinaryIO in all but name
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).replace(path)
-        except BaseException:
-            with suppress(OSError):
-                Path(file.name).unlink()
-            raise

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from facerec.training.atomic_write import atomic_write
+from facerec.atomic_write import atomic_write
 from facerec.training.errors import CheckpointError
 from facerec.training.options import option_name
 
@@ -23,6 +23,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         CheckpointError: it can't be written, for example because the disk is full.
     """
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as file:
             torch.save(checkpoint, file)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError

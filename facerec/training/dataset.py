@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from facerec.atomic_write import atomic_write
 from facerec.inference.cropping import CROP_SIZE
 from facerec.training.archive import LFW_PEOPLE, LFW_PICTURES, LFW_SHA256, LFW_URL, download, extract
-from facerec.training.atomic_write import atomic_write
 from facerec.training.crop_pictures import PictureCropper, crop_pictures
 from facerec.training.errors import DataError
 from facerec.training.people_folder import people_root, relative_path, search_people, summarize_skipped
@@ -111,7 +111,6 @@ def _write_cache(cache: Path, root: Path, pictures: list[Path], cropper: Picture
         DataError: a picture can't be read now, the disk is full, or the folder can't be written. Nothing is left in the
             cache.
     """
-    unfinished = cache.with_suffix(f".{os.getpid()}.unfinished")
     paths: list[str] = []
     landmarks: list[list[float] | None] = []
     without_face: list[str] = []
@@ -121,7 +120,7 @@ def _write_cache(cache: Path, root: Path, pictures: list[Path], cropper: Picture
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
         # The crops are appended to a file because a memory map would crash the process on a full disk (SIGBUS).
-        with unfinished.open("wb") as file:
+        with atomic_write(cache) as file:
             header = {"descr": "|u1", "fortran_order": False, "shape": (len(pictures), side, side, 3)}
             np.lib.format.write_array_header_1_0(file, header)
             for picture, result in zip(pictures, crop_pictures(pictures, root, cropper), strict=True):
@@ -140,24 +139,21 @@ def _write_cache(cache: Path, root: Path, pictures: list[Path], cropper: Picture
             if skipped:
                 file.seek(0)
                 np.lib.format.write_array_header_1_0(file, header | {"shape": (len(paths), side, side, 3)})
-        fields = {
-            "paths": paths,
-            "landmarks": landmarks,
-            "skipped": skipped,
-            "without_face": without_face,
-            "fingerprint": digest.hexdigest(),
-        }
-        with atomic_write(cache.with_suffix(".json")) as unfinished_fields:
-            unfinished_fields.write_text(json.dumps(fields))
-        unfinished.replace(cache)
+            fields = {
+                "paths": paths,
+                "landmarks": landmarks,
+                "skipped": skipped,
+                "without_face": without_face,
+                "fingerprint": digest.hexdigest(),
+            }
+            with atomic_write(cache.with_suffix(".json")) as fields_file:
+                fields_file.write(json.dumps(fields).encode())
     except OSError as error:
         needed = len(pictures) * side * side * 3 / 1e9
         raise DataError(
             f"can't write the decoded pictures ({needed:.1f} GB) to {cache.parent}: {error}. "
             "Free some space (older files in that folder can be deleted), or name another --data-dir."
         ) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _read_cache(cache: Path) -> FaceDataset:

@@ -7,8 +7,8 @@ from typing import Any
 
 import jinja2
 
+from facerec.atomic_write import atomic_write
 from facerec.inference.model_file import ModelMetadata
-from facerec.training.atomic_write import atomic_write
 
 BACKSLASHES = "backslashreplace"
 """Escapes bytes of file names that are not UTF-8. They must not make a run fail at its end."""
@@ -23,11 +23,12 @@ def write_results(model: Path, report: Mapping[str, Any], metadata: ModelMetadat
         metadata: of the model file.
         card: Markdown.
     """
+    model.parent.mkdir(parents=True, exist_ok=True)
     plain = {**report, "metadata": metadata.model_dump(mode="json")}
     with atomic_write(model.with_suffix(".json")) as file:
-        file.write_text(json.dumps(plain, indent=1, ensure_ascii=False) + "\n", encoding="utf-8", errors=BACKSLASHES)
+        file.write((json.dumps(plain, indent=1, ensure_ascii=False) + "\n").encode("utf-8", BACKSLASHES))
     with atomic_write(model.with_suffix(".md")) as file:
-        file.write_text(card, encoding="utf-8", errors=BACKSLASHES)
+        file.write(card.encode("utf-8", BACKSLASHES))
 
 
 def render_card(template: Path, values: Mapping[str, Any]) -> str:

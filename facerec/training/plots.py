@@ -14,7 +14,7 @@ from matplotlib.ft2font import FT2Font
 from matplotlib.text import Text
 from matplotlib.ticker import NullFormatter
 
-from facerec.training.atomic_write import atomic_write
+from facerec.atomic_write import atomic_write
 
 WIDTH_INCHES = 7.5
 """Width of a plot with many names: 825 pixels, so that it is shown as it is."""
@@ -36,6 +36,7 @@ mpl.rcParams["text.parse_math"] = False
 
 def save_plots(plots: dict[str, Figure], folder: Path) -> None:
     """Write each plot to `folder/NAME.png`. Characters that no installed font has are drawn as boxes."""
+    folder.mkdir(parents=True, exist_ok=True)
     for name, figure in plots.items():
         _choose_fonts(figure.findobj(Text))
         with atomic_write(folder / f"{name}.png") as file, warnings.catch_warnings():

@@ -117,6 +117,14 @@ def test_a_file_is_not_replaced(tmp_path: Path) -> None:
     assert path.read_text() == "mine"
 
 
+def test_a_file_that_another_run_made_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    with pytest.raises(OutputExists), single_file(path, SCHEMA, ORIGIN):
+        write(path)
+    assert len(path.read_text().splitlines()) == 4
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_reader_that_leaves_is_told() -> None:
     reader, writer = os.pipe()
     os.close(reader)

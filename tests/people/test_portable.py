@@ -99,6 +99,8 @@ def test_a_file_that_can_not_be_written_leaves_nothing(tmp_path: Path) -> None:
         (lambda lines: lines[2]["samples"][0].update(picture_sha256="../" + "0" * 61), "line 3"),
         (lambda lines: lines[2]["samples"][0].update(box=[1, 2, 2**40]), "line 3"),
         (lambda lines: lines[2]["samples"][0].update(created="2026-11-26T00:00:00"), "line 3"),
+        (lambda lines: lines[2]["samples"][0].update(created="9999-12-31T23:59:59-12:00"), "line 3 .* out of range"),
+        (lambda lines: lines[2]["samples"][0].update(created="0001-01-01T00:00:00+12:00"), "line 3 .* out of range"),
     ],
 )
 def test_a_file_with_anything_else_is_refused(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from facerec.training.atomic_write import atomic_write
+from facerec.atomic_write import atomic_write
 from facerec.training.errors import OptionError, OutputError
 from facerec.training.options import (
     AnyOptions,
@@ -100,7 +100,7 @@ def test_a_full_disk_leaves_the_results_before_and_says_what_to_do(tmp_path: Pat
         explained_write_errors(),
         atomic_write(card) as file,
     ):
-        file.write_text("x" * 10_000)
+        file.write(b"x" * 10_000)
     assert "\n" not in str(info.value)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["before"]
 

@@ -2,10 +2,10 @@
 
 import errno
 import os
-import secrets
 import stat
 from pathlib import Path
 
+from facerec.atomic_write import atomic_write
 from facerec.labelling.xmp.errors import XmpChanged, XmpNotAFile, XmpNotReadable, XmpNotWritable, XmpTooLarge
 
 
@@ -50,19 +50,12 @@ class File:
             XmpChanged: another program has changed the file since it was read.
             XmpNotWritable: the folder can't be written, or the disk is full.
         """
-        unfinished = self.path.with_name(f".unfinished-{secrets.token_hex(8)}")
         try:
-            try:
-                with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
-                    if self._status:
-                        os.fchmod(file.fileno(), stat.S_IMODE(self._status.st_mode))
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
+            with atomic_write(self.path) as file:
+                if self._status:
+                    os.fchmod(file.fileno(), stat.S_IMODE(self._status.st_mode))
+                file.write(content)
                 self._check_unchanged()
-                unfinished.replace(self.path)
-            finally:
-                unfinished.unlink(missing_ok=True)
         except OSError as error:
             raise XmpNotWritable(self.path) from error
 

@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 from tqdm import tqdm
 
-from facerec.training.atomic_write import atomic_write
+from facerec.atomic_write import atomic_write
 from facerec.training.dataset import FaceDataset
 from facerec.training.errors import FitError, OptionError
 from facerec.training.options import RecognizerModelOptions, TuneOptions, changed
@@ -80,6 +80,7 @@ def tune(dataset: FaceDataset, split: Split, options: TuneOptions, *, device: to
 
 def save_trials(trials: pd.DataFrame, options: TuneOptions) -> None:
     """Write the trials to `tuning.csv` beside the model, draw them, and print them."""
+    options.publishing.output.mkdir(parents=True, exist_ok=True)
     with atomic_write(options.publishing.output / "tuning.csv") as file:
         trials.to_csv(file, index=False)
     save_plots({"tuning": plot_trials(trials)}, options.publishing.images)
