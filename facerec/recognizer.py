@@ -23,7 +23,7 @@ from facerec.people.location import gallery_location
 from facerec.people.model_choice import embedding_of
 from facerec.people.quality import choose_face
 from facerec.people.reader import PeopleReader
-from facerec.pictures.errors import PictureError
+from facerec.pictures.errors import PictureError, PictureTooCostly
 
 Picture = str | os.PathLike[str] | bytes
 """Path of a picture's file, or its bytes: JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF."""
@@ -134,7 +134,7 @@ class Recognizer:
 
         Raises:
             OSError: the file can't be read.
-            PictureError: it is not a picture that can be decoded.
+            PictureError: it is not a picture that can be decoded, or takes more memory than there is.
             InferenceError: the model gives no usable answer.
             StoreError: the gallery can't be read.
         """
@@ -154,7 +154,8 @@ class Recognizer:
         Raises:
             NoFace: a picture shows no face.
             SeveralFaces: a picture shows several people, about equally prominent.
-            OSError, PictureError, InferenceError: as for `recognize`. Messages say which picture it is.
+            OSError, PictureError, InferenceError: as for `recognize`. Messages say which picture it is, but those of
+                InferenceError.
         """
         one, other = self._embedding(first, "first picture"), self._embedding(second, "second picture")
         similarity = float(one @ other)
@@ -167,7 +168,10 @@ class Recognizer:
 
     def _look(self, picture: Picture) -> PictureResult:
         data = picture if isinstance(picture, bytes) else read_picture(Path(picture))
-        return self._pipeline.recognize(lambda: data, "detect", Trace())
+        try:
+            return self._pipeline.recognize(lambda: data, "detect", Trace())
+        except MemoryError:
+            raise PictureTooCostly from None
 
     def _embedding(self, picture: Picture, name: str) -> NDArray[np.float32]:
         """The embedding `[D]` of the only prominent face. Errors begin with the picture's path, or its name."""

@@ -22,7 +22,8 @@ from facerec.people.errors import NoFace, StoreOfOtherModel
 from facerec.people.location import VARIABLE
 from facerec.people.model_choice import embedding_of
 from facerec.people.store import PeopleStore
-from facerec.pictures.errors import UnsupportedPicture
+from facerec.pictures.decode import PictureFile
+from facerec.pictures.errors import PictureTooCostly, UnsupportedPicture
 from facerec.training.archive import extract
 from tests.harness import picture
 from tests.people.faces import EMBEDDING, sample
@@ -126,12 +127,16 @@ def test_two_pictures_are_compared(recognizer: Recognizer, photo: Path, tmp_path
         recognizer.verify(photo, picture(size=(200, 200)))
 
 
-def test_errors_are_typed(recognizer: Recognizer, tmp_path: Path) -> None:
+def test_errors_are_typed(recognizer: Recognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FileNotFoundError):
         recognizer.recognize(tmp_path / "gone.jpg")
     with pytest.raises(UnsupportedPicture):
         recognizer.recognize(b"no picture")
     assert recognizer.recognize(picture(size=(200, 200))) == []
+    with monkeypatch.context() as patch:
+        patch.setattr(PictureFile, "decode", lambda *_, **__: (_ for _ in ()).throw(MemoryError))
+        with pytest.raises(PictureTooCostly):
+            recognizer.recognize(picture(size=(200, 200)))
     with pytest.raises(ValueError, match="a gallery is the path"):
         Recognizer.load(gallery="mysql://host/database")
     with closing(PeopleStore(tmp_path / "other.sqlite", EMBEDDING)) as store:

@@ -14,6 +14,7 @@ from facerec.commands.gallery import describe, locate
 from facerec.commands.options import Label
 from facerec.commands.sidecars import write_sidecars
 from facerec.inference.cpus import available_cpus
+from facerec.inference.model_file import shipped_recognizers
 from facerec.inference.recognizer import FaceRecognizer
 from facerec.labelling.archive import People, Progress, is_folder, label_archive
 from facerec.labelling.errors import OutputClosed, PathError
@@ -68,7 +69,7 @@ def label(options: Label) -> None:
         if options.group:
             _group(Path(options.output), model.path)
         if options.report:
-            _report(Path(options.output), options.report)
+            _report(options, options.report)
         if options.xmp:
             write_sidecars(paths, Path(options.output), yes=options.yes)
     except KeyboardInterrupt:
@@ -171,12 +172,33 @@ def _group(labels: Path, recognizer: Path) -> None:
     )
 
 
-def _report(labels: Path, report: Path) -> None:
+def _report(options: Label, report: Path) -> None:
     """Write the page, and print where it is."""
+    labels = Path(options.output)
     limits = FetchLimits(deadline=FETCH_SECONDS, max_bytes=MAX_BYTES)
     with tqdm(desc="Cutting out faces", unit=" pictures", disable=None) as bar:
-        write_report(labels, report, limits, max_pixels=MAX_PIXELS, on_progress=partial(_show, bar))
+        write_report(
+            labels,
+            report,
+            limits,
+            max_pixels=MAX_PIXELS,
+            naming_options=_naming_options(options),
+            on_progress=partial(_show, bar),
+        )
     say(f"The report is {report}.")
+
+
+def _naming_options(options: Label) -> list[str]:
+    """What `facerec people name` needs to enrol in the same gallery with the same model, where they are not the usual.
+
+    The address of a database may hold a password, so that `URL` stands for it.
+    """
+    words = []
+    if options.gallery is not None:
+        words += ["--gallery", "URL" if "://" in options.gallery else str(Path(options.gallery).absolute())]
+    if options.model is not None and options.model not in shipped_recognizers():
+        words += ["--model", str(Path(options.model).absolute())]
+    return words
 
 
 def _show(bar: "tqdm[NoReturn]", done: int, total: int) -> None:

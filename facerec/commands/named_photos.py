@@ -1,5 +1,6 @@
 """Photos in whose metadata people are named: which there are in a folder, and where whose face is."""
 
+import os
 from pathlib import Path
 
 from tqdm import tqdm
@@ -28,7 +29,7 @@ def search_names(folder: Path) -> PeopleFolder:
         CommandError: the folder can't be read, or nobody is named.
     """
     found = PeopleFolder({}, [])
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir raises where it may not be looked at
         raise CommandError(f"{folder} is no folder that can be read")
     photos = find_local(
         str(folder), lambda path, error: found.refused.append(Refused(Path(from_text(path)), str(error)))

@@ -7,7 +7,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from facerec.labelling.found import FoundPicture
-from facerec.pictures.errors import UnsupportedPicture
+from facerec.pictures.errors import PictureTooLarge, TooManyPixels, UnsupportedPicture
 
 INDEX_COLUMNS = ["path", "bytes", "modified", "face", "error_code"]
 """What is read of a part."""
@@ -21,6 +21,9 @@ _ENTRY = np.dtype(
         ("final", np.bool_),  # whether reading the same file again would give the same rows
     ]
 )
+
+_FINAL_CODES = {None, UnsupportedPicture.code, PictureTooLarge.code, TooManyPixels.code}
+"""The error codes of pictures whose content is the reason, and that of no error."""
 
 _UNKNOWN = np.iinfo(np.int64).min
 """Stands for a size or time that is not known."""
@@ -59,7 +62,7 @@ class PictureIndex:
         entries["part"] = part
         for name in ("bytes", "modified"):
             entries[name] = rows[name].fill_null(_UNKNOWN).to_numpy()
-        entries["final"] = [code in {None, UnsupportedPicture.code} for code in rows["error_code"].to_pylist()]
+        entries["final"] = [code in _FINAL_CODES for code in rows["error_code"].to_pylist()]
         self._added.append(entries)
 
     def build(self) -> dict[int, set[bytes]]:

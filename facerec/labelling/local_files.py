@@ -139,6 +139,8 @@ class _Search:
                 self._report(to_text(path), LinkCircle())
             elif wanted:
                 yield FoundPicture(to_text(path), None, None)  # whoever reads it finds out why
+            elif error.errno not in {errno.ENOENT, errno.ENOTDIR}:  # it may be a folder, such as one of a dead mount
+                self._report(to_text(path), FolderUnreadable.because(error.strerror))
             return
         if stat.S_ISDIR(status.st_mode):
             if self._pattern.enters(path):

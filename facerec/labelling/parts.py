@@ -25,12 +25,12 @@ def lock_folder(folder: Path) -> int:
     with output_errors():
         lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         with output_errors():
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise OutputInUse from None
             remove_unfinished(folder)
-    except BlockingIOError:
-        os.close(lock)
-        raise OutputInUse from None
     except BaseException:
         os.close(lock)
         raise

@@ -10,6 +10,7 @@ from facerec.labelling.local_files import is_local, read_local
 from facerec.labelling.sources import is_url
 from facerec.labelling.storage import read_stored
 from facerec.pictures.bounded_pool import Slots
+from facerec.pictures.errors import FetchTimeout, PoolFull
 from facerec.pictures.fetch import Fetcher, FetchLimits
 
 
@@ -37,7 +38,10 @@ class PictureReader:
             PictureError: it can't be fetched, or is too large.
         """
         if is_url(picture.path):
-            data = await self._fetcher.fetch(picture.path)
+            try:
+                data = await self._fetcher.fetch(picture.path)
+            except PoolFull:  # look-ups that go on after their fetches have timed out
+                raise FetchTimeout from None
             return ReadPicture(picture._replace(bytes=len(data)), data)
         loop = asyncio.get_running_loop()
         if is_local(picture.path):

@@ -1,5 +1,6 @@
 """The people of an archive in the sidecars of its photos."""
 
+import os
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from itertools import groupby
@@ -117,7 +118,7 @@ def change_sidecar(photo: Photo, *, dry_run: bool) -> SidecarChange | None:
     path = Path(from_text(photo.path))
     if not photo.people:
         return SidecarChange.TAKEN_OUT if unlabel_photo(path, dry_run=dry_run) else None
-    is_new = not sidecar_of(path).exists()
+    is_new = not os.path.lexists(sidecar_of(path))  # Path.exists raises for names that are too long
     if not label_photo(path, photo.people, photo.size, dry_run=dry_run):
         return SidecarChange.UNCHANGED
     return SidecarChange.NEW if is_new else SidecarChange.CHANGED

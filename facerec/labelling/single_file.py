@@ -18,6 +18,9 @@ from facerec.labelling.rows import to_batch
 Write = Callable[[pa.RecordBatch], None]
 """Writes rows. Raises an OutputError if they can't be written."""
 
+ROW_GROUP_ROWS = 10_000
+"""Rows of a row group of Parquet, at least. Each has its own entry in the file's end, which every reader reads."""
+
 CSV_LEFT_OUT = "embedding"
 """The column that CSV files don't have: hundreds of numbers for each face."""
 
@@ -72,9 +75,25 @@ class Writer(Protocol):
         """Write what belongs at the end."""
 
 
-def _parquet(file: BinaryIO, schema: pa.Schema, origin: Origin) -> Writer:
-    writer: Writer = pq.ParquetWriter(file, schema.with_metadata(origin.metadata), compression="zstd")
-    return writer
+class _Parquet:
+    def __init__(self, file: BinaryIO, schema: pa.Schema, origin: Origin) -> None:
+        self._writer = pq.ParquetWriter(file, schema.with_metadata(origin.metadata), compression="zstd")
+        self._schema = schema
+        self._waiting: list[pa.RecordBatch] = []
+
+    def write_batch(self, batch: pa.RecordBatch) -> None:
+        self._waiting.append(batch)
+        if sum(map(len, self._waiting)) >= ROW_GROUP_ROWS:
+            self._write_row_group()
+
+    def close(self) -> None:
+        self._write_row_group()
+        self._writer.close()
+
+    def _write_row_group(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            self._writer.write_table(pa.Table.from_batches(waiting))
 
 
 class _Csv:
@@ -100,7 +119,7 @@ class _JsonLines:
 
 
 FILE_FORMATS: dict[str, Callable[[BinaryIO, pa.Schema, Origin], Writer]] = {
-    ".parquet": _parquet,
+    ".parquet": _Parquet,
     ".csv": _Csv,
     ".jsonl": _JsonLines,
 }

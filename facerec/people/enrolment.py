@@ -1,16 +1,22 @@
 """Choose the samples of a person from pictures that were recognized."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facerec.inference.cropping import Face
 from facerec.inference.results import PictureResult
 from facerec.people.errors import AlreadyEnrolled, LikeAnotherPerson, PeopleError, SampleRefused
 from facerec.people.gallery import Snapshot
 from facerec.people.quality import check_likeness, choose_face, measure
-from facerec.people.samples import Box, Sample, template
+from facerec.people.samples import Box, Sample, normalize
+
+SAME_FACE_MIN_IOU = 0.5
+"""Intersection over union from which two boxes in one picture are one face. Boxes that were clipped to the picture, as
+the rows of labels have them, differ from those of a detection."""
 
 
 class Portrait(NamedTuple):
@@ -49,18 +55,21 @@ def select_samples(
         threshold: of the recognizer's metadata.
         force: take faces that are unlike the person's others, or very like another person.
     """
-    taken = {(sample.picture_sha256, sample.box) for sample in own}
+    taken: defaultdict[str, list[Face]] = defaultdict(list)
+    for sample in own:
+        taken[sample.picture_sha256].append(sample.box.face())
     good: dict[int, Sample] = {}
     refused: dict[int, PeopleError] = {}
     for index, portrait in enumerate(portraits):
         try:
             sample = _sample(portrait)
-            if (face := (sample.picture_sha256, sample.box)) in taken:
+            face, others = sample.box.face(), taken[sample.picture_sha256]
+            if any(face.iou(other) >= SAME_FACE_MIN_IOU for other in others):
                 raise AlreadyEnrolled
         except (SampleRefused, AlreadyEnrolled) as error:
             refused[index] = error
         else:
-            taken.add(face)
+            others.append(face)
             good[index] = sample
     while not force and (unlikely := _most_unlikely(good, name, own, snapshot, threshold)):
         index, refused[index] = unlikely
@@ -77,9 +86,10 @@ def _most_unlikely(
     person come first, then the one that is least like the rest; of two that are unlike each other it is the second.
     """
     worst: tuple[bool, float, int, SampleRefused] | None = None
+    embeddings = [each.embedding for each in (*own, *good.values())]
+    total = np.sum(embeddings, axis=0, dtype=np.float64)
     for index, sample in good.items():
-        others = [each.embedding for each in (*own, *good.values()) if each is not sample]
-        rest = template(np.stack(others)) if others else None
+        rest = normalize((total - sample.embedding).astype(np.float32)) if len(embeddings) > 1 else None
         try:
             check_likeness(sample.embedding, name, rest, snapshot, threshold)
         except SampleRefused as error:

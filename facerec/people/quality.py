@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 
 from facerec.inference.alignment import Landmarks
-from facerec.inference.cropping import Face
 from facerec.inference.detector import prominence
 from facerec.inference.results import PictureResult
 from facerec.people.errors import (
@@ -108,7 +107,7 @@ def choose_face(result: PictureResult, box: Box | None) -> int:
     if not result.faces:
         raise NoFace
     if box is not None:
-        overlaps = [face.iou(Face(*box, angle=0, score=1)) for face in result.faces]
+        overlaps = [face.iou(box.face()) for face in result.faces]
         chosen = int(np.argmax(overlaps))
         if overlaps[chosen] < BOX_MIN_IOU:
             raise NoFace

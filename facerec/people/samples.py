@@ -37,6 +37,10 @@ class Box(NamedTuple):
         """The box of a detected face."""
         return cls(round(face.x), round(face.y), round(face.size))
 
+    def face(self) -> Face:
+        """The upright face whose square this is."""
+        return Face(*self, angle=0, score=1)
+
 
 def _now() -> datetime:
     return datetime.now(UTC)

@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -107,7 +109,16 @@ def test_a_url_is_done_once_it_was_read(folder: Path, origin: Origin, matcher: M
         assert not labels.index.is_done(FoundPicture(url + "?", None, None))
 
 
-@pytest.mark.parametrize(("code", "done"), [("unsupported_picture", True), ("picture_gone", False)])
+@pytest.mark.parametrize(
+    ("code", "done"),
+    [
+        ("unsupported_picture", True),
+        ("picture_too_large", True),
+        ("too_many_pixels", True),
+        ("picture_too_costly", False),
+        ("picture_gone", False),
+    ],
+)
 def test_an_error_is_done_if_the_content_is_the_reason(
     folder: Path, origin: Origin, matcher: Matcher, code: str, done: bool
 ) -> None:
@@ -225,6 +236,17 @@ def test_one_process_at_a_time_writes(folder: Path, origin: Origin, matcher: Mat
             LabelFolder(folder, SCHEMA, origin, matcher)
         other.kill()
     write(folder, origin, matcher, [])
+
+
+def test_a_file_system_without_locks_is_told(
+    folder: Path, origin: Origin, matcher: Matcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with pytest.raises(OutputNotWritable, match="No locks available"):
+        LabelFolder(folder, SCHEMA, origin, matcher)
 
 
 def test_a_full_disk_keeps_all_parts(folder: Path, origin: Origin, matcher: Matcher) -> None:

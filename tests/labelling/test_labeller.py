@@ -19,7 +19,8 @@ from facerec.labelling.labeller import Labeller
 from facerec.labelling.matching import Matcher
 from facerec.labelling.rows import label_schema
 from facerec.labelling.sources import find_pictures
-from facerec.pictures.fetch import FetchLimits
+from facerec.pictures.errors import PoolFull
+from facerec.pictures.fetch import Fetcher, FetchLimits
 from tests.harness import photo, saved, wait_until
 from tests.labelling.toy_archive import Reports, rows_of, toy_photo, write_archive
 
@@ -81,6 +82,18 @@ def test_pictures_that_can_not_be_read_are_rows(labeller: Labeller, matcher: Mat
     }
     assert all(row["sha256"] is None for row in rows.values())
     assert rows[str(large)]["bytes"] == 10**7 + 1
+
+
+def test_a_look_up_that_finds_no_thread_is_a_row(
+    labeller: Labeller, matcher: Matcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: object) -> bytes:
+        raise PoolFull
+
+    monkeypatch.setattr(Fetcher, "fetch", full)
+    picture = FoundPicture("https://example.org/a.jpg", None, None)
+    (row,) = rows_of(list(labeller.label([picture], matcher)))
+    assert row["error_code"] == "fetch_timeout"
 
 
 def test_pictures_are_taken_only_a_little_ahead(labeller: Labeller, matcher: Matcher, tmp_path: Path) -> None:

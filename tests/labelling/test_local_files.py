@@ -1,8 +1,10 @@
+import errno
 import os
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -134,6 +136,21 @@ def test_a_folder_that_can_not_be_listed_is_reported(tmp_path: Path, monkeypatch
         if (tmp_path / "a").exists():
             (tmp_path / "a").chmod(0o700)
     assert reports.codes == {str(tmp_path / "a"): "folder_unreadable"}
+
+
+def test_what_can_not_be_looked_at_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(tmp_path, "mount/1.jpg", "b/2.jpg")
+    real = os.stat
+
+    def stale(path: str, *arguments: Any, **options: Any) -> os.stat_result:
+        if str(path) == str(tmp_path / "mount"):
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "stat", stale)
+    reports = Reports()
+    assert found(tmp_path, tmp_path, reports) == ["b/2.jpg"]
+    assert reports.codes == {str(tmp_path / "mount"): "folder_unreadable"}
 
 
 def _removing(folder: Path, listdir: Callable[[str], list[str]]) -> Callable[[str], list[str]]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_network
 from pathlib import Path
@@ -49,9 +50,11 @@ def place(path: str, left: int, size: int, **fields: Any) -> Row:
     return face(path, 0, **{"sha256": sha256, "width": 200, "height": 100, **box, **fields})
 
 
-def written(labels: Path, report: Path, limits: FetchLimits = LIMITS) -> html.HtmlElement:
+def written(
+    labels: Path, report: Path, limits: FetchLimits = LIMITS, *, naming: Sequence[str] = ()
+) -> html.HtmlElement:
     """The page."""
-    write_report(labels, report, limits, max_pixels=25_000_000)
+    write_report(labels, report, limits, max_pixels=25_000_000, naming_options=naming)
     return html.fromstring(report.read_text(encoding="utf-8"))
 
 
@@ -120,6 +123,8 @@ def test_groups_come_by_size_with_the_command_that_names_them(tmp_path: Path) ->
     assert page.xpath("//h3/text()") == ["Group g12", "Group g1"]
     assert page.xpath("//pre/code/text()")[0] == f"facerec people name g12 \"NAME\" --labels '{tmp_path}/my labels'"
     assert "1 unknown face is in no group." in page.text_content()
+    page = written(tmp_path / "my labels", tmp_path / "report.html", naming=["--gallery", "/my people.sqlite"])
+    assert page.xpath("//pre/code/text()")[0].endswith("my labels' --gallery '/my people.sqlite'")
 
 
 def test_errors_are_counted_by_kind_with_examples(tmp_path: Path) -> None:

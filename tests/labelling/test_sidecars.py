@@ -13,7 +13,7 @@ from facerec.inference.jobs import WorkerOptions
 from facerec.labelling.archive import People, label_archive
 from facerec.labelling.sidecars import PathSet, Photo, SidecarChange, change_sidecar, labelled_photos
 from facerec.labelling.sources import find_pictures, find_sidecars
-from facerec.labelling.xmp.errors import XmpDamaged
+from facerec.labelling.xmp.errors import XmpDamaged, XmpNotReadable
 from facerec.labelling.xmp.reading import sidecar_of
 from tests.labelling.toy_archive import Reports, stored, write_archive
 
@@ -119,6 +119,15 @@ def test_a_damaged_sidecar_is_an_error_of_its_photo(archive: Path, options: Work
     for each in (photo, Photo.without_people(photo.path)):
         with pytest.raises(XmpDamaged):
             change_sidecar(each, dry_run=True)
+
+
+def test_a_name_too_long_for_a_sidecar_is_an_error_of_its_photo(archive: Path, options: WorkerOptions) -> None:
+    labels = label(archive, options)
+    photo = next(photo for photo in labelled_photos(labels, paths_of(archive)) if photo.people)
+    path = Path(photo.path).rename(archive / f"{'x' * 251}.png")
+    for dry_run in (True, False):
+        with pytest.raises(XmpNotReadable):
+            change_sidecar(photo._replace(path=str(path)), dry_run=dry_run)
 
 
 def test_a_name_that_is_not_utf8_finds_its_photo(archive: Path, options: WorkerOptions) -> None:

@@ -50,6 +50,13 @@ def test_parquet_has_all_columns_and_the_origin(tmp_path: Path) -> None:
     assert read_origin(path) == ORIGIN
 
 
+def test_parquet_has_few_row_groups(tmp_path: Path) -> None:
+    path = tmp_path / "labels.parquet"
+    write(path, times=10_000)
+    assert len(stored(path)) == 30_000
+    assert pq.ParquetFile(path).num_row_groups == 3
+
+
 def test_csv_has_all_columns_but_the_embedding(tmp_path: Path) -> None:
     path = tmp_path / "labels.CSV"
     write(path)

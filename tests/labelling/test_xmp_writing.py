@@ -29,7 +29,7 @@ from facerec.labelling.xmp.errors import (
     XmpWithDoctype,
 )
 from facerec.labelling.xmp.files import File
-from facerec.labelling.xmp.reading import sidecar_of
+from facerec.labelling.xmp.reading import named_regions, sidecar_of
 from facerec.labelling.xmp.writing import label_photo, unlabel_photo
 from facerec.pictures.errors import UnsupportedPicture
 from tests.labelling.photos import BOXES, XML_TEXT, canonical, photo, region, regions, sidecar, snapshot
@@ -205,6 +205,26 @@ def test_a_face_that_somebody_named_in_the_photo_keeps_its_name(tmp_path: Path) 
     path = photo(tmp_path, xmp=sidecar(regions(region("Robert", 0.6, 0.6, 0.3, 0.3))))
     assert not label_photo(path, [BOB], SIZE)
     assert len(snapshot(tmp_path)) == 1
+
+
+def test_a_face_that_somebody_named_in_a_shorter_sidecar_or_for_picasa_keeps_its_name(tmp_path: Path) -> None:
+    path = photo(tmp_path)
+    shorter = tmp_path / "photo.xmp"
+    theirs = sidecar(regions(region("Robert", 0.6, 0.6, 0.3, 0.3)))
+    shorter.write_bytes(theirs)
+    assert not label_photo(path, [BOB], SIZE)
+    assert label_photo(path, [ANN, BOB], SIZE)
+    new = texts(sidecar_of(path).read_bytes())
+    assert {"Robert", ANN.name} <= new, "a new sidecar begins with what it hides"
+    assert "Bob" not in new
+    assert unlabel_photo(path)
+    assert snapshot(tmp_path).keys() == {"photo.jpg", "photo.xmp"}
+    assert shorter.read_bytes() == theirs
+    shorter.unlink()
+    (tmp_path / ".picasa.ini").write_text("[Contacts2]\nab=Robert;;\n[photo.jpg]\nfaces=rect64(7332733280007fff),ab\n")
+    named = named_regions(path, SIZE)
+    assert [each.name for each in named] == ["Robert"]
+    assert not label_photo(path, [named[0]._replace(name="Bob")], SIZE)
 
 
 def test_what_somebody_corrects_is_theirs(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The samples that pictures of one person give."""
 
 import math
+from dataclasses import replace
 from hashlib import sha256
 from uuid import uuid4
 
@@ -76,6 +77,14 @@ def test_the_same_face_of_the_same_picture_is_enrolled_once() -> None:
     again = select(picture(0), picture(0, name="another file"), own=tuple(first.samples))
     assert codes(again) == {0: "already_enrolled"}
     assert len(again.samples) == 1
+
+
+def test_a_face_whose_box_was_clipped_is_the_same_face() -> None:
+    (sample,) = select(picture(0)).samples
+    clipped = replace(sample, box=Box(sample.box.x + 6, sample.box.y, sample.box.size - 12))
+    assert codes(select(picture(0), own=(clipped,))) == {0: "already_enrolled"}
+    beside = replace(sample, box=Box(sample.box.x + 60, sample.box.y, sample.box.size))
+    assert not codes(select(picture(0), own=(beside,)))
 
 
 def test_a_face_unlike_the_person_s_others_is_refused_unless_forced() -> None:

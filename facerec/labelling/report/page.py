@@ -1,7 +1,7 @@
 """Write a report: one HTML file that needs neither scripts nor the network, and holds the pictures that it shows."""
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import jinja2
@@ -21,6 +21,7 @@ def write_report(
     limits: FetchLimits,
     *,
     max_pixels: int,
+    naming_options: Sequence[str] = (),
     on_progress: Callable[[int, int], object] = lambda read, pictures: None,  # noqa: ARG005
 ) -> None:
     """Write a page that shows known people, groups of unknown people, and errors. An older one is replaced.
@@ -32,6 +33,7 @@ def write_report(
         report: the page.
         limits: of fetching URLs. `max_bytes` is the limit of files too.
         max_pixels: pixels of a picture that are decoded.
+        naming_options: words that follow `facerec people name` in the page's commands, such as `--gallery FILE`.
         on_progress: is told how many pictures of how many were read.
 
     Raises:
@@ -49,7 +51,12 @@ def write_report(
     )
     environment.filters["count"] = count
     page = environment.get_template(_TEMPLATE.name).stream(
-        contents=contents, crops=crops, side=CROP_PIXELS, folder=folder, labels=shlex.quote(str(folder.absolute()))
+        contents=contents,
+        crops=crops,
+        side=CROP_PIXELS,
+        folder=folder,
+        labels=shlex.quote(str(folder.absolute())),
+        naming=shlex.join(naming_options),
     )
     with finished_file(report) as file:
         for text in page:

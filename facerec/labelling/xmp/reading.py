@@ -34,6 +34,11 @@ def sidecar_of(photo: Path) -> Path:
     return photo.with_name(photo.name + SIDECAR_SUFFIX)
 
 
+def shorter_sidecar_of(photo: Path) -> Path:
+    """Where Lightroom keeps a photo's metadata: `photo.xmp`."""
+    return photo.with_suffix(SIDECAR_SUFFIX)
+
+
 def read_metadata(photo: Path) -> PhotoMetadata:
     """Read the orientation and the XMP of a photo.
 
@@ -65,14 +70,19 @@ def named_regions(photo: Path, size: tuple[int, int]) -> list[Region]:
         UnsupportedPicture: the photo is not a picture, or damaged.
     """
     metadata = read_metadata(photo)
+    return [area.region(name, size) for name, area in areas_named_by_others(photo, metadata, size)]
+
+
+def areas_named_by_others(photo: Path, metadata: PhotoMetadata, size: tuple[int, int]) -> list[NamedArea]:
+    """The same as `named_regions`, for a photo whose metadata was read, as areas of the upright picture.
+
+    Raises:
+        XmpError: a file can't be read, or is not XMP.
+    """
     view = View(size, metadata.orientation)
-    found: list[NamedArea] = []
-    for sidecar in (sidecar_of(photo), photo.with_suffix(".xmp")):
-        if not found and (content := File(sidecar, max_bytes=MAX_XMP_BYTES).content) is not None:
-            found = named_areas(XmpDocument(content, sidecar), view)
-    found = (
-        found
-        or named_areas(XmpDocument.embedded(metadata.packets, photo), view)
-        or picasa_areas(photo, metadata.orientation)
-    )
-    return [area.region(name, size) for name, area in found]
+    for sidecar in (sidecar_of(photo), shorter_sidecar_of(photo)):
+        content = File(sidecar, max_bytes=MAX_XMP_BYTES).content
+        if content is not None and (found := named_areas(XmpDocument(content, sidecar), view)):
+            return found
+    embedded = named_areas(XmpDocument.embedded(metadata.packets, photo), view)
+    return embedded or picasa_areas(photo, metadata.orientation)

@@ -1,7 +1,8 @@
 """Write the people in photos to sidecars, and take exactly that out again.
 
 A sidecar takes the place of the XMP in the photo for programs that read it: digiKam then ignores the latter
-(`MetaEngine::Private::loadSidecarData`). So a new sidecar begins as a copy of it. Photos themselves are never changed.
+(`MetaEngine::Private::loadSidecarData`). So a new sidecar begins as a copy of it, or of `photo.xmp` where there is one.
+Neither that nor the photo is ever changed.
 """
 
 import hashlib
@@ -11,10 +12,16 @@ from pathlib import Path
 from facerec.labelling.xmp.areas import Area, Region
 from facerec.labelling.xmp.document import MAX_XMP_BYTES, XmpDocument
 from facerec.labelling.xmp.errors import XmpDamaged, XmpWithDoctype
-from facerec.labelling.xmp.faces import View, named_areas
+from facerec.labelling.xmp.faces import View
 from facerec.labelling.xmp.files import File
 from facerec.labelling.xmp.labels import put_in, take_out
-from facerec.labelling.xmp.reading import read_metadata, sidecar_of
+from facerec.labelling.xmp.reading import (
+    PhotoMetadata,
+    areas_named_by_others,
+    read_metadata,
+    shorter_sidecar_of,
+    sidecar_of,
+)
 
 
 def label_photo(photo: Path, regions: Iterable[Region], size: tuple[int, int], *, dry_run: bool = False) -> bool:
@@ -36,15 +43,15 @@ def label_photo(photo: Path, regions: Iterable[Region], size: tuple[int, int], *
         XmpError: a file can't be read or written, the sidecar is not XMP, or a name can't be written.
         UnsupportedPicture: the photo is not a picture, or damaged.
     """
-    metadata = read_metadata(photo)
+    metadata = _without_damaged_xmp(read_metadata(photo), photo)
     view = View(size, metadata.orientation)
     file = File(sidecar_of(photo), max_bytes=MAX_XMP_BYTES)
     document = _begin(metadata.packets, photo) if file.content is None else XmpDocument(file.content, file.path)
+    named = [area for _, area in areas_named_by_others(photo, metadata, size)]
     before = document.to_bytes()
     created = take_out(document)
     if file.content is None:
         created = _digest(document)
-    named = [area for _, area in named_areas(document, view)]
     ours = [region for region in regions if region.name and not any(map(Area.of(region, size).is_centred_in, named))]
     if ours:
         put_in(document, ours, view, created)
@@ -71,11 +78,19 @@ def unlabel_photo(photo: Path, *, dry_run: bool = False) -> bool:
 
 
 def _begin(packets: list[bytes], photo: Path) -> XmpDocument:
-    """What a new sidecar begins with: the photo's XMP. If that is damaged, no program reads it, and nothing is lost."""
+    """What a new sidecar begins with: `photo.xmp`, or else the photo's XMP."""
+    shorter = shorter_sidecar_of(photo)
+    content = File(shorter, max_bytes=MAX_XMP_BYTES).content
+    return XmpDocument.embedded(packets, photo) if content is None else XmpDocument(content, shorter)
+
+
+def _without_damaged_xmp(metadata: PhotoMetadata, photo: Path) -> PhotoMetadata:
+    """The metadata without XMP that is damaged: no program reads it, so that nothing is lost."""
     try:
-        return XmpDocument.embedded(packets, photo)
+        XmpDocument.embedded(metadata.packets, photo)
     except (XmpDamaged, XmpWithDoctype):
-        return XmpDocument.embedded([], photo)
+        return metadata._replace(packets=[])
+    return metadata
 
 
 def _save(file: File, document: XmpDocument, before: bytes, created: str, *, dry_run: bool) -> bool:
