@@ -141,4 +141,4 @@ class PictureTooCostly(ContentError):
 
 
 class PoolFull(Exception):
-    """The bounded pool has neither a free thread nor room in its queue."""
+    """The bounded pool has neither a free thread nor a free place in its queue."""

@@ -112,6 +112,7 @@ class Fetcher:
         self._resolve = resolve
         self._tls = ssl.create_default_context(cafile=certifi.where())
         self._tls.set_ciphers(_CIPHERS)
+        self._tls.options |= ssl.OP_NO_RENEGOTIATION  # a further handshake would run in the event loop
         if ca_file:
             self._tls.load_verify_locations(ca_file)
         user_agent = f"face-recognition/{__version__}" + (f" (+{contact})" if contact else "")

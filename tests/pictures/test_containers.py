@@ -202,6 +202,18 @@ def test_odd_entries_beside_the_orientation_do_not_matter(file_format: str, odd:
 # Floods
 
 
+def heif_with(*described: bytes) -> bytes:
+    """A HEIF of boxes: `mdat` follows the others, which are in the box `meta`."""
+    inside = b"".join(each for each in described if each[4:8] != b"mdat")
+    return b"".join(
+        (
+            box(b"ftyp", b"heic\0\0\0\0"),
+            box(b"meta", bytes(4) + inside),
+            *(each for each in described if each[4:8] == b"mdat"),
+        )
+    )
+
+
 def flood(part: bytes) -> bytes:
     return part * (FLOOD_BYTES // len(part))
 
@@ -267,6 +279,26 @@ FLOODS = {
     + box(b"meta", bytes(4) + full_box(b"iinf", bytes(2) + 5_900 * full_box(b"infe", b"\0\1\0\0Exif\0", 2))),
     "places of items": box(b"ftyp", b"avif\0\0\0\0")
     + box(b"meta", bytes(4) + full_box(b"iloc", b"\0\0\xff\xff" + 20_000 * b"\0\1\0\0\0\0")),
+    "sources of items that go beyond their box": heif_with(
+        full_box(b"iref", 10_000 * box(b"dimg", b"\0\1\xff\xff")), box(b"mdat", bytes(FLOOD_BYTES))
+    ),
+    "properties of items that go beyond their box": heif_with(
+        box(b"iprp", full_box(b"ipma", b"\xff" * 4)), box(b"mdat", bytes(FLOOD_BYTES))
+    ),
+    "an item many times": heif_with(
+        full_box(b"iinf", b"\3\xe7" + 999 * full_box(b"infe", b"\0\1\0\0av01\0", 2)),
+        full_box(b"iloc", b"\x44\0\0\1\0\1\0\0\0\1" + struct.pack(">II", 0, FLOOD_BYTES)),
+        box(b"mdat", bytes(FLOOD_BYTES)),
+    ),
+    "an item as the source of another many times": heif_with(
+        full_box(b"iinf", b"\0\1" + full_box(b"infe", b"\0\2\0\0grid\0", 2)),
+        box(
+            b"iprp",
+            box(b"ipco", full_box(b"ispe", struct.pack(">II", 1, 1)) + box(b"free", b""))
+            + full_box(b"ipma", struct.pack(">I", 201) + b"\0\1\1\1" + 200 * (b"\0\1\xff" + 255 * b"\2")),
+        ),
+        full_box(b"iref", box(b"dimg", b"\0\2" + struct.pack(">H", 30_000) + 30_000 * b"\0\1")),
+    ),
 }
 
 

@@ -407,6 +407,12 @@ def test_a_connection_reset_at_once_is_unreachable(scheme: str) -> None:
         thread.join()
 
 
+def test_no_server_can_ask_for_a_further_handshake() -> None:
+    fetcher = Fetcher(FetchLimits(deadline=1, max_bytes=1), slots=Slots("fetch", 1))
+    assert fetcher._tls.options & ssl.OP_NO_RENEGOTIATION
+    fetcher.close()
+
+
 def test_key_exchange_in_a_group_of_the_server_is_refused(
     serve_scripts: Callable[..., HostileServer], authority: trustme.CA, ca_file: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from functools import cache
 from struct import unpack_from
 
 from facerec.pictures.containers.av1 import largest_frame
@@ -53,7 +54,7 @@ class Items:
     """The items that a box `meta` describes.
 
     Raises:
-        UnsupportedPicture: more items than programs write, or items of more bytes than the file.
+        UnsupportedPicture: more items than programs write, two of one number, or items of more bytes than the file.
         struct.error, IndexError: a box ends within a field.
     """
 
@@ -78,7 +79,7 @@ class Items:
             if kind == b"iinf":
                 self._read_types(content, stop)
             elif kind == b"iloc":
-                self._read_extents(content)
+                self._read_extents(content, stop)
             elif kind == b"iprp":
                 self._read_properties(content, stop)
             elif kind == b"iref":
@@ -120,9 +121,10 @@ class Items:
         UnsupportedPicture: an item is made from more pixels than it needs, which takes long to decode.
         """
         ranks = {number: _PIXEL_ITEMS[kind] for number, kind, _, _ in self._types if kind in _PIXEL_ITEMS}
+        pixels = cache(self._pixels)  # an item may be the source of thousands
         for number, sources in self._sources:
             if number in ranks and (
-                sum(map(self._pixels, sources)) > _MAX_TILES_FACTOR * self._pixels(number)
+                sum(map(pixels, sources)) > _MAX_TILES_FACTOR * pixels(number)
                 or any(ranks.get(source, len(ranks)) >= ranks[number] for source in sources)
             ):
                 raise UnsupportedPicture
@@ -148,7 +150,7 @@ class Items:
                     if name == b"ispe":
                         self._sizes[index + 1] = unpack_from(">LL", self._data, place + 4)
             elif kind == b"ipma":
-                fields = _Fields(self._data, content)
+                fields = _Fields(self._data, content, stop)
                 version, flags = fields.read(1), fields.read(3)
                 for _ in range(fields.read(4)):
                     properties = self._properties.setdefault(fields.read(4 if version else 2), [])
@@ -158,26 +160,30 @@ class Items:
     def _read_sources(self, start: int, end: int) -> None:
         """Read the content of the box `iref` (ISO/IEC 14496-12, 8.11.12)."""
         id_bytes = 4 if self._data[start] else 2
-        for kind, _, content, _ in boxes(self._data, start + 4, end, most=_MAX_DESCRIPTION_BYTES):
+        for kind, _, content, stop in boxes(self._data, start + 4, end, most=_MAX_DESCRIPTION_BYTES):
             if kind == b"dimg":
-                fields = _Fields(self._data, content)
+                fields = _Fields(self._data, content, stop)
                 number = fields.read(id_bytes)
                 self._sources.append((number, [fields.read(id_bytes) for _ in range(fields.read(2))]))
 
     def _read_types(self, position: int, end: int) -> None:
         """Read the content of the box `iinf`."""
         first = position + (8 if self._data[position] else 6)
-        for _, box, content, _ in boxes(self._data, first, end):
-            fields = _Fields(self._data, content)
+        seen = set()
+        for _, box, content, stop in boxes(self._data, first, end):
+            fields = _Fields(self._data, content, stop)
             version = fields.read(1)
             fields.read(3)
             number = fields.read(2 if version == 2 else 4)
+            if number in seen:
+                raise UnsupportedPicture
+            seen.add(number)
             place = fields.position + 2
             self._types.append((number, bytes(self._data[place : place + 4]), box, place))
 
-    def _read_extents(self, position: int) -> None:
+    def _read_extents(self, position: int, end: int) -> None:
         """Read the content of the box `iloc`."""
-        fields = _Fields(self._data, position)
+        fields = _Fields(self._data, position, end)
         version = fields.read(1)
         fields.read(3)
         sizes = fields.read(2)
@@ -201,19 +207,20 @@ class Items:
 
 
 class _Fields:
-    """Reads numbers one after the other."""
+    """Reads numbers one after the other, from a place of `data` to the end of a box."""
 
-    def __init__(self, data: bytearray, position: int) -> None:
+    def __init__(self, data: bytearray, position: int, end: int) -> None:
         self._data = data
+        self._end = end
         self.position = position
 
     def read(self, size: int) -> int:
         """The number in the next `size` bytes.
 
         Raises:
-            IndexError: the data ends before.
+            IndexError: the box ends before.
         """
         self.position += size
-        if self.position > len(self._data):
+        if self.position > self._end:
             raise IndexError
         return int.from_bytes(self._data[self.position - size : self.position])
