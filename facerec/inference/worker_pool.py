@@ -7,26 +7,35 @@ library and with pebble's ProcessPool, the system can end the whole pool by kill
 
 import asyncio
 import contextlib
+import io
 import os
+import pickle
 import queue
 import signal
 import socket
 import struct
 import subprocess
 import sys
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
+from typing import Any
 
-from facerec.inference.cropping import CropMode
-from facerec.inference.errors import ModelFileError, WorkerLost
+from facerec.inference.cropping import CropMode, Face
+from facerec.inference.errors import InferenceError, ModelFileError, WorkerLost
 from facerec.inference.jobs import Answer, Job, LoadedModels, WorkerOptions
+from facerec.inference.results import ModelOutput, PictureResult, Trace
 from facerec.pictures.bounded_pool import BoundedPool, Slots
-from facerec.pictures.errors import PictureTooCostly
+from facerec.pictures.errors import PictureError, PictureTooCostly
 
 _START_SECONDS = 60
 """Seconds in which a process must have loaded its models."""
 _ELAPSED_PER_CPU_SECOND = 10
 """Seconds that a picture may take for each second of CPU time that it may take, because processes wait for CPUs. A
 process that does not answer even then has stopped and is killed."""
+
+
+_MAX_ANSWER_BYTES = 2**26
+"""Bytes of an answer. One with a picture and 20 faces has about 4 MB."""
 
 
 class WorkerPool:
@@ -112,6 +121,44 @@ def _environment() -> dict[str, str]:
     }
 
 
+def _unpickle(data: bytes) -> Answer:
+    """The answer of a worker, which a picture may have taken over: nothing but the classes of answers is loaded.
+
+    Raises:
+        UnpicklingError: it is no answer.
+    """
+    try:
+        answer = _AnswerUnpickler(io.BytesIO(data)).load()
+    except Exception:
+        raise pickle.UnpicklingError from None  # other bytes raise errors of many kinds
+    if not isinstance(answer, Answer):
+        raise pickle.UnpicklingError
+    return answer
+
+
+class _AnswerUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _ANSWER_CLASSES:
+            raise pickle.UnpicklingError
+        return super().find_class(module, name)
+
+
+def _with_subclasses(kind: type[Exception]) -> Iterator[type[Exception]]:
+    yield kind
+    for subclass in kind.__subclasses__():
+        yield from _with_subclasses(subclass)
+
+
+_ANSWER_CLASSES = {
+    *((kind.__module__, kind.__name__) for kind in (Answer, Trace, PictureResult, ModelOutput, Face)),
+    *((kind.__module__, kind.__name__) for kind in _with_subclasses(PictureError)),
+    *((kind.__module__, kind.__name__) for kind in _with_subclasses(InferenceError)),
+    *(("numpy", "ndarray"), ("numpy", "dtype"), ("numpy._core.numeric", "_frombuffer")),
+    *(("numpy._core.multiarray", "_reconstruct"), ("numpy._core.multiarray", "scalar")),
+}
+"""Module and name of the classes that answers consist of, and of what NumPy makes its arrays with."""
+
+
 class _Worker:
     """One worker process and its replacements. Used by one thread at a time."""
 
@@ -156,11 +203,12 @@ class _Worker:
             raise WorkerLost(str(error)) from None
         try:
             self._connection.send(job)
-            answer: Answer = self._connection.recv()
+            return _unpickle(self._connection.recv_bytes(_MAX_ANSWER_BYTES))
+        except pickle.UnpicklingError:
+            self._replace()
+            raise WorkerLost from None
         except (EOFError, OSError):
             status = self._replace()
-        else:
-            return answer
         # Only the system and `_end` send SIGKILL. All other signals are the picture's doing.
         raise WorkerLost if status in {-signal.SIGKILL, -signal.SIGTERM} else PictureTooCostly
 
@@ -170,6 +218,7 @@ class _Worker:
         self._end()
 
     def _start(self) -> None:
+        self._loaded = None
         self._socket, theirs = socket.socketpair()
         self._set_timeout(_START_SECONDS)
         with theirs:
@@ -184,7 +233,6 @@ class _Worker:
                 process_group=0,  # Ctrl-C is for the caller, which then ends its workers
             )
         self._connection = Connection(os.dup(self._socket.fileno()))
-        self._loaded = None
         self._connection.send(self._options)
 
     def _end(self) -> int:
@@ -202,9 +250,9 @@ class _Worker:
         """
         status = self._end()
         if not self._closed:
-            self.replaced += 1
             with contextlib.suppress(OSError):
                 self._start()
+                self.replaced += 1
         return status
 
     def _set_timeout(self, seconds: float) -> None:

@@ -1,5 +1,7 @@
 import asyncio
+import errno
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -10,11 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 
+from facerec.inference import worker_pool
 from facerec.inference.errors import InvalidOutput, ModelFileError, WorkerFault, WorkerLost
-from facerec.inference.jobs import WorkerOptions
+from facerec.inference.jobs import Answer, WorkerOptions
+from facerec.inference.results import Trace
 from facerec.inference.worker_pool import WorkerPool
 from facerec.pictures.errors import PictureTooCostly, PoolFull, UnsupportedPicture
 from tests.harness import ROOT, data_url, photo, picture, saved, wait_until
@@ -248,6 +253,63 @@ def test_memory_of_refused_and_of_large_pictures_is_given_back(options: WorkerOp
         for source in (cut, LARGE, cut):
             await pool.recognize(source, "centre")
             assert process.memory_info().rss < before + 40 * 2**20
+
+    in_pool(options, test)
+
+
+class Hostile:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os._exit, (3,)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pickle.dumps(Hostile()),
+        pickle.dumps(Answer(Trace(), error=Hostile())),  # type: ignore[arg-type]
+        pickle.dumps(np.array([Hostile()])),
+        b"cfacerec.inference.jobs\nAnswer.__new__.__globals__\n.",
+        pickle.dumps({"trace": 3}),
+        pickle.dumps(Answer(Trace()))[:-5],
+        b"",
+        b"no pickle",
+    ],
+)
+def test_what_is_no_answer_is_not_unpickled(data: bytes) -> None:
+    with pytest.raises(pickle.UnpicklingError):
+        worker_pool._unpickle(data)
+
+
+def test_an_answer_that_is_none_costs_the_worker(options: WorkerOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(pool: WorkerPool) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(worker_pool, "_ANSWER_CLASSES", set())
+            with pytest.raises(WorkerLost):
+                await pool.recognize(picture(), "centre")
+        assert pool.replaced == 1
+        assert (await pool.recognize(picture(), "centre")).result
+
+    in_pool(options, test)
+
+
+def test_a_worker_that_can_not_be_started_again_is_not_the_picture_s_fault(
+    options: WorkerOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_process(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EAGAIN, "no more processes")
+
+    async def test(pool: WorkerPool) -> None:
+        (process,) = worker_processes()
+        with monkeypatch.context() as patch:
+            patch.setattr(subprocess, "Popen", no_process)
+            process.send_signal(signal.SIGPROF)  # as at the limit of CPU time of a picture before
+            process.wait()
+            for _ in range(3):
+                with pytest.raises(WorkerLost):
+                    await pool.recognize(picture(), "centre")
+        assert pool.replaced == 0
+        assert (await pool.recognize(picture(), "centre")).result
+        assert pool.replaced == 1
 
     in_pool(options, test)
 
