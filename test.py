@@ -23,6 +23,7 @@ from urllib.parse import urljoin
 
 import requests
 import tyro
+from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema, SSLError
 
 SAMPLE = Path(__file__).parent / "images" / "sample.jpg"
 """The picture that is sent where none is given."""
@@ -113,7 +114,7 @@ def ask(service: str, url: str, framing: str | None) -> dict[str, Any]:
         raise CheckError(f"{service} didn't answer within a minute: it may be waking up, try again") from error
     except (requests.exceptions.InvalidHeader, UnicodeError) as error:
         raise CheckError("API_KEY can't be sent: a header takes one line of ASCII characters") from error
-    except (requests.exceptions.SSLError, requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
+    except (SSLError, InvalidSchema, InvalidURL, MissingSchema) as error:
         raise CheckError(f"--service {service} can't be asked: {error}") from error
     except requests.RequestException as error:
         raise CheckError(f"no service at {service}: `uv run --no-default-groups predict.py` starts one here") from error
@@ -137,7 +138,7 @@ def check(answer: dict[str, Any]) -> None:
         (answer.keys() >= FIELDS, f"a field is missing: {FIELDS - answer.keys()}"),
         (all(map(is_number, probabilities)), "a probability is no number"),
         (is_number(answer.get("threshold")), "the threshold is no number"),
-        (is_number(answer["similarity"]) or not predictions, "the similarity is no number"),
+        (is_number(answer.get("similarity")) or not predictions, "the similarity is no number"),
     )
     known = bool(predictions) and answer["similarity"] >= answer["threshold"]
     require(

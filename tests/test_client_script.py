@@ -51,6 +51,21 @@ def test_a_service_that_knows_nobody_is_well_formed() -> None:
     assert b"the service knows nobody" in done.stdout
 
 
+@pytest.mark.parametrize("field", ["similarity", "identity", "threshold"])
+def test_an_answer_that_lacks_a_field_is_one_line(field: str) -> None:
+    body = json.dumps({name: value for name, value in ANSWER.items() if name != field}).encode()
+    with HostileServer({"/predict": lambda connection: connection.respond(body)}) as hostile:
+        done = run(hostile.url(""))
+    assert (done.returncode, done.stderr.count(b"\n")) == (1, 1)
+    assert field.encode() in done.stderr
+
+
+def test_an_address_without_a_scheme_is_one_line() -> None:
+    done = run("localhost")
+    assert done.returncode == 1
+    assert b"--service localhost can't be asked" in done.stderr
+
+
 def run(service: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
         [sys.executable, "test.py", "--service", service, *arguments],

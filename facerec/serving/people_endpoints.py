@@ -189,10 +189,11 @@ async def verify(
     if (body.second is None) == (body.person is None):
         raise InvalidRequest("Send either `second`, another picture, or `person`, the id of an enrolled person.")
     pictures = [body.first] if body.second is None else [body.first, body.second]
+    enrolled = people.template(body.person) if body.person else None
     async with cancelled_on_disconnect(request.receive):
         results = [_successful(each) for each in await recognize_all(service, pictures, "auto", record)]
     embeddings = [result.output.embeddings[0] for result in results if result.output]
-    other, samples = people.template(body.person) if body.person else (embeddings[1], 1)
+    other, samples = enrolled or (embeddings[1], 1)
     similarity = round(float(np.dot(embeddings[0], other)), 6)
     threshold = people.verification_threshold(samples)
     return Verification(

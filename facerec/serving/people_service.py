@@ -24,6 +24,8 @@ from facerec.serving.settings import Settings
 P = ParamSpec("P")
 T = TypeVar("T")
 
+MAX_CANDIDATES = 200
+"""Most candidates of a face that are given. A batch may have hundreds of faces, and all others wait for its answer."""
 CANDIDATES = 50
 """People that an answer lists for a face whose request doesn't say how many."""
 _THREADS = 4
@@ -90,10 +92,12 @@ class PeopleService:
 
         Args:
             result: has at least one face, or the picture's centre.
-            top_k: number of candidates for each face. `None` takes `CANDIDATES`.
+            top_k: number of candidates for each face, of which `MAX_CANDIDATES` are given at most. `None` takes
+                `CANDIDATES`.
         """
         assert result.output
-        return self._identifier.identify(result.output.embeddings, self.snapshot, most=top_k or CANDIDATES)
+        most = min(top_k or CANDIDATES, MAX_CANDIDATES)
+        return self._identifier.identify(result.output.embeddings, self.snapshot, most=most)
 
     def verification_threshold(self, samples: int) -> float:
         """See `Identifier.verification_threshold`."""

@@ -106,5 +106,7 @@ async def raise_service_error(_: Request, error: Exception) -> NoReturn:
 
 def _validation_message(problem: dict[str, Any]) -> str:
     """The message for one of pydantic's errors. It never holds what the client sent, such as a field's name."""
-    known = _VALIDATION_MESSAGES.get(problem["type"])
-    return known or f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+    place = ".".join(map(str, problem["loc"]))
+    if problem["type"] == "json_invalid" and isinstance(problem["loc"][-1], str) and problem["loc"] != ("body",):
+        return f"{place}: this is not JSON"  # a field of a form
+    return _VALIDATION_MESSAGES.get(problem["type"]) or f"{place}: {problem['msg']}"

@@ -39,7 +39,7 @@ Url = Annotated[
 ]
 TopK = Annotated[
     int | None,
-    Field(ge=1, description="How many of the most similar people to list; at most 50 by default.", examples=[5]),
+    Field(ge=1, description="How many of the most similar people to list: 50 by default, at most 200.", examples=[5]),
 ]
 FramingChoice = Annotated[
     Framing | None,

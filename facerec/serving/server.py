@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from facerec.inference.memory import forbid_tracing
 from facerec.serving.log import LogWriter, route_logging
 from facerec.serving.settings import Settings
 
@@ -59,6 +61,7 @@ def serve(app: FastAPI, settings: Settings, log: LogWriter) -> None:
     Everything that is logged meanwhile becomes a JSON line of `log`.
     """
     route_logging(log.write)
+    forbid_tracing()
     with contextlib.suppress(KeyboardInterrupt):
         _LoggedServer(server_config(app, settings), log).run()
 
@@ -89,6 +92,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _head_timer: asyncio.TimerHandle | None = None
     _stall_timer: asyncio.TimerHandle | None = None
     _waits_since = 0.0
+    _running: RequestResponseCycle | None = None
     _overhead_bytes = 0
     _body_bytes = 0
     _pieces = 0
@@ -102,6 +106,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_head_timer()
         self._stop_stall_timer()
+        if self._running and not self._running.response_complete:
+            # uvicorn tells only the request that arrived last: the one in progress may be an earlier one.
+            self._running.disconnected = True
+            self._running.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -119,6 +127,7 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self.cycle and self.cycle.response_complete and not (self._head_timer or self.timeout_keep_alive_task):
             # The rest of a request that was already answered: uvicorn would wait for the next one without a limit.
             self._start_head_timer()
+        self._watch_closing()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -152,8 +161,29 @@ class BoundedProtocol(HttpToolsProtocol):
         self._limit_waiting_bytes()
 
     def resume_writing(self) -> None:
-        self._stop_stall_timer()
+        if not self.transport.is_closing():
+            self._stop_stall_timer()
         super().resume_writing()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._watch_closing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        self._watch_closing()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _watch_closing(self) -> None:
+        """Abort a connection that is to be closed, unless the client takes the rest of its answers in time.
+
+        The transport would wait for the client without a limit, and calls `pause_writing` only where 64 KiB wait.
+        """
+        if self.transport.is_closing() and not self._stall_timer and (rest := self.transport.get_write_buffer_size()):
+            self._start_stall_timer(rest)
 
     def _close_an_idle_connection(self) -> bool:
         """Close a connection that is between two requests, or has sent none yet; tell whether there is one."""

@@ -14,6 +14,7 @@ import requests
 from facerec.inference.detector import FaceDetector
 from facerec.inference.landmark_predictor import LandmarkPredictor
 from facerec.inference.recognizer import FaceRecognizer
+from facerec.serving import people_service
 from facerec.serving.schemas import MAX_BATCH_URLS
 from facerec.serving.settings import Settings
 from tests.harness import LOOPBACK, data_url, picture, running
@@ -80,6 +81,12 @@ def test_the_operator_can_set_another_threshold(serve: Service, model: Path) -> 
     assert answer["identity"] == answer["top_class"]
     card = requests.get(f"{service}/model", timeout=9).json()
     assert (card["threshold"], card["calibrated_threshold"]) == (0.5, TOY_THRESHOLD)
+
+
+def test_top_k_lists_no_more_than_the_most(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(people_service, "MAX_CANDIDATES", 2)
+    answer = post(f"{service}/predict", {"url": data_url(picture()), "top_k": 3})
+    assert len(answer.json()["predictions"]) == 2
 
 
 def test_top_k_shortens_the_list(service: str) -> None:

@@ -75,6 +75,9 @@ def test_a_form_takes_files_and_urls(api: Api) -> None:
     samples = f"/people/{answer.json()['id']}/samples"
     form = {"pictures": ("c.png", saved(photo((48, 80, "yellow"), (240, 80, "yellow"))))}
     assert_problem(api.ask("POST", samples, files=form), 422, "several_faces")
+    no_json = api.ask("POST", samples, files=form, data={"box": "205,50,66,60"})
+    assert_problem(no_json, 422, "invalid_request")
+    assert no_json.json()["detail"] == "body.box: this is not JSON"
     answer = api.ask("POST", samples, files=form, data={"box": "[205, 50, 66, 60]"})
     assert answer.json()["samples"][2]["box"] == [208, 48, 64, 64]
 

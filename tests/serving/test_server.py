@@ -1,5 +1,6 @@
 """`predict.py` as a process: how it starts, refuses to start, bounds its callers and stops."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -10,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -17,6 +19,7 @@ import requests
 
 from facerec.inference.model_file import checksum_path
 from facerec.serving import server as server_module
+from facerec.serving.server import BoundedProtocol
 from facerec.serving.settings import Settings
 from tests.harness import connect, free_port, picture, post_json, process, ready, wait_until
 from tests.hostile_server import Connection, HostileServer, head
@@ -291,6 +294,34 @@ def test_a_client_that_does_not_take_its_answers_loses_the_connection(
             return any(each.raddr == ours for each in psutil.Process().net_connections("tcp4") if each.raddr)
 
         connection.sendall(b"GET /swagger/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 9)
+        wait_until(connected)
+        wait_until(lambda: not connected())
+
+
+def test_a_client_that_does_not_take_the_rest_of_its_answers_loses_the_connection(
+    serve: Service, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page is less than what makes the transport pause, and more than the system's buffers hold."""
+    monkeypatch.setattr(server_module, "_STALL_SECONDS", 1)
+    real = BoundedProtocol.connection_made
+
+    def with_small_buffer(self: BoundedProtocol, transport: asyncio.Transport) -> None:
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        real(self, transport)
+
+    monkeypatch.setattr(BoundedProtocol, "connection_made", with_small_buffer)
+    service = serve(Settings(model=model))
+    assert 30_000 < len(requests.get(service, timeout=9).content) < 64_000
+    address = urlsplit(service)
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect((address.hostname, address.port))
+        ours = connection.getsockname()
+
+        def connected() -> bool:
+            return any(each.raddr == ours for each in psutil.Process().net_connections("tcp4") if each.raddr)
+
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         wait_until(connected)
         wait_until(lambda: not connected())
 

@@ -138,6 +138,17 @@ def test_a_client_that_goes_away_frees_its_slots(
         requests.post(f"{service}/predict", json={"url": silent.url("/")}, timeout=0.5)
 
 
+def test_a_client_that_goes_away_with_a_further_request_frees_its_slot_too(
+    serve: Service, model: Path, silent: HostileServer
+) -> None:
+    settings = Settings(model=model, deadline=60, allowed_networks=LOOPBACK, allowed_ports=frozenset({silent.port}))
+    further = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    with connect(serve(settings)) as connection:
+        connection.sendall(post_json("/predict", {"url": silent.url("/")}) + further)
+        wait_until(lambda: silent.open == 1)
+    wait_until(lambda: silent.open == 0)
+
+
 def test_slow_urls_do_not_keep_uploads_waiting(serve: Service, model: Path, silent: HostileServer) -> None:
     settings = Settings(
         model=model,

@@ -63,8 +63,15 @@ def test_a_plain_request_id_is_kept(serve: Service, model: Path, given: str, kep
     assert response.json()["request_id"] == response.headers["X-Request-ID"]
 
 
+@pytest.mark.parametrize(("path", "fields"), [("/predict/upload", ["file"]), ("/verify", ["first", "second"])])
 def test_an_unexpected_exception_is_a_plain_500_and_a_line(
-    serve: Service, model: Path, log: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    path: str,
+    fields: list[str],
+    serve: Service,
+    model: Path,
+    log: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     service = serve(Settings(model=model, workers=1, max_waiting=0))
 
@@ -73,7 +80,7 @@ def test_an_unexpected_exception_is_a_plain_500_and_a_line(
 
     monkeypatch.setattr(WorkerPool, "recognize", fail)
     for _ in range(3):  # and its place comes back
-        response = requests.post(f"{service}/predict/upload", files={"file": picture()}, timeout=9)
+        response = requests.post(f"{service}{path}", files=dict.fromkeys(fields, picture()), timeout=9)
         assert (response.status_code, response.json()["code"]) == (500, "internal_error")
         assert response.headers["Content-Type"] == "application/problem+json"
         assert "secret" not in response.text
