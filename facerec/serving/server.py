@@ -183,6 +183,7 @@ class BoundedProtocol(HttpToolsProtocol):
         The transport would wait for the client without a limit, and calls `pause_writing` only where 64 KiB wait.
         """
         if self.transport.is_closing() and not self._stall_timer and (rest := self.transport.get_write_buffer_size()):
+            self._waits_since = self.loop.time()
             self._start_stall_timer(rest)
 
     def _close_an_idle_connection(self) -> bool:
