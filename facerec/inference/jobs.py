@@ -1,17 +1,23 @@
 """The messages between worker processes and their pool."""
 
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PlainValidator, TypeAdapter
 
-from facerec.errors import CodedError
+from facerec.inference.arrays import array_to_json
 from facerec.inference.cropping import CropMode
 from facerec.inference.errors import InferenceError
 from facerec.inference.model_file import DetectorMetadata, LandmarkMetadata, RecognizerMetadata
 from facerec.inference.results import PictureResult, Trace
+from facerec.pictures.errors import PictureError
+
+_Error = TypeVar("_Error", bound=Exception)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +71,63 @@ class Job(NamedTuple):
     """Whether the result holds the picture as it was read."""
 
 
+def _error_from_json(value: Any) -> PictureError | InferenceError:
+    match value:
+        case [str(name), str(message)]:
+            kinds: list[type[PictureError] | type[InferenceError]]
+            kinds = [*_with_subclasses(PictureError), *_with_subclasses(InferenceError)]
+            for kind in kinds:
+                if kind.__name__ == name:
+                    return kind(message)
+    raise ValueError("no error of a picture or of a model")
+
+
+def _with_subclasses(kind: type[_Error]) -> Iterator[type[_Error]]:
+    yield kind
+    for subclass in kind.__subclasses__():
+        yield from _with_subclasses(subclass)
+
+
+def _to_json(value: Any) -> Any:
+    """What stands in JSON for a part of an answer that JSON doesn't know."""
+    match value:
+        case np.ndarray():
+            return array_to_json(value)
+        case np.generic():
+            return value.item()
+        case Trace():
+            return vars(value)
+    assert isinstance(value, PictureError | InferenceError)
+    return [type(value).__name__, str(value)]
+
+
+PictureFailure = Annotated[PictureError | InferenceError, PlainValidator(_error_from_json)]
+"""Why there is no result. In JSON the name of the error's class, and its message."""
+
+
 class Answer(NamedTuple):
-    """What a worker found in a picture: either `result` or `error` is set."""
+    """What a worker found in a picture: either `result` or `error` is set.
+
+    Its message is JSON. A decoder that a picture has taken over may send anything, and reading JSON makes only numbers,
+    texts and arrays, where unpickling could run code.
+    """
 
     trace: Trace
     result: PictureResult | None = None
-    error: CodedError | InferenceError | None = None
+    error: PictureFailure | None = None
+
+    def to_json(self) -> bytes:
+        """The message."""
+        return json.dumps(self, default=_to_json).encode()
+
+    @classmethod
+    def from_json(cls, message: bytes) -> "Answer":
+        """The answer of a message.
+
+        Raises:
+            ValidationError: the message is no answer.
+        """
+        return _ANSWER.validate_json(message)
+
+
+_ANSWER = TypeAdapter(Answer)

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
-_PR_SET_DUMPABLE = 4  # linux/prctl.h
 
 
 def limit_freed_memory(*, block_bytes: int, total_bytes: int) -> None:
@@ -35,16 +34,6 @@ def release_freed_memory() -> None:
     gc.collect()
     if _has_glibc():
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def forbid_tracing() -> None:
-    """Let no other process of the same user read this one's memory and environment (PR_SET_DUMPABLE, prctl(2)).
-
-    A worker that a picture has taken over runs as the same user. Programs that this process starts are as open as
-    usual. Does nothing on systems other than Linux.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def mapped_memory() -> int:

@@ -6,21 +6,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from facerec.inference.alignment import Landmarks
+from facerec.inference.arrays import Matrix, Points
 from facerec.inference.cropping import Face, Turn
 
 
 class ModelOutput(NamedTuple):
     """The recognizer's output for N crops, float32. Columns are in the order of `RecognizerMetadata.people`."""
 
-    probabilities: NDArray[np.float32]
+    probabilities: Matrix
     """`[N, P]`, calibrated; rows sum to 1."""
-    similarities: NDArray[np.float32]
+    similarities: Matrix
     """`[N, P]`, cosine, -1 to 1."""
-    embeddings: NDArray[np.float32]
+    embeddings: Matrix
     """`[N, D]`, L2-normalized."""
 
 
@@ -31,8 +28,8 @@ class PictureResult(NamedTuple):
     """One row for each face, or one for the picture's centre. `None` where no face was found."""
     faces: list[Face]
     """In pixels of the whole picture, the most prominent first. Empty in the crop mode `centre`."""
-    landmarks: list[Landmarks | None]
-    """The points of the face of each row of `output`, in pixels of the whole picture. `None` where those that were
+    landmarks: list[Points | None]
+    """The `Landmarks` of the face of each row of `output`, in pixels of the whole picture. `None` where those that were
     found can't be a face's."""
     sharpness: list[float]
     """The sharpness of the face of each row of `output`, see `facerec.inference.sharpness`."""

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing.connection import Connection
 
-from facerec.errors import CodedError, raised_at
+from facerec.errors import raised_at
 from facerec.inference.detector import FaceDetector
 from facerec.inference.errors import InferenceError, WorkerFault
 from facerec.inference.jobs import Answer, Job, LoadedModels, WorkerOptions
@@ -25,7 +25,7 @@ from facerec.inference.pipeline import Pipeline
 from facerec.inference.recognizer import FaceRecognizer
 from facerec.inference.results import Trace
 from facerec.pictures.data_urls import read_data_url
-from facerec.pictures.errors import PictureTooCostly
+from facerec.pictures.errors import PictureError, PictureTooCostly
 
 _KEPT_BYTES = 64 * 2**20
 """Freed memory that is kept for the next picture. Mapping it anew would take a tenth of a large picture's time."""
@@ -37,7 +37,7 @@ def main(descriptor: int) -> None:
     """Serve jobs until the other end of the connection is closed.
 
     The first message to the worker is `WorkerOptions`; it answers with `LoadedModels`, or with the ModelFileError that
-    ends it. Each further message is a `Job`, answered with an `Answer`.
+    ends it. Each further message is a `Job`, answered with an `Answer` as JSON.
     """
     connection = Connection(descriptor)
     try:
@@ -46,7 +46,7 @@ def main(descriptor: int) -> None:
         while pipeline:
             if not connection.poll(_IDLE_SECONDS):
                 release_freed_memory()
-            connection.send(_answer(pipeline, connection.recv(), options))
+            connection.send_bytes(_answer(pipeline, connection.recv(), options).to_json())
     except (EOFError, ConnectionError):
         pass
 
@@ -95,8 +95,8 @@ def _answer(pipeline: Pipeline, job: Job, options: WorkerOptions) -> Answer:
             release_freed_memory()  # what was kept of earlier pictures counts to the limit
             return Answer(trace, result=pipeline.recognize(read, job.crop_mode, trace, preview=job.preview))
     except MemoryError:
-        failure: CodedError | InferenceError = PictureTooCostly()
-    except (CodedError, InferenceError) as error:
+        failure: PictureError | InferenceError = PictureTooCostly()
+    except (PictureError, InferenceError) as error:
         failure = type(error)(str(error))  # without the traceback, whose frames hold the picture
     except Exception as error:
         failure = WorkerFault(raised_at(error))

@@ -7,25 +7,22 @@ library and with pebble's ProcessPool, the system can end the whole pool by kill
 
 import asyncio
 import contextlib
-import io
 import os
-import pickle
 import queue
 import signal
 import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
 from multiprocessing.connection import Connection
-from typing import Any
 
-from facerec.inference.cropping import CropMode, Face
-from facerec.inference.errors import InferenceError, ModelFileError, WorkerLost
+from pydantic import ValidationError
+
+from facerec.inference.cropping import CropMode
+from facerec.inference.errors import ModelFileError, WorkerLost
 from facerec.inference.jobs import Answer, Job, LoadedModels, WorkerOptions
-from facerec.inference.results import ModelOutput, PictureResult, Trace
 from facerec.pictures.bounded_pool import BoundedPool, Slots
-from facerec.pictures.errors import PictureError, PictureTooCostly
+from facerec.pictures.errors import PictureTooCostly
 
 _START_SECONDS = 60
 """Seconds in which a process must have loaded its models."""
@@ -121,44 +118,6 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _unpickle(data: bytes) -> Answer:
-    """The answer of a worker, which a picture may have taken over: nothing but the classes of answers is loaded.
-
-    Raises:
-        UnpicklingError: it is no answer.
-    """
-    try:
-        answer = _AnswerUnpickler(io.BytesIO(data)).load()
-    except Exception:
-        raise pickle.UnpicklingError from None  # other bytes raise errors of many kinds
-    if not isinstance(answer, Answer):
-        raise pickle.UnpicklingError
-    return answer
-
-
-class _AnswerUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ANSWER_CLASSES:
-            raise pickle.UnpicklingError
-        return super().find_class(module, name)
-
-
-def _with_subclasses(kind: type[Exception]) -> Iterator[type[Exception]]:
-    yield kind
-    for subclass in kind.__subclasses__():
-        yield from _with_subclasses(subclass)
-
-
-_ANSWER_CLASSES = {
-    *((kind.__module__, kind.__name__) for kind in (Answer, Trace, PictureResult, ModelOutput, Face)),
-    *((kind.__module__, kind.__name__) for kind in _with_subclasses(PictureError)),
-    *((kind.__module__, kind.__name__) for kind in _with_subclasses(InferenceError)),
-    *(("numpy", "ndarray"), ("numpy", "dtype"), ("numpy._core.numeric", "_frombuffer")),
-    *(("numpy._core.multiarray", "_reconstruct"), ("numpy._core.multiarray", "scalar")),
-}
-"""Module and name of the classes that answers consist of, and of what NumPy makes its arrays with."""
-
-
 class _Worker:
     """One worker process and its replacements. Used by one thread at a time."""
 
@@ -203,8 +162,8 @@ class _Worker:
             raise WorkerLost(str(error)) from None
         try:
             self._connection.send(job)
-            return _unpickle(self._connection.recv_bytes(_MAX_ANSWER_BYTES))
-        except pickle.UnpicklingError:
+            return Answer.from_json(self._connection.recv_bytes(_MAX_ANSWER_BYTES))
+        except ValidationError:
             self._replace()
             raise WorkerLost from None
         except (EOFError, OSError):

@@ -150,7 +150,7 @@ class Labeller:
                 if answer.result:
                     return RecognizedPicture(picture, answer.result.sha256, answer.result)
                 sha256 = hashlib.sha256(data).hexdigest()
-                failure = answer.error
+                failure: CodedError | InferenceError | None = answer.error
             except (CodedError, InferenceError) as error:
                 failure = error
             return RecognizedPicture(picture, sha256, error=_coded(failure))

@@ -3,13 +3,11 @@
 import asyncio
 import contextlib
 from collections.abc import Iterator
-from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from facerec.inference.memory import forbid_tracing
 from facerec.serving.log import LogWriter, route_logging
 from facerec.serving.settings import Settings
 
@@ -61,7 +59,6 @@ def serve(app: FastAPI, settings: Settings, log: LogWriter) -> None:
     Everything that is logged meanwhile becomes a JSON line of `log`.
     """
     route_logging(log.write)
-    forbid_tracing()
     with contextlib.suppress(KeyboardInterrupt):
         _LoggedServer(server_config(app, settings), log).run()
 
@@ -144,6 +141,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._stop_head_timer()
         super().on_headers_complete()
+        if not self.pipeline:  # else the request waits for the answers to earlier ones
+            self._running = self.cycle
 
     def on_body(self, body: bytes) -> None:
         self._overhead_bytes -= len(body)
@@ -166,16 +165,14 @@ class BoundedProtocol(HttpToolsProtocol):
         super().resume_writing()
 
     def on_response_complete(self) -> None:
+        if self.pipeline:
+            self._running = self.pipeline[-1][0]  # which uvicorn starts now
         super().on_response_complete()
         self._watch_closing()
 
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()
         self._watch_closing()
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._running = cycle
-        super()._start_asgi_task(cycle, app)
 
     def _watch_closing(self) -> None:
         """Abort a connection that is to be closed, unless the client takes the rest of its answers in time.
@@ -185,6 +182,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing() and not self._stall_timer and (rest := self.transport.get_write_buffer_size()):
             self._waits_since = self.loop.time()
             self._start_stall_timer(rest)
+            self._limit_waiting_bytes()
 
     def _close_an_idle_connection(self) -> bool:
         """Close a connection that is between two requests, or has sent none yet; tell whether there is one."""

@@ -9,17 +9,19 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 import pytest
+from pydantic import ValidationError
 
-from facerec.inference import worker_pool
+from facerec.inference.cropping import Face
 from facerec.inference.errors import InvalidOutput, ModelFileError, WorkerFault, WorkerLost
 from facerec.inference.jobs import Answer, WorkerOptions
-from facerec.inference.results import Trace
+from facerec.inference.results import ModelOutput, PictureResult, Trace
 from facerec.inference.worker_pool import WorkerPool
 from facerec.pictures.errors import PictureTooCostly, PoolFull, UnsupportedPicture
 from tests.harness import ROOT, data_url, photo, picture, saved, wait_until
@@ -257,33 +259,51 @@ def test_memory_of_refused_and_of_large_pictures_is_given_back(options: WorkerOp
     in_pool(options, test)
 
 
-class Hostile:
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os._exit, (3,)
-
-
 @pytest.mark.parametrize(
-    "data",
+    "message",
     [
-        pickle.dumps(Hostile()),
-        pickle.dumps(Answer(Trace(), error=Hostile())),  # type: ignore[arg-type]
-        pickle.dumps(np.array([Hostile()])),
-        b"cfacerec.inference.jobs\nAnswer.__new__.__globals__\n.",
-        pickle.dumps({"trace": 3}),
-        pickle.dumps(Answer(Trace()))[:-5],
         b"",
-        b"no pickle",
+        b"no JSON",
+        b"{}",
+        b"[]",
+        b'[{"milliseconds": {}}, null, ["SystemExit", "3"]]',
+        b'[{"milliseconds": {}}, null, ["UnsupportedPicture"]]',
+        b'[{"milliseconds": 3}, null, null]',
+        b'[{"milliseconds": {}}, [[[1, 2, "AAAA"], [1, 2, "AAAA"], [1, 2, "AAAA"]], [], [], [], "", 1, 1], null]',
+        b'[{"milliseconds": {}}, [null, [], [[["x", 1]]], [], "", 1, 1], null]',
+        pickle.dumps(Answer(Trace())),
     ],
 )
-def test_what_is_no_answer_is_not_unpickled(data: bytes) -> None:
-    with pytest.raises(pickle.UnpicklingError):
-        worker_pool._unpickle(data)
+def test_what_is_no_answer_is_refused(message: bytes) -> None:
+    with pytest.raises(ValidationError):
+        Answer.from_json(message)
+
+
+def test_an_answer_comes_through_as_it_is() -> None:
+    matrix = np.array([[0.1, -1e-9], [np.float32(1) / 3, 0]], np.float32)
+    points = np.array([[1 / 3, 2], [3, 4], [5, 6], [7, 8], [9, 0.1]])
+    face = Face(10.5, 1 / 3, 20, -0.1, 0.9)
+    result = PictureResult(
+        ModelOutput(matrix, matrix, matrix), [face, face], [points, None], [0.1], "ab", 3, 4, 90, 7, "p"
+    )
+    given = Answer(Trace(3, 1, 2, {"decode": 0.5}), result)
+    answer = Answer.from_json(given.to_json())
+    assert answer.result
+    assert (answer.trace, answer.error, answer.result[3:]) == (given.trace, None, result[3:])
+    assert answer.result.faces == result.faces
+    assert answer.result.output
+    assert all(np.array_equal(each, matrix) and each.dtype == np.float32 for each in answer.result.output)
+    assert np.array_equal(answer.result.landmarks[0], points)  # type: ignore[arg-type]
+    assert answer.result.landmarks[1] is None
+    for error in (UnsupportedPicture(), PictureTooCostly("more exact"), WorkerFault("at a.py:3")):
+        told = Answer.from_json(Answer(Trace(), error=error).to_json()).error
+        assert (type(told), str(told)) == (type(error), str(error))
 
 
 def test_an_answer_that_is_none_costs_the_worker(options: WorkerOptions, monkeypatch: pytest.MonkeyPatch) -> None:
     async def test(pool: WorkerPool) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(worker_pool, "_ANSWER_CLASSES", set())
+            patch.setattr(Connection, "recv_bytes", lambda *_: pickle.dumps(Answer(Trace())))
             with pytest.raises(WorkerLost):
                 await pool.recognize(picture(), "centre")
         assert pool.replaced == 1
