@@ -2,25 +2,28 @@
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 UNFINISHED = ".unfinished-"
-"""How the name of a file begins that is being written, or that a killed process left."""
+"""Prefix of the temporary name of a file that is being written. A killed process leaves it behind: delete it."""
 
 
 @contextmanager
-def atomic_write(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
+def atomic_write(
+    path: Path, *, mode: int = 0o666, before_renaming: Callable[[], object] = lambda: None
+) -> Iterator[BinaryIO]:
     """Give the block a file to write to. It becomes `path` once the block has ended and its content is on the disk.
 
     If the block fails, `path` is left as it was. Two processes may write to the same path: the last one counts. The
-    other name doesn't hold that of `path`, which may be as long as a name can be.
+    temporary name leaves out that of `path`, which may have 255 bytes already.
 
     Args:
         path: of the file, in a folder that exists.
         mode: its permissions, of which the umask takes some away.
+        before_renaming: is called at the last moment. If it raises, `path` is left as it was.
 
     Raises:
         OSError: the file can't be written, for example because the disk is full.
@@ -32,10 +35,12 @@ def atomic_write(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
         file.flush()
         os.fsync(file.fileno())
         file.close()
+        before_renaming()
         unfinished.replace(path)
-        sync_folder(path.parent)
+        with suppress(OSError):  # the file is in place, and only a power cut could undo that
+            sync_folder(path.parent)
     finally:
-        with suppress(OSError):  # of what could not be written
+        with suppress(OSError):  # closing writes what could not be written, and fails again
             file.close()
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)

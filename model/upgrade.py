@@ -17,6 +17,7 @@ from typing import Any
 import onnx
 from onnx import TensorProto, helper
 
+from facerec.atomic_write import atomic_write
 from facerec.inference.errors import ModelFileError
 from facerec.inference.model_file import (
     ACCURATE_RECOGNIZER_FILE,
@@ -31,7 +32,6 @@ from facerec.inference.model_file import (
     write_checksum,
 )
 from facerec.training.detection.publish import SECOND_PASS
-from facerec.training.onnx_export import save_with_metadata
 
 OLD_DETECTOR_FILE = "face_locator.onnx"
 DIRECTIONS = "directions"
@@ -123,10 +123,9 @@ def _old_properties(path: Path) -> dict[str, Any] | None:
 
 def rewrite(proto: onnx.ModelProto, new: Path, metadata: RecognizerMetadata | DetectorMetadata) -> None:
     """Write a graph with its metadata to `new`, and its checksum beside it."""
-    unfinished = new.with_name(f".unfinished-{new.name}")
-    save_with_metadata(proto, unfinished, metadata)
-    checksum_path(unfinished).unlink()
-    unfinished.replace(new)
+    onnx.helper.set_model_props(proto, metadata.to_properties())
+    with atomic_write(new) as file:
+        file.write(proto.SerializeToString())
     write_checksum(new)
 
 

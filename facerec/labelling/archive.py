@@ -219,7 +219,7 @@ def check_output(output: str) -> None:
         OutputNotSupported: it ends like a file of another kind, or is an address.
     """
     path = Path(output)
-    other_file = path.suffix and path.suffix.lower() not in FILE_FORMATS and not _is_there(path)
+    other_file = path.suffix and path.suffix.lower() not in FILE_FORMATS and not _is_existing_folder(path)
     if "://" in output or (other_file and not output.endswith("/")):
         raise OutputNotSupported
 
@@ -227,12 +227,12 @@ def check_output(output: str) -> None:
 def is_folder(output: str) -> bool:
     """Whether labels that are written to an output of this name are in a folder, which keeps what was done."""
     path = Path(output)
-    is_file = path.suffix.lower() in FILE_FORMATS and not _is_there(path) and not output.endswith("/")
+    is_file = path.suffix.lower() in FILE_FORMATS and not _is_existing_folder(path) and not output.endswith("/")
     return output != STANDARD_OUTPUT and not is_file
 
 
-def _is_there(folder: Path) -> bool:
-    return os.path.isdir(folder)  # noqa: PTH112 - Path.is_dir raises where it may not be looked at
+def _is_existing_folder(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises where it may not be looked at
 
 
 @contextmanager

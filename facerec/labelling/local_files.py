@@ -108,6 +108,7 @@ class _Search:
         self._report = report
         self._beside = beside
         self._visited: set[tuple[int, int]] = set()
+        self._unreadable: set[str] = set()
         self._open: list[_Folder] = []
         """The folder that is being searched, and those that it lies in."""
 
@@ -139,14 +140,22 @@ class _Search:
                 self._report(to_text(path), LinkCircle())
             elif wanted:
                 yield FoundPicture(to_text(path), None, None)  # whoever reads it finds out why
-            elif error.errno not in {errno.ENOENT, errno.ENOTDIR}:  # it may be a folder, such as one of a dead mount
-                self._report(to_text(path), FolderUnreadable.because(error.strerror))
+            elif error.errno not in {errno.ENOENT, errno.ENOTDIR}:
+                self._report_unreadable(path, error)
             return
         if stat.S_ISDIR(status.st_mode):
             if self._pattern.enters(path):
                 self._enter(path, status)
         elif wanted and stat.S_ISREG(status.st_mode):
             yield FoundPicture(to_text(path), status.st_size, status.st_mtime_ns)
+
+    def _report_unreadable(self, path: str, error: OSError) -> None:
+        """Report what may be a folder, such as one of a dead mount. One that may not be entered is reported once."""
+        if error.errno == errno.EACCES:
+            path = os.path.dirname(path)  # noqa: PTH120
+        if path not in self._unreadable:
+            self._unreadable.add(path)
+            self._report(to_text(path), FolderUnreadable.because(error.strerror))
 
     def _enter(self, path: str, status: os.stat_result) -> None:
         id_ = (status.st_dev, status.st_ino)

@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Self
 
@@ -113,7 +113,7 @@ def write_part(path: Path, table: pa.Table, origin: Origin) -> None:
 
 
 @contextlib.contextmanager
-def finished_file(path: Path) -> Iterator[BinaryIO]:
+def finished_file(path: Path, *, before_renaming: Callable[[], object] = lambda: None) -> Iterator[BinaryIO]:
     """A file to write to that gets its name once the block has ended and its content is on the disk.
 
     If the block fails there is no file. Its own errors stay as they are.
@@ -123,7 +123,7 @@ def finished_file(path: Path) -> Iterator[BinaryIO]:
     """
     with contextlib.ExitStack() as stack:
         with output_errors():
-            file = stack.enter_context(atomic_write(path))
+            file = stack.enter_context(atomic_write(path, before_renaming=before_renaming))
         yield file
         with output_errors():
             stack.close()

@@ -38,10 +38,15 @@ def single_file(path: Path, schema: pa.Schema, origin: Origin) -> Iterator[Write
         OutputExists: there is such a file.
         OutputError: it can't be written.
     """
-    _refuse_to_replace(path)
+
+    def refuse_to_replace() -> None:
+        if os.path.lexists(path):
+            raise OutputExists
+
+    refuse_to_replace()
     with output_errors():
         path.parent.mkdir(parents=True, exist_ok=True)
-    with finished_file(path) as file:
+    with finished_file(path, before_renaming=refuse_to_replace) as file:
         with output_errors():
             writer = FILE_FORMATS[path.suffix.lower()](file, schema, origin)
 
@@ -57,12 +62,6 @@ def single_file(path: Path, schema: pa.Schema, origin: Origin) -> Iterator[Write
             raise
         with output_errors():
             writer.close()
-        _refuse_to_replace(path)  # another run may have made it meanwhile
-
-
-def _refuse_to_replace(path: Path) -> None:
-    if os.path.lexists(path):
-        raise OutputExists
 
 
 class Writer(Protocol):
@@ -78,7 +77,6 @@ class Writer(Protocol):
 class _Parquet:
     def __init__(self, file: BinaryIO, schema: pa.Schema, origin: Origin) -> None:
         self._writer = pq.ParquetWriter(file, schema.with_metadata(origin.metadata), compression="zstd")
-        self._schema = schema
         self._waiting: list[pa.RecordBatch] = []
 
     def write_batch(self, batch: pa.RecordBatch) -> None:

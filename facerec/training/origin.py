@@ -31,7 +31,9 @@ class Origin:
     def of_this_run(cls, device: torch.device) -> "Origin":
         """The origin of a model that this process trains on `device`."""
         launcher = ["torchrun", f"--nproc-per-node={world_size()}"] if world_size() > 1 else []
-        program = ["uv", "run", *launcher, "train.py"] if Path(sys.argv[0]).name == "train.py" else ["facerec"]
+        by_script = Path(sys.argv[0]).name == "train.py"
+        installed = [*launcher, "-m", "facerec"] if launcher else ["facerec"]
+        program = ["uv", "run", *launcher, "train.py"] if by_script else installed
         arguments = [printable(without_passwords(word)) for word in sys.argv[1:] if word != "--resume"]
         command = shlex.join([*program, *arguments])
         return cls(command, describe_machine(device), _commit())

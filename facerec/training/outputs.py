@@ -1,5 +1,6 @@
 """Say before a run starts which files it will replace, and whether it can write them at all."""
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -26,6 +27,9 @@ from facerec.training.options import (
     option_name,
 )
 from facerec.training.safe_text import printable
+
+_WRITE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
+"""Errors of a full disk, and of a place that may not be written."""
 
 DATA_PLOTS = ("classes", "split", "samples", "properties")
 """The plots of a data set."""
@@ -64,12 +68,12 @@ def explained_write_errors() -> Iterator[None]:
     """
     try:
         yield
-    except BrokenPipeError:  # the reader of the output went away: nothing is wrong with the results
-        raise
     except OSError as error:
+        if error.errno not in _WRITE_ERRORS:
+            raise
         raise OutputError(
-            f"can't write the results: {error}. Free some space and run the same command again: with --resume, what "
-            "is trained is not trained again."
+            f"can't write the results: {error}. What was trained is kept: once that is mended, run the same command "
+            "again, with --resume where it trains."
         ) from error
 
 

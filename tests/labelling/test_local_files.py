@@ -139,18 +139,20 @@ def test_a_folder_that_can_not_be_listed_is_reported(tmp_path: Path, monkeypatch
 
 
 def test_what_can_not_be_looked_at_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    make(tmp_path, "mount/1.jpg", "b/2.jpg")
+    make(tmp_path, "mount/1.jpg", "b/2.jpg", "closed/notes.txt", "closed/more.txt", "closed/folder/3.jpg")
     real = os.stat
 
     def stale(path: str, *arguments: Any, **options: Any) -> os.stat_result:
         if str(path) == str(tmp_path / "mount"):
             raise OSError(errno.ESTALE, "Stale file handle")
+        if str(path).startswith(str(tmp_path / "closed") + "/"):
+            raise PermissionError(errno.EACCES, "Permission denied")
         return real(path, *arguments, **options)
 
     monkeypatch.setattr(os, "stat", stale)
     reports = Reports()
     assert found(tmp_path, tmp_path, reports) == ["b/2.jpg"]
-    assert reports.codes == {str(tmp_path / "mount"): "folder_unreadable"}
+    assert reports.codes == {str(tmp_path / name): "folder_unreadable" for name in ("mount", "closed")}
 
 
 def _removing(folder: Path, listdir: Callable[[str], list[str]]) -> Callable[[str], list[str]]:

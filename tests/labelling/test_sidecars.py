@@ -13,7 +13,7 @@ from facerec.inference.jobs import WorkerOptions
 from facerec.labelling.archive import People, label_archive
 from facerec.labelling.sidecars import PathSet, Photo, SidecarChange, change_sidecar, labelled_photos
 from facerec.labelling.sources import find_pictures, find_sidecars
-from facerec.labelling.xmp.errors import XmpDamaged, XmpNotReadable
+from facerec.labelling.xmp.errors import XmpDamaged, XmpNotWritable
 from facerec.labelling.xmp.reading import sidecar_of
 from tests.labelling.toy_archive import Reports, stored, write_archive
 
@@ -126,7 +126,7 @@ def test_a_name_too_long_for_a_sidecar_is_an_error_of_its_photo(archive: Path, o
     photo = next(photo for photo in labelled_photos(labels, paths_of(archive)) if photo.people)
     path = Path(photo.path).rename(archive / f"{'x' * 251}.png")
     for dry_run in (True, False):
-        with pytest.raises(XmpNotReadable):
+        with pytest.raises(XmpNotWritable):
             change_sidecar(photo._replace(path=str(path)), dry_run=dry_run)
 
 

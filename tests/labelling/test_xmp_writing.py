@@ -220,11 +220,28 @@ def test_a_face_that_somebody_named_in_a_shorter_sidecar_or_for_picasa_keeps_its
     assert unlabel_photo(path)
     assert snapshot(tmp_path).keys() == {"photo.jpg", "photo.xmp"}
     assert shorter.read_bytes() == theirs
+    (tmp_path / "photo.raw").touch()
+    assert label_photo(path, [ANN, BOB], SIZE)
+    new = texts(sidecar_of(path).read_bytes())
+    assert not {"Robert", "Bob"} & new, "photo.xmp may be that of the raw photo: it names, but is not copied"
+    assert unlabel_photo(path)
+    shorter.write_bytes(b"<damaged")
+    assert label_photo(path, [BOB], SIZE)
+    assert unlabel_photo(path)
     shorter.unlink()
     (tmp_path / ".picasa.ini").write_text("[Contacts2]\nab=Robert;;\n[photo.jpg]\nfaces=rect64(7332733280007fff),ab\n")
     named = named_regions(path, SIZE)
     assert [each.name for each in named] == ["Robert"]
     assert not label_photo(path, [named[0]._replace(name="Bob")], SIZE)
+    sidecar_of(path).write_bytes(sidecar(regions(region("Zoe", 0.1, 0.1, 0.1, 0.1))))
+    assert not label_photo(path, [named[0]._replace(name="Bob")], SIZE), "whatever else is named elsewhere"
+
+
+def test_the_photo_s_own_metadata_come_before_those_beside_it(tmp_path: Path) -> None:
+    path = photo(tmp_path, xmp=sidecar("<xmp:Label>mine</xmp:Label>"))
+    (tmp_path / "photo.xmp").write_bytes(sidecar("<xmp:Label>of the raw photo</xmp:Label>"))
+    assert label_photo(path, [BOB], SIZE)
+    assert "mine" in texts(sidecar_of(path).read_bytes())
 
 
 def test_what_somebody_corrects_is_theirs(tmp_path: Path) -> None:

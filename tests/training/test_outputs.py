@@ -1,5 +1,6 @@
 """What a run says of its files before it starts."""
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -105,6 +106,8 @@ def test_a_full_disk_leaves_the_results_before_and_says_what_to_do(tmp_path: Pat
     assert [path.read_text() for path in tmp_path.iterdir()] == ["before"]
 
 
-def test_a_reader_that_went_away_is_no_full_disk() -> None:
-    with pytest.raises(BrokenPipeError), explained_write_errors():
-        raise BrokenPipeError
+@pytest.mark.parametrize("error", [BrokenPipeError(errno.EPIPE, ""), OSError(errno.EMFILE, "too many open files")])
+def test_other_errors_are_not_taken_for_a_full_disk(error: OSError) -> None:
+    with pytest.raises(type(error)) as info, explained_write_errors():
+        raise error
+    assert info.value is error

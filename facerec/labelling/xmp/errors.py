@@ -84,7 +84,10 @@ class XmpNotWritable(XmpError):
     """The folder may only be read, the disk is full, or the sidecar's name is too long."""
 
     code = "xmp_not_writable"
-    message = "The sidecar can't be written: let this user write the folder, and see that its disk has space."
+    message = (
+        "The sidecar can't be written: let this user write the folder, see that its disk has space, or shorten the "
+        "photo's name."
+    )
 
 
 class XmpChanged(XmpError):

@@ -6,7 +6,20 @@ import stat
 from pathlib import Path
 
 from facerec.atomic_write import atomic_write
-from facerec.labelling.xmp.errors import XmpChanged, XmpNotAFile, XmpNotReadable, XmpNotWritable, XmpTooLarge
+from facerec.labelling.xmp.errors import (
+    XmpChanged,
+    XmpError,
+    XmpNotAFile,
+    XmpNotReadable,
+    XmpNotWritable,
+    XmpTooLarge,
+)
+
+_KINDS: dict[int | None, type[XmpError]] = {
+    errno.ELOOP: XmpNotAFile,
+    errno.EISDIR: XmpNotAFile,
+    errno.ENAMETOOLONG: XmpNotWritable,
+}
 
 
 class File:
@@ -24,6 +37,7 @@ class File:
             XmpNotAFile: it is a folder or a device, or a link and `follow_links` is not set.
             XmpTooLarge: more than `max_bytes`.
             XmpNotReadable: it can't be read.
+            XmpNotWritable: its name is too long.
         """
         self.path = path
         self.content: bytes | None = None
@@ -38,8 +52,7 @@ class File:
         except FileNotFoundError:
             return
         except OSError as error:
-            kind = XmpNotAFile if error.errno in {errno.ELOOP, errno.EISDIR} else XmpNotReadable
-            raise kind(path) from error
+            raise _KINDS.get(error.errno, XmpNotReadable)(path) from error
         if len(self.content) > max_bytes:
             raise XmpTooLarge(path)
 
@@ -51,11 +64,10 @@ class File:
             XmpNotWritable: the folder can't be written, or the disk is full.
         """
         try:
-            with atomic_write(self.path) as file:
+            with atomic_write(self.path, before_renaming=self._check_unchanged) as file:
                 if self._status:
                     os.fchmod(file.fileno(), stat.S_IMODE(self._status.st_mode))
                 file.write(content)
-                self._check_unchanged()
         except OSError as error:
             raise XmpNotWritable(self.path) from error
 

@@ -1,6 +1,8 @@
 """The names that people have already given to the faces of a photo."""
 
 import struct
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,7 +37,7 @@ def sidecar_of(photo: Path) -> Path:
 
 
 def shorter_sidecar_of(photo: Path) -> Path:
-    """Where Lightroom keeps a photo's metadata: `photo.xmp`."""
+    """The sidecar that other programs write, and that all files `photo.*` share: `photo.xmp`."""
     return photo.with_suffix(SIDECAR_SUFFIX)
 
 
@@ -70,19 +72,31 @@ def named_regions(photo: Path, size: tuple[int, int]) -> list[Region]:
         UnsupportedPicture: the photo is not a picture, or damaged.
     """
     metadata = read_metadata(photo)
-    return [area.region(name, size) for name, area in areas_named_by_others(photo, metadata, size)]
+    found = next(filter(None, (read() for read in sources_of_names(photo, metadata, size))), [])
+    return [area.region(name, size) for name, area in found]
 
 
-def areas_named_by_others(photo: Path, metadata: PhotoMetadata, size: tuple[int, int]) -> list[NamedArea]:
-    """The same as `named_regions`, for a photo whose metadata was read, as areas of the upright picture.
+def sources_of_names(
+    photo: Path, metadata: PhotoMetadata, size: tuple[int, int]
+) -> list[Callable[[], list[NamedArea]]]:
+    """What reads the faces that others have named, each from one of the four places, in the order of `named_regions`.
 
-    Raises:
-        XmpError: a file can't be read, or is not XMP.
+    Each raises XmpError if its file can't be read, or is not XMP.
+
+    Args:
+        photo: the file.
+        metadata: what it holds.
+        size: width and height of the upright picture in pixels.
     """
     view = View(size, metadata.orientation)
-    for sidecar in (sidecar_of(photo), shorter_sidecar_of(photo)):
-        content = File(sidecar, max_bytes=MAX_XMP_BYTES).content
-        if content is not None and (found := named_areas(XmpDocument(content, sidecar), view)):
-            return found
-    embedded = named_areas(XmpDocument.embedded(metadata.packets, photo), view)
-    return embedded or picasa_areas(photo, metadata.orientation)
+
+    def read_sidecar(path: Path) -> list[NamedArea]:
+        content = File(path, max_bytes=MAX_XMP_BYTES).content
+        return [] if content is None else named_areas(XmpDocument(content, path), view)
+
+    return [
+        partial(read_sidecar, sidecar_of(photo)),
+        partial(read_sidecar, shorter_sidecar_of(photo)),
+        lambda: named_areas(XmpDocument.embedded(metadata.packets, photo), view),
+        partial(picasa_areas, photo, metadata.orientation),
+    ]

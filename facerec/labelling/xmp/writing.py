@@ -1,27 +1,23 @@
 """Write the people in photos to sidecars, and take exactly that out again.
 
 A sidecar takes the place of the XMP in the photo for programs that read it: digiKam then ignores the latter
-(`MetaEngine::Private::loadSidecarData`). So a new sidecar begins as a copy of it, or of `photo.xmp` where there is one.
-Neither that nor the photo is ever changed.
+(`MetaEngine::Private::loadSidecarData`). So a new sidecar begins as a copy of it. Where there is none, it begins as a
+copy of `photo.xmp`, unless that belongs to another photo too. Neither that nor the photo is ever changed.
 """
 
 import hashlib
+import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from facerec.labelling.xmp.areas import Area, Region
 from facerec.labelling.xmp.document import MAX_XMP_BYTES, XmpDocument
-from facerec.labelling.xmp.errors import XmpDamaged, XmpWithDoctype
+from facerec.labelling.xmp.errors import XmpError
 from facerec.labelling.xmp.faces import View
 from facerec.labelling.xmp.files import File
 from facerec.labelling.xmp.labels import put_in, take_out
-from facerec.labelling.xmp.reading import (
-    PhotoMetadata,
-    areas_named_by_others,
-    read_metadata,
-    shorter_sidecar_of,
-    sidecar_of,
-)
+from facerec.labelling.xmp.reading import read_metadata, shorter_sidecar_of, sidecar_of, sources_of_names
 
 
 def label_photo(photo: Path, regions: Iterable[Region], size: tuple[int, int], *, dry_run: bool = False) -> bool:
@@ -43,11 +39,14 @@ def label_photo(photo: Path, regions: Iterable[Region], size: tuple[int, int], *
         XmpError: a file can't be read or written, the sidecar is not XMP, or a name can't be written.
         UnsupportedPicture: the photo is not a picture, or damaged.
     """
-    metadata = _without_damaged_xmp(read_metadata(photo), photo)
+    metadata = read_metadata(photo)
     view = View(size, metadata.orientation)
     file = File(sidecar_of(photo), max_bytes=MAX_XMP_BYTES)
     document = _begin(metadata.packets, photo) if file.content is None else XmpDocument(file.content, file.path)
-    named = [area for _, area in areas_named_by_others(photo, metadata, size)]
+    named: list[Area] = []
+    for read_names in sources_of_names(photo, metadata, size):
+        with suppress(XmpError):  # what no program can read names nobody
+            named += [area for _, area in read_names()]
     before = document.to_bytes()
     created = take_out(document)
     if file.content is None:
@@ -78,19 +77,20 @@ def unlabel_photo(photo: Path, *, dry_run: bool = False) -> bool:
 
 
 def _begin(packets: list[bytes], photo: Path) -> XmpDocument:
-    """What a new sidecar begins with: `photo.xmp`, or else the photo's XMP."""
+    """What a new sidecar begins with. XMP that is damaged is left out: no program reads it, and nothing is lost."""
     shorter = shorter_sidecar_of(photo)
-    content = File(shorter, max_bytes=MAX_XMP_BYTES).content
-    return XmpDocument.embedded(packets, photo) if content is None else XmpDocument(content, shorter)
+    with suppress(XmpError):
+        if packets:
+            return XmpDocument.embedded(packets, photo)
+        if not _is_shared(shorter, photo) and (content := File(shorter, max_bytes=MAX_XMP_BYTES).content) is not None:
+            return XmpDocument(content, shorter)
+    return XmpDocument.embedded([], photo)
 
 
-def _without_damaged_xmp(metadata: PhotoMetadata, photo: Path) -> PhotoMetadata:
-    """The metadata without XMP that is damaged: no program reads it, so that nothing is lost."""
-    try:
-        XmpDocument.embedded(metadata.packets, photo)
-    except (XmpDamaged, XmpWithDoctype):
-        return metadata._replace(packets=[])
-    return metadata
+def _is_shared(shorter: Path, photo: Path) -> bool:
+    """Whether `photo.xmp` may belong to another file `photo.*`, such as the raw photo beside a JPEG."""
+    own = {photo.name, shorter.name, sidecar_of(photo).name}
+    return any(name.startswith(f"{photo.stem}.") and name not in own for name in os.listdir(photo.parent))  # noqa: PTH208
 
 
 def _save(file: File, document: XmpDocument, before: bytes, created: str, *, dry_run: bool) -> bool:

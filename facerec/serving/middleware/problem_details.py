@@ -33,7 +33,7 @@ class ProblemDetailsMiddleware:
             drop_tracebacks(error)
         except Exception as error:
             wrapped = ServiceError.wrapping(error)
-            if isinstance(wrapped, InternalError) and wrapped is not error:  # one that was raised before is recorded
+            if isinstance(wrapped, InternalError) and wrapped is not error:  # an InternalError of a picture is recorded
                 record.keep_exception(error)
             answer = _answer(wrapped, record)
             drop_tracebacks(error)
