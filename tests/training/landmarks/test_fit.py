@@ -56,7 +56,7 @@ def test_faces_of_another_detector_are_refused(
 ) -> None:
     fit.fit_landmarks(marked, labelled, options, device=CPU)
     moved = dataclasses.replace(labelled, faces=[face._replace(x=face.x + 1) for face in labelled.faces])
-    with pytest.raises(CheckpointError, match="labels"):
+    with pytest.raises(CheckpointError, match="other pictures, or crops of another detector"):
         fit.fit_landmarks(marked, moved, changed(options, resume=True), device=CPU)
 
 
