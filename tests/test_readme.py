@@ -122,7 +122,7 @@ def test_training_commands_run_one_after_the_other(tmp_path: Path, drawn_people:
         given = command.replace("my_people/", str(drawn_people)).replace("--epochs 3", "--epochs 1")
         kind = next((name for name in taken if f"train.py {name}" in command), "")
         options = taken.get(kind, small.keys() - {"steps"})
-        if "--teacher none" in command:
+        if "--teacher none" in command or "tune" in command:
             options = options - {"pretraining-epochs"}
         added = [f"--{name}={value}" for name, value in small.items() if name in options and f"--{name} " not in given]
         words = given.replace("uv run train.py", f"{sys.executable} {ROOT / 'train.py'}")
