@@ -1,7 +1,7 @@
 """Pictures a second of labelling an archive, beside a bare loop and a loop with face_recognition.
 
     uv run -m benchmarks.label                          about 20 minutes, and 5 GB of disk
-    uv run -m benchmarks.label --frames 100 --photos 20 --rounds 1 --unknown 50
+    uv run -m benchmarks.label --pictures 100 --photos 20 --rounds 1 --unknown 50
 
 Needs LFW, which `train.py` has downloaded to data/lfw-funneled.tgz, or where the variable LFW says; it is extracted to
 the data folder unless it is there. Leaves `benchmarks/results/label.json` and the tables in `benchmarks/README.md`,
@@ -48,7 +48,7 @@ class Options:
     """Measure throughput."""
 
     data_dir: Path = Path("data")  # folder to which LFW is extracted
-    frames: int = 13_233  # frames of LFW that are labelled
+    pictures: int = 13_233  # frames of LFW that are labelled
     photos: int = 1000  # photos of 12 megapixels that are labelled
     rounds: int = 5  # parts of the pictures, each labelled and looped over by turns; the table shows medians
     people: int = 48  # new people who are enrolled to compare with face_recognition
@@ -58,12 +58,12 @@ class Options:
 
 def main(options: Options) -> None:
     """Label and loop by turns, compare, publish."""
-    frames = find_lfw(options.data_dir).files
+    lfw = find_lfw(options.data_dir).files
     with tempfile.TemporaryDirectory(dir=".") as name:
         folder = Path(name)
         archives = {
-            "LFW's frames": spread(frames, options.frames),
-            "photos of 12 megapixels": make_photos(spread(frames, _PHOTOS), options.photos, folder / "photos"),
+            "pictures of LFW": spread(lfw, options.pictures),
+            "photos of 12 megapixels": make_photos(spread(lfw, _PHOTOS), options.photos, folder / "photos"),
         }
         throughput = {title: by_turns(pictures, folder, options) for title, pictures in archives.items()}
         comparison = compare_loops(
