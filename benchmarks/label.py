@@ -48,7 +48,7 @@ class Options:
     """Measure throughput."""
 
     data_dir: Path = Path("data")  # folder to which LFW is extracted
-    pictures: int = 13_233  # frames of LFW that are labelled
+    pictures: int = 13_233  # of LFW, that are labelled
     photos: int = 1000  # photos of 12 megapixels that are labelled
     rounds: int = 5  # parts of the pictures, each labelled and looped over by turns; the table shows medians
     people: int = 48  # new people who are enrolled to compare with face_recognition
