@@ -59,7 +59,7 @@ class Options:
 def main(options: Options) -> None:
     """Label and loop by turns, compare, publish."""
     lfw = find_lfw(options.data_dir).files
-    with tempfile.TemporaryDirectory(dir=".") as name:
+    with tempfile.TemporaryDirectory(dir=options.data_dir) as name:
         folder = Path(name)
         archives = {
             "pictures of LFW": spread(lfw, options.pictures),
