@@ -21,12 +21,12 @@ from facerec.inference.recognizer import FaceRecognizer
 from facerec.training.croppers import load_aligned_cropper
 from facerec.training.errors import DataError
 from facerec.training.model_card import render_card, write_results
+from facerec.training.onnx_export import save_with_metadata
 from facerec.training.options import RecognizerDataOptions
 from facerec.training.recognition.false_matches import EnrolledPeople, measure_false_matches, measure_galleries
 from facerec.training.recognition.report import GALLERIES_TEMPLATE
 from facerec.training.session import load_crops, load_pictures
 from facerec.training.split import split_dataset
-from model.upgrade import rewrite
 
 SECTION = "## Thresholds for galleries of any size\n"
 FOLLOWING_SECTION = "## Data and protocol\n"
@@ -77,7 +77,7 @@ def add_false_matches(path: Path, options: RecognizerDataOptions) -> None:
     report["metrics"]["galleries"] = [asdict(gallery) for gallery in galleries]
     before, _, after = path.with_suffix(".md").read_text().partition(FOLLOWING_SECTION)
     before = before.partition(SECTION)[0] + render_card(GALLERIES_TEMPLATE, values)
-    rewrite(onnx.load(path), path, metadata)
+    save_with_metadata(onnx.load(path), path, metadata)
     write_results(path, report, metadata, f"{before}\n{FOLLOWING_SECTION}{after}")
 
 

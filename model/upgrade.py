@@ -17,7 +17,6 @@ from typing import Any
 import onnx
 from onnx import TensorProto, helper
 
-from facerec.atomic_write import atomic_write
 from facerec.inference.errors import ModelFileError
 from facerec.inference.model_file import (
     ACCURATE_RECOGNIZER_FILE,
@@ -29,9 +28,9 @@ from facerec.inference.model_file import (
     RecognizerMetadata,
     checksum_path,
     verify_checksum,
-    write_checksum,
 )
 from facerec.training.detection.publish import SECOND_PASS
+from facerec.training.onnx_export import save_with_metadata
 
 OLD_DETECTOR_FILE = "face_locator.onnx"
 DIRECTIONS = "directions"
@@ -61,7 +60,9 @@ def upgrade(folder: Path) -> list[Path]:
     written = [path for path in recognizers if path.exists() and upgrade_recognizer(path)]
     detector, old_detector = folder / DETECTOR_FILE, folder / OLD_DETECTOR_FILE
     if old_detector.exists() and (properties := _old_properties(old_detector)):
-        rewrite(onnx.load(old_detector), detector, DetectorMetadata.model_validate(_detector_metadata(properties)))
+        save_with_metadata(
+            onnx.load(old_detector), detector, DetectorMetadata.model_validate(_detector_metadata(properties))
+        )
         written.append(detector)
         for old in (old_detector, checksum_path(old_detector)):
             old.unlink()
@@ -94,7 +95,7 @@ def upgrade_recognizer(path: Path) -> bool:
         onnx.checker.check_model(proto, full_check=True)
     if not metadata.embedding_id:
         metadata = metadata.model_copy(update={"embedding_id": embedding_id(proto.graph, metadata.alignment)})
-    rewrite(proto, path, metadata)
+    save_with_metadata(proto, path, metadata)
     return True
 
 
@@ -119,14 +120,6 @@ def _old_properties(path: Path) -> dict[str, Any] | None:
     entries = {entry.key: entry.value for entry in proto.metadata_props}
     metadata: dict[str, Any] = json.loads(entries.get(METADATA_KEY, "{}"))
     return metadata if metadata.get("format_version") == 1 else None
-
-
-def rewrite(proto: onnx.ModelProto, new: Path, metadata: RecognizerMetadata | DetectorMetadata) -> None:
-    """Write a graph with its metadata to `new`, and its checksum beside it."""
-    onnx.helper.set_model_props(proto, metadata.to_properties())
-    with atomic_write(new) as file:
-        file.write(proto.SerializeToString())
-    write_checksum(new)
 
 
 def _renamed(value: Any) -> Any:

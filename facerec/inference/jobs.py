@@ -1,10 +1,9 @@
 """The messages between worker processes and their pool."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +15,6 @@ from facerec.inference.errors import InferenceError
 from facerec.inference.model_file import DetectorMetadata, LandmarkMetadata, RecognizerMetadata
 from facerec.inference.results import PictureResult, Trace
 from facerec.pictures.errors import PictureError
-
-_Error = TypeVar("_Error", bound=Exception)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,17 +72,11 @@ def _error_from_json(value: Any) -> PictureError | InferenceError:
     match value:
         case [str(name), str(message)]:
             kinds: list[type[PictureError] | type[InferenceError]]
-            kinds = [*_with_subclasses(PictureError), *_with_subclasses(InferenceError)]
+            kinds = [*PictureError.leaves(), *InferenceError.__subclasses__()]
             for kind in kinds:
                 if kind.__name__ == name:
                     return kind(message)
     raise ValueError("no error of a picture or of a model")
-
-
-def _with_subclasses(kind: type[_Error]) -> Iterator[type[_Error]]:
-    yield kind
-    for subclass in kind.__subclasses__():
-        yield from _with_subclasses(subclass)
 
 
 def _to_json(value: Any) -> Any:

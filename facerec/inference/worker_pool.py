@@ -29,8 +29,6 @@ _START_SECONDS = 60
 _ELAPSED_PER_CPU_SECOND = 10
 """Seconds that a picture may take for each second of CPU time that it may take, because processes wait for CPUs. A
 process that does not answer even then has stopped and is killed."""
-
-
 _MAX_ANSWER_BYTES = 2**26
 """Bytes of an answer. One with a picture and 20 faces has about 4 MB."""
 
@@ -163,10 +161,7 @@ class _Worker:
         try:
             self._connection.send(job)
             return Answer.from_json(self._connection.recv_bytes(_MAX_ANSWER_BYTES))
-        except ValidationError:
-            self._replace()
-            raise WorkerLost from None
-        except (EOFError, OSError):
+        except (EOFError, OSError, ValidationError):
             status = self._replace()
         # Only the system and `_end` send SIGKILL. All other signals are the picture's doing.
         raise WorkerLost if status in {-signal.SIGKILL, -signal.SIGTERM} else PictureTooCostly

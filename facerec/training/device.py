@@ -40,7 +40,9 @@ def keep_freed_memory() -> None:
 
 
 @contextmanager
-def explained_out_of_memory(advice: str) -> Iterator[None]:
+def explained_out_of_memory(
+    advice: str = "free some of it, or train on the CPU (CUDA_VISIBLE_DEVICES=)",
+) -> Iterator[None]:
     """Turn the device's lack of memory into an error that says what to do. Also decorates functions.
 
     Args:

@@ -11,6 +11,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from facerec.atomic_write import atomic_write
 from facerec.inference.model_file import ModelMetadata, write_checksum
 
 
@@ -97,5 +98,6 @@ def _store_in_half_precision(graph: onnx.GraphProto) -> None:
 def save_with_metadata(proto: onnx.ModelProto, path: Path, metadata: ModelMetadata) -> None:
     """Save a graph with `metadata` in place of its own, and its checksum beside it."""
     onnx.helper.set_model_props(proto, metadata.to_properties())
-    onnx.save(proto, path)
+    with atomic_write(path) as file:
+        file.write(proto.SerializeToString())
     write_checksum(path)

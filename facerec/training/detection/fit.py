@@ -48,7 +48,7 @@ class SyntheticScenes(Dataset[tuple[Tensor, Target]]):
         return torch.from_numpy(scene.picture.copy()), target_of(scene)
 
 
-@explained_out_of_memory("free some of it, or train on the CPU (CUDA_VISIBLE_DEVICES=)")
+@explained_out_of_memory()
 def fit_detector(
     dataset: FaceDataset, indices: Indices, options: DetectorOptions, *, device: torch.device
 ) -> DetectorNetwork:

@@ -24,7 +24,7 @@ BATCH_SIZE = 64
 STEPS_PER_CHECKPOINT = 100
 
 
-@explained_out_of_memory("free some of it, or train on the CPU (CUDA_VISIBLE_DEVICES=)")
+@explained_out_of_memory()
 def fit_landmarks(
     dataset: FaceDataset, faces: LabelledFaces, options: LandmarkOptions, *, device: torch.device
 ) -> LandmarkNetwork:
