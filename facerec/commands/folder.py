@@ -1,4 +1,4 @@
-"""A folder of people: which pictures it holds of whom, whatever else it holds."""
+"""Search a folder of people: the pictures of each person, and what is left out."""
 
 import os
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from facerec.commands.console import CommandError
 from facerec.people.errors import NameNotAllowed
 from facerec.people.names import canonical_name
 from facerec.pictures.decode import PICTURE_SUFFIXES
+from facerec.pictures.hidden import is_hidden
 
 
 class Refused(NamedTuple):
@@ -59,7 +60,7 @@ def search_folder(folder: Path) -> PeopleFolder:
 
 def _visible(folder: Path) -> Iterator[Path]:
     """What a folder holds, without hidden files."""
-    return (Path(entry.path) for entry in os.scandir(folder) if not entry.name.startswith("."))
+    return (Path(entry.path) for entry in os.scandir(folder) if not is_hidden(entry.name))
 
 
 def _is_picture(path: Path) -> bool:

@@ -19,6 +19,7 @@ from facerec.labelling.errors import (
 from facerec.labelling.found import FoundPicture, ReadPicture, Report, is_picture_name
 from facerec.labelling.patterns import PathPattern
 from facerec.pictures.errors import PictureTooLarge
+from facerec.pictures.hidden import is_hidden
 
 _FILE_SCHEME = "file://"
 
@@ -54,7 +55,7 @@ def find_local(path: str, report: Report, *, beside: str = "") -> Iterator[Found
     """The pictures of a folder, of a pattern, or a single one.
 
     Folders are searched by name, with all folders in them. Links are followed; a folder that several links lead to is
-    searched once. Names that begin with a dot are passed over, and files without the suffix of a picture.
+    searched once. Hidden files and folders are passed over, and files without the suffix of a picture.
 
     Args:
         path: may be relative.
@@ -123,7 +124,7 @@ class _Search:
             name = next(folder.names, None)
             if name is None:
                 self._open.pop()
-            elif not name.startswith("."):
+            elif not is_hidden(name):
                 path = os.path.join(folder.path, name)  # noqa: PTH118
                 yield from self._look(path, wanted=self._is_wanted(path))
 
@@ -151,8 +152,9 @@ class _Search:
 
     def _report_unreadable(self, path: str, error: OSError) -> None:
         """Report what may be a folder, such as one of a dead mount. One that may not be entered is reported once."""
-        if error.errno == errno.EACCES:
-            path = os.path.dirname(path)  # noqa: PTH120
+        folder = os.path.dirname(path)  # noqa: PTH120
+        if error.errno == errno.EACCES and not os.access(folder, os.X_OK):
+            path = folder
         if path not in self._unreadable:
             self._unreadable.add(path)
             self._report(to_text(path), FolderUnreadable.because(error.strerror))

@@ -23,6 +23,7 @@ from facerec.labelling.errors import (
 from facerec.labelling.found import FoundPicture, ReadPicture, Report, is_picture_name
 from facerec.labelling.patterns import PathPattern
 from facerec.pictures.errors import PictureTooLarge
+from facerec.pictures.hidden import is_hidden
 
 _MODIFIED_KEYS = ("LastModified", "last_modified", "updated", "mtime", "modified", "created")
 """Where the listings of storages have the time of the last change."""
@@ -100,7 +101,7 @@ def _search(storage: _Storage, pattern: PathPattern, report: Report) -> Iterator
         for info in entries:
             path = info["name"].rstrip("/")
             name = path.rpartition("/")[2]
-            if name.startswith(".") or path == folder.rstrip("/"):  # the second stands for an empty folder
+            if is_hidden(name) or path == folder.rstrip("/"):  # the second stands for an empty folder
                 continue
             if info["type"] == "directory":
                 if pattern.enters(path):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from facerec.pictures.decode import PICTURE_SUFFIXES
+from facerec.pictures.hidden import is_hidden
 from facerec.training.errors import DataError
 from facerec.training.safe_text import printable
 
@@ -47,8 +48,7 @@ def people_root(folder: Path) -> Path:
 def search_people(root: Path) -> PeopleFolder:
     """The pictures `root/NAME/**/FILE`, told by their suffixes.
 
-    Hidden files and folders are passed over, and so is `__MACOSX`, which holds what macOS keeps beside the files of an
-    archive. Links are followed, but each folder is searched once.
+    Hidden files and folders are passed over. Links are followed, but each folder is searched once.
 
     Raises:
         DataError: a folder can't be read.
@@ -137,7 +137,7 @@ def _visible(folder: Path) -> Iterator[Path]:
         raise DataError(
             f"can't read the folder {folder}: {error.strerror}. Make it readable, or take it out."
         ) from error
-    return (folder / name for _, name in found if not name.startswith(".") and name != "__MACOSX")
+    return (folder / name for _, name in found if not is_hidden(name))
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:

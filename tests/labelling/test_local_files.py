@@ -36,6 +36,7 @@ def found(paths: Paths, folder: Path, reports: Reports | None = None) -> list[st
 
 def test_a_folder_is_searched_for_files_with_the_suffix_of_a_picture(tmp_path: Path) -> None:
     make(tmp_path, "b.jpg", "a/2.HEIC", "a/1.png", "notes.txt", "b.jpg.xmp", ".hidden.jpg", ".trash/c.jpg")
+    make(tmp_path, "@eaDir/b.jpg/SYNOPHOTO_THUMB_XL.jpg", "a/#recycle/d.jpg", "$RECYCLE.BIN/e.jpg")
     assert found(tmp_path, tmp_path) == ["a/1.png", "a/2.HEIC", "b.jpg"]
     (picture, *_) = find_pictures(tmp_path, Reports())
     status = (tmp_path / "a/1.png").stat()
@@ -140,19 +141,22 @@ def test_a_folder_that_can_not_be_listed_is_reported(tmp_path: Path, monkeypatch
 
 def test_what_can_not_be_looked_at_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(tmp_path, "mount/1.jpg", "b/2.jpg", "closed/notes.txt", "closed/more.txt", "closed/folder/3.jpg")
-    real = os.stat
+    make(tmp_path, "somebody's mount/4.jpg")
+    real, real_access = os.stat, os.access
 
     def stale(path: str, *arguments: Any, **options: Any) -> os.stat_result:
         if str(path) == str(tmp_path / "mount"):
             raise OSError(errno.ESTALE, "Stale file handle")
-        if str(path).startswith(str(tmp_path / "closed") + "/"):
+        if str(path).startswith((str(tmp_path / "closed") + "/", str(tmp_path / "somebody's mount"))):
             raise PermissionError(errno.EACCES, "Permission denied")
         return real(path, *arguments, **options)
 
     monkeypatch.setattr(os, "stat", stale)
+    monkeypatch.setattr(os, "access", lambda path, mode: path != str(tmp_path / "closed") and real_access(path, mode))
     reports = Reports()
     assert found(tmp_path, tmp_path, reports) == ["b/2.jpg"]
-    assert reports.codes == {str(tmp_path / name): "folder_unreadable" for name in ("mount", "closed")}
+    names = ("mount", "closed", "somebody's mount")
+    assert reports.codes == {str(tmp_path / name): "folder_unreadable" for name in names}
 
 
 def _removing(folder: Path, listdir: Callable[[str], list[str]]) -> Callable[[str], list[str]]:

@@ -111,6 +111,8 @@ def test_a_file_that_is_no_picture_changes_what_is_skipped_of_a_cached_data_set(
 def test_people_are_found_below_outer_folders_and_beside_macosx(tmp_path: Path) -> None:
     people = draw_people(tmp_path / "outer" / "lfw", [2, 2])
     shutil.copytree(people, tmp_path / "outer" / "__MACOSX" / "lfw")
+    (people / "@eaDir").mkdir()
+    shutil.copy(people / "Person_00" / "0000.jpg", people / "@eaDir" / "thumbnail.jpg")
     (people / "Person_00" / "__MACOSX").mkdir()
     shutil.copy(people / "Person_00" / "0000.jpg", people / "Person_00" / "__MACOSX" / "x.jpg")
     (tmp_path / "outer" / ".hidden" / "below").mkdir(parents=True)
