@@ -25,6 +25,7 @@ def write_sidecars(paths: Paths, labels: Path, *, yes: bool) -> None:
 
     Raises:
         CommandError: there is no terminal to ask on.
+        LabelsNotFound: there are none.
         OutputError: the labels can't be read.
     """
     found = find_pictures(paths, lambda *_: None)  # the run has told what can't be searched

@@ -3,10 +3,14 @@
 import fcntl
 import os
 import re
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 from facerec.labelling.errors import LabelsNotFound, OutputInUse, OutputNotLabels, OutputOfOtherVersion, output_errors
-from facerec.labelling.part_file import FORMAT_VERSION, read_origin, remove_unfinished
+from facerec.labelling.part_file import FORMAT_VERSION, read_origin, read_part, remove_unfinished
 
 _LOCK = ".lock"
 _PART = re.compile(r"part-(\d{6,})\.parquet")
@@ -74,3 +78,20 @@ def find_parts(folder: Path) -> list[Path]:
         if read_origin(path).format_version != FORMAT_VERSION:
             raise OutputOfOtherVersion
     return paths
+
+
+def rows_by_picture(parts: Iterable[Path], columns: list[str]) -> Iterator[list[dict[str, Any]]]:
+    """The rows of each picture. They follow one another in one part.
+
+    Args:
+        parts: their files.
+        columns: the columns that are read. One is `path`.
+
+    Raises:
+        OutputError: a part can't be read.
+    """
+    for part in parts:
+        batches = read_part(part, columns).to_batches(max_chunksize=1000)
+        rows = (row for batch in batches for row in batch.to_pylist())
+        for _, picture in groupby(rows, itemgetter("path")):
+            yield list(picture)

@@ -3,17 +3,14 @@
 import os
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from facerec.labelling.errors import output_errors
 from facerec.labelling.index import path_digest
 from facerec.labelling.local_files import from_text
-from facerec.labelling.part_file import read_part
+from facerec.labelling.parts import find_parts, rows_by_picture
 from facerec.labelling.xmp.areas import Region
 from facerec.labelling.xmp.reading import sidecar_of
 from facerec.labelling.xmp.writing import label_photo, unlabel_photo
@@ -72,23 +69,15 @@ def labelled_photos(folder: Path, among: PathSet) -> Iterator[Photo]:
         among: paths of photos of this machine. The others of the folder are left out.
 
     Raises:
+        LabelsNotFound: the folder has no labels.
         OutputError: the labels can't be read.
     """
-    with output_errors():
-        parts = sorted(path for path in folder.glob("*.parquet") if not path.name.startswith("."))
-    for part in parts:
-        for path, rows in groupby(_rows(part), itemgetter("path")):
-            if path in among and (photo := _photo(path, list(rows))):
-                yield photo
+    for rows in rows_by_picture(find_parts(folder), _COLUMNS):
+        if rows[0]["path"] in among and (photo := _photo(rows)):
+            yield photo
 
 
-def _rows(part: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a part. Those of a picture follow one another."""
-    for batch in read_part(part, _COLUMNS).to_batches(max_chunksize=1000):
-        yield from batch.to_pylist()
-
-
-def _photo(path: str, rows: list[dict[str, Any]]) -> Photo | None:
+def _photo(rows: list[dict[str, Any]]) -> Photo | None:
     """The photo of its rows, or `None` where they say that it could not be recognized."""
     first = rows[0]
     if first["error_code"] is not None:
@@ -98,7 +87,7 @@ def _photo(path: str, rows: list[dict[str, Any]]) -> Photo | None:
         for row in rows
         if row["identity"] is not None
     ]
-    return Photo(path, (first["width"], first["height"]), people)
+    return Photo(first["path"], (first["width"], first["height"]), people)
 
 
 def change_sidecar(photo: Photo, *, dry_run: bool) -> SidecarChange | None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from facerec.inference.jobs import WorkerOptions
 from facerec.labelling.archive import People, label_archive
+from facerec.labelling.errors import LabelsNotFound, OutputNotLabels
 from facerec.labelling.sidecars import PathSet, Photo, SidecarChange, change_sidecar, labelled_photos
 from facerec.labelling.sources import find_pictures, find_sidecars
 from facerec.labelling.xmp.errors import XmpDamaged, XmpNotWritable
@@ -86,6 +87,14 @@ def test_only_photos_of_the_given_paths_are_touched(archive: Path, options: Work
     assert written
     assert {path.parent.name for path in written} == {"001"}
     assert not list(labelled_photos(labels, PathSet([])))
+
+
+def test_a_folder_without_labels_or_with_other_files_says_so(tmp_path: Path) -> None:
+    with pytest.raises(LabelsNotFound):
+        list(labelled_photos(tmp_path, PathSet([])))
+    (tmp_path / "other.parquet").touch()
+    with pytest.raises(OutputNotLabels):
+        list(labelled_photos(tmp_path, PathSet([])))
 
 
 def test_a_photo_that_can_not_be_read_any_more_keeps_its_sidecar(archive: Path, options: WorkerOptions) -> None:

@@ -4,9 +4,11 @@ import os
 import stat
 import tempfile
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from xml.sax.saxutils import escape
 
 import pytest
@@ -235,6 +237,48 @@ def test_a_face_that_somebody_named_in_a_shorter_sidecar_or_for_picasa_keeps_its
     assert not label_photo(path, [named[0]._replace(name="Bob")], SIZE)
     sidecar_of(path).write_bytes(sidecar(regions(region("Zoe", 0.1, 0.1, 0.1, 0.1))))
     assert not label_photo(path, [named[0]._replace(name="Bob")], SIZE), "whatever else is named elsewhere"
+
+
+def test_a_folder_is_not_listed_for_a_photo_without_a_shorter_sidecar(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = photo(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "listdir", pytest.fail)  # it takes long in a folder of many photos
+        assert label_photo(path, [BOB], SIZE)
+
+
+def test_a_shorter_sidecar_is_not_copied_where_the_folder_can_not_be_listed() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path = photo(folder)
+        (folder / "photo.xmp").write_bytes(sidecar(regions(region("Robert", 0.6, 0.6, 0.3, 0.3))))
+        folder.chmod(0o333)
+        try:
+            with unprivileged():
+                assert not label_photo(path, [BOB], SIZE)
+                assert label_photo(path, [ANN, BOB], SIZE)
+        finally:
+            folder.chmod(0o755)
+        written = texts(sidecar_of(path).read_bytes())
+        assert ANN.name in written
+        assert not {"Robert", "Bob"} & written
+
+
+def test_the_sidecar_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = photo(tmp_path)
+    sidecar_of(path).write_bytes(sidecar(regions(region("Robert", 0.6, 0.6, 0.3, 0.3))))
+    opened: list[Path] = []
+    real = os.open
+
+    def recording(file: Any, *arguments: Any) -> int:
+        opened.append(file)
+        return real(file, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", recording)
+        assert label_photo(path, [ANN, BOB], SIZE)
+    assert opened.count(sidecar_of(path)) == 1
 
 
 def test_the_photo_s_own_metadata_come_before_those_beside_it(tmp_path: Path) -> None:
@@ -554,3 +598,40 @@ def test_what_another_program_writes_in_the_same_moment_is_not_lost(tmp_path: Pa
     with pytest.raises(XmpChanged):
         present.delete()
     assert snapshot(tmp_path) == {"a.xmp": b"theirs, longer"}
+
+
+def test_a_small_file_takes_little_memory_whatever_the_limit(tmp_path: Path) -> None:
+    path = tmp_path / "a.xmp"
+    path.write_bytes(b"small")
+    tracemalloc.start()
+    try:
+        assert File(path, max_bytes=1 << 30).content == b"small"
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_file_that_grows_while_it_is_read_is_read_whole_within_the_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.xmp"
+    real = os.fstat
+
+    def growing(descriptor: int) -> os.stat_result:
+        status = real(descriptor)
+        with path.open("ab") as file:
+            file.write(b"theirs")
+        return status
+
+    def read(max_bytes: int) -> File:
+        path.write_bytes(b"short")
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fstat", growing)
+            return File(path, max_bytes=max_bytes)
+
+    file = read(len("shorttheirs"))
+    assert file.content == b"shorttheirs"
+    with pytest.raises(XmpChanged):
+        file.replace(b"ours")
+    with pytest.raises(XmpTooLarge):
+        read(len("shorttheirs") - 1)

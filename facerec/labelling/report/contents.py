@@ -5,13 +5,13 @@ First all is counted. Then the faces of the people and groups are chosen that ha
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from facerec.inference.cropping import Face
-from facerec.labelling.part_file import read_part
+from facerec.labelling.parts import rows_by_picture
 from facerec.labelling.stored_faces import FACE_COLUMNS, stored_face
 
 MOST_SECTIONS = 200
@@ -107,7 +107,7 @@ def read_contents(parts: list[Path]) -> Contents:
     """
     people, groups, errors = _Count(), _Count(), dict[str, ErrorKind]()
     pictures = faces = 0
-    for rows in _pictures(parts, ["path", "face", "identity", "group", "error_code", "error_message"]):
+    for rows in rows_by_picture(parts, ["path", "face", "identity", "group", "error_code", "error_message"]):
         pictures += 1
         faces += sum(row["face"] is not None for row in rows)
         people.add([row["identity"] for row in rows if row["identity"] is not None])
@@ -137,7 +137,7 @@ def _choose_faces(parts: list[Path], contents: Contents) -> None:
     sections = {("identity", section.name): section for section in contents.people}
     sections |= {("group", section.name): section for section in contents.groups}
     largest: defaultdict[tuple[str, str], list[tuple[float, str, ShownFace]]] = defaultdict(list)
-    for rows in _pictures(parts, [*FACE_COLUMNS, "identity", "group"]):
+    for rows in rows_by_picture(parts, [*FACE_COLUMNS, "identity", "group"]):
         seen = set()
         for row in rows:
             key = ("identity", row["identity"]) if row["identity"] is not None else ("group", row["group"])
@@ -152,16 +152,3 @@ def _choose_faces(parts: list[Path], contents: Contents) -> None:
                 heapq.heappushpop(largest[key], entry)
     for key, entries in largest.items():
         sections[key].shown = [shown for _, _, shown in sorted(entries, reverse=True)]
-
-
-def _pictures(parts: list[Path], columns: list[str]) -> Iterator[list[Mapping[str, Any]]]:
-    """The rows of each picture. They follow each other in the same part."""
-    for part in parts:
-        rows: list[Mapping[str, Any]] = []
-        for row in read_part(part, columns).to_pylist():
-            if rows and rows[0]["path"] != row["path"]:
-                yield rows
-                rows = []
-            rows.append(row)
-        if rows:
-            yield rows

@@ -45,16 +45,21 @@ class File:
         flags = os.O_RDONLY | os.O_NONBLOCK | (0 if follow_links else os.O_NOFOLLOW)  # a pipe must not block
         try:
             with os.fdopen(os.open(path, flags), "rb") as file:
-                self._status = os.fstat(file.fileno())
-                if not stat.S_ISREG(self._status.st_mode):
+                self._status = status = os.fstat(file.fileno())
+                if not stat.S_ISREG(status.st_mode):
                     raise XmpNotAFile(path)
-                self.content = file.read(max_bytes + 1)
+                if status.st_size > max_bytes:
+                    raise XmpTooLarge(path)
+                content = file.read(status.st_size + 1)  # takes memory for as many bytes as it is asked for
+                if len(content) > status.st_size:  # the file grows, or its file system doesn't tell the size
+                    content += file.read(max_bytes + 1 - len(content))
         except FileNotFoundError:
             return
         except OSError as error:
             raise _KINDS.get(error.errno, XmpNotReadable)(path) from error
-        if len(self.content) > max_bytes:
+        if len(content) > max_bytes:
             raise XmpTooLarge(path)
+        self.content = content
 
     def replace(self, content: bytes) -> None:
         """Write the file anew: as a whole, or not at all. Its mode is kept.

@@ -27,10 +27,13 @@ def picasa_areas(photo: Path, orientation: int) -> list[NamedArea]:
         XmpError: there is a `.picasa.ini` that can't be read.
     """
     content = File(photo.with_name(".picasa.ini"), max_bytes=_MAX_BYTES).content or b""
+    text = content.decode(errors="replace")
+    if f"[{photo.name}]" not in text:  # reading the lines takes much longer, and a folder may have many photos
+        return []
     names: dict[str, str] = {}
     faces = ""
     section = ""
-    for line in content.decode(errors="replace").splitlines():
+    for line in text.splitlines():
         key, equals, value = line.partition("=")
         if line.startswith("[") and line.rstrip().endswith("]"):
             section = line.strip()[1:-1]

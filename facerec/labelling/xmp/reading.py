@@ -72,31 +72,33 @@ def named_regions(photo: Path, size: tuple[int, int]) -> list[Region]:
         UnsupportedPicture: the photo is not a picture, or damaged.
     """
     metadata = read_metadata(photo)
-    found = next(filter(None, (read() for read in sources_of_names(photo, metadata, size))), [])
+    view = View(size, metadata.orientation)
+    sources: list[Callable[[], list[NamedArea]]] = [
+        partial(_read_sidecar, sidecar_of(photo), view),
+        *other_sources_of_names(photo, metadata.packets, view),
+    ]
+    found = next(filter(None, (read() for read in sources)), [])
     return [area.region(name, size) for name, area in found]
 
 
-def sources_of_names(
-    photo: Path, metadata: PhotoMetadata, size: tuple[int, int]
-) -> list[Callable[[], list[NamedArea]]]:
-    """What reads the faces that others have named, each from one of the four places, in the order of `named_regions`.
+def other_sources_of_names(photo: Path, packets: list[bytes], view: View) -> list[Callable[[], list[NamedArea]]]:
+    """Functions that each read the faces that others have named from one place other than the photo's own sidecar, in
+    the order of `named_regions`.
 
     Each raises XmpError if its file can't be read, or is not XMP.
 
     Args:
         photo: the file.
-        metadata: what it holds.
-        size: width and height of the upright picture in pixels.
+        packets: the XMP in it, see `PhotoMetadata`.
+        view: how the photo is shown.
     """
-    view = View(size, metadata.orientation)
-
-    def read_sidecar(path: Path) -> list[NamedArea]:
-        content = File(path, max_bytes=MAX_XMP_BYTES).content
-        return [] if content is None else named_areas(XmpDocument(content, path), view)
-
     return [
-        partial(read_sidecar, sidecar_of(photo)),
-        partial(read_sidecar, shorter_sidecar_of(photo)),
-        lambda: named_areas(XmpDocument.embedded(metadata.packets, photo), view),
-        partial(picasa_areas, photo, metadata.orientation),
+        partial(_read_sidecar, shorter_sidecar_of(photo), view),
+        lambda: named_areas(XmpDocument.embedded(packets, photo), view),
+        partial(picasa_areas, photo, view.orientation),
     ]
+
+
+def _read_sidecar(path: Path, view: View) -> list[NamedArea]:
+    content = File(path, max_bytes=MAX_XMP_BYTES).content
+    return [] if content is None else named_areas(XmpDocument(content, path), view)

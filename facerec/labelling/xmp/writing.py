@@ -14,10 +14,10 @@ from pathlib import Path
 from facerec.labelling.xmp.areas import Area, Region
 from facerec.labelling.xmp.document import MAX_XMP_BYTES, XmpDocument
 from facerec.labelling.xmp.errors import XmpError
-from facerec.labelling.xmp.faces import View
+from facerec.labelling.xmp.faces import View, named_areas
 from facerec.labelling.xmp.files import File
 from facerec.labelling.xmp.labels import put_in, take_out
-from facerec.labelling.xmp.reading import read_metadata, shorter_sidecar_of, sidecar_of, sources_of_names
+from facerec.labelling.xmp.reading import other_sources_of_names, read_metadata, shorter_sidecar_of, sidecar_of
 
 
 def label_photo(photo: Path, regions: Iterable[Region], size: tuple[int, int], *, dry_run: bool = False) -> bool:
@@ -43,8 +43,8 @@ def label_photo(photo: Path, regions: Iterable[Region], size: tuple[int, int], *
     view = View(size, metadata.orientation)
     file = File(sidecar_of(photo), max_bytes=MAX_XMP_BYTES)
     document = _begin(metadata.packets, photo) if file.content is None else XmpDocument(file.content, file.path)
-    named: list[Area] = []
-    for read_names in sources_of_names(photo, metadata, size):
+    named = [area for _, area in named_areas(document, view)]
+    for read_names in other_sources_of_names(photo, metadata.packets, view):
         with suppress(XmpError):  # what no program can read names nobody
             named += [area for _, area in read_names()]
     before = document.to_bytes()
@@ -82,15 +82,23 @@ def _begin(packets: list[bytes], photo: Path) -> XmpDocument:
     with suppress(XmpError):
         if packets:
             return XmpDocument.embedded(packets, photo)
-        if not _is_shared(shorter, photo) and (content := File(shorter, max_bytes=MAX_XMP_BYTES).content) is not None:
+        content = File(shorter, max_bytes=MAX_XMP_BYTES).content
+        if content is not None and not _is_shared(shorter, photo):
             return XmpDocument(content, shorter)
     return XmpDocument.embedded([], photo)
 
 
 def _is_shared(shorter: Path, photo: Path) -> bool:
-    """Whether `photo.xmp` may belong to another file `photo.*`, such as the raw photo beside a JPEG."""
+    """Whether `photo.xmp` may belong to another file `photo.*`, such as the raw photo beside a JPEG.
+
+    It counts as shared where the folder can't be listed.
+    """
     own = {photo.name, shorter.name, sidecar_of(photo).name}
-    return any(name.startswith(f"{photo.stem}.") and name not in own for name in os.listdir(photo.parent))  # noqa: PTH208
+    try:
+        names = os.listdir(photo.parent)  # noqa: PTH208
+    except OSError:
+        return True
+    return any(name.startswith(f"{photo.stem}.") and name not in own for name in names)
 
 
 def _save(file: File, document: XmpDocument, before: bytes, created: str, *, dry_run: bool) -> bool:
