@@ -72,8 +72,8 @@ class Pictures:
     def embeddings(self, images: Indices) -> NDArray[np.float32]:
         """Of the most prominent face of each picture, float32 `[N, D]`. Zeros, like nobody, where none is found."""
         size = self.pipeline.recognizer.metadata.embedding_size
-        outputs = [self.results[image].output for image in images.tolist()]
-        return np.stack([output.embeddings[0] if output else np.zeros(size, np.float32) for output in outputs])
+        found = [self.results[image].embeddings for image in images.tolist()]
+        return np.stack([np.zeros(size, np.float32) if each is None else each[0] for each in found])
 
     def samples(self, images: Indices) -> list[Sample]:
         """What pictures of one person add to a gallery, those that are refused left out.

@@ -26,7 +26,7 @@ from benchmarks.services import memory_mb
 from facerec.inference.cropping import Face
 from facerec.inference.model_file import shipped_recognizers
 from facerec.inference.recognizer import FaceRecognizer
-from facerec.inference.results import ModelOutput, PictureResult
+from facerec.inference.results import PictureResult
 from facerec.labelling.found import FoundPicture
 from facerec.labelling.label_folder import LabelFolder
 from facerec.labelling.labeller import RecognizedPicture, picture_rows
@@ -133,12 +133,10 @@ def _recognized(count: int, size: int) -> Iterator[RecognizedPicture]:
     """What the workers would have found: a face in each picture."""
     random = np.random.default_rng(0)
     face, points = Face(2000, 1500, 300, 0.1, 0.9), np.arange(10.0).reshape(5, 2)
-    none = np.zeros((1, 0), np.float32)
     for picture in _found(count):
         vector = random.normal(size=(1, size)).astype(np.float32)
-        output = ModelOutput(none, none, vector / np.linalg.norm(vector))
         sha256 = f"{picture.modified:064x}"
-        result = PictureResult(output, [face], [points], [0.3], sha256, 4000, 3000, 0, 1)
+        result = PictureResult(vector / np.linalg.norm(vector), [face], [points], [0.3], sha256, 4000, 3000, 0, 1)
         yield RecognizedPicture(picture, sha256, result)
 
 

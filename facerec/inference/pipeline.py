@@ -113,10 +113,10 @@ class Pipeline:
             return preview_url(_decoded(file, picture, shrink=max(file.size) // PREVIEW_SIDE).image)
 
     def _recognize(self, cropped: Sequence[CroppedFace], located: PictureResult) -> PictureResult:
-        """`located` with the people of its faces, or of its central square."""
+        """`located` with the embeddings of its faces, or of its central square."""
         crops, landmarks = zip(*cropped, strict=True)
         return located._replace(
-            output=self.recognizer.recognize(np.stack(crops)),
+            embeddings=self.recognizer.recognize(np.stack(crops)).embeddings,
             landmarks=list(landmarks),
             sharpness=[measure_sharpness(crop, self._cropper.face_size) for crop in crops],
         )

@@ -1,5 +1,7 @@
 """The recognizer: crops in, probabilities, similarities and embeddings out."""
 
+from typing import NamedTuple
+
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
@@ -8,8 +10,18 @@ from facerec.inference.alignment import landmarks_plausible
 from facerec.inference.cropping import Face
 from facerec.inference.errors import ModelFileError
 from facerec.inference.model_file import RECOGNIZER_INPUTS, RECOGNIZER_OUTPUTS, RecognizerMetadata
-from facerec.inference.results import ModelOutput
 from facerec.inference.session import OnnxModel
+
+
+class ModelOutput(NamedTuple):
+    """The recognizer's output for N crops, float32. Columns are in the order of `RecognizerMetadata.people`."""
+
+    probabilities: NDArray[np.float32]
+    """`[N, P]`, calibrated; rows sum to 1."""
+    similarities: NDArray[np.float32]
+    """`[N, P]`, cosine, -1 to 1."""
+    embeddings: NDArray[np.float32]
+    """`[N, D]`, L2-normalized."""
 
 
 class FaceRecognizer(OnnxModel[RecognizerMetadata]):

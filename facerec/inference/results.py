@@ -4,35 +4,25 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from facerec.inference.arrays import Matrix, Points
 from facerec.inference.cropping import Face, Turn
 
 
-class ModelOutput(NamedTuple):
-    """The recognizer's output for N crops, float32. Columns are in the order of `RecognizerMetadata.people`."""
-
-    probabilities: Matrix
-    """`[N, P]`, calibrated; rows sum to 1."""
-    similarities: Matrix
-    """`[N, P]`, cosine, -1 to 1."""
-    embeddings: Matrix
-    """`[N, D]`, L2-normalized."""
-
-
 class PictureResult(NamedTuple):
     """The people in a picture."""
 
-    output: ModelOutput | None
-    """One row for each face, or one for the picture's centre. `None` where no face was found."""
+    embeddings: Matrix | None
+    """float32 `[N, D]`, L2-normalized: a row for each face, or one for the picture's centre. `None` where no face was
+    found."""
     faces: list[Face]
     """In pixels of the whole picture, the most prominent first. Empty in the crop mode `centre`."""
     landmarks: list[Points | None]
-    """The `Landmarks` of the face of each row of `output`, in pixels of the whole picture. `None` where those that were
-    found can't be a face's."""
+    """The `Landmarks` of the face of each row of `embeddings`, in pixels of the whole picture. `None` where those that
+    were found can't be a face's."""
     sharpness: list[float]
-    """The sharpness of the face of each row of `output`, see `facerec.inference.sharpness`."""
+    """The sharpness of the face of each row of `embeddings`, see `facerec.inference.sharpness`."""
     sha256: str
     """SHA-256 of the picture's file, in hexadecimal."""
     width: int
@@ -46,6 +36,10 @@ class PictureResult(NamedTuple):
     """The upright picture as it was read, see `facerec.pictures.preview`. `None` unless it was asked for."""
 
 
+Stage = Literal["fetch", "decode", "locate", "infer", "preview"]
+"""A step from a picture's URL or bytes to its result, whose time is taken."""
+
+
 @dataclass
 class Trace:
     """Facts about a picture that the pipeline records on the way, so that they are known after an error too."""
@@ -54,7 +48,7 @@ class Trace:
     width: int | None = None
     """Pixels as stored in the file, before the EXIF orientation is applied."""
     height: int | None = None
-    milliseconds: dict[str, float] = field(default_factory=dict)
+    milliseconds: dict[Stage, float] = field(default_factory=dict)
     """Duration of each stage."""
 
     def add(self, other: "Trace") -> None:
@@ -63,7 +57,7 @@ class Trace:
         self.milliseconds |= other.milliseconds
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def stage(self, name: Stage) -> Iterator[None]:
         """Time the block as the stage `name`."""
         start = time.perf_counter()
         try:

@@ -107,15 +107,11 @@ class Row(NamedTuple):
             *(result.width, result.height, result.turned),
             model=model,
         )
-        if result.output is None:
+        if result.embeddings is None:
             yield row
             return
         for index, (face, landmarks, sharpness, embedding, match) in enumerate(
-            zip(
-                *(result.faces, result.landmarks, result.sharpness, result.output.embeddings),
-                matches,
-                strict=True,
-            )
+            zip(result.faces, result.landmarks, result.sharpness, result.embeddings, matches, strict=True)
         ):
             left, top, width, height = face.box(result.width, result.height)
             yield row._replace(

@@ -1,4 +1,4 @@
-"""Faces as the rows of labels hold them, for what takes faces of pictures that were just recognized."""
+"""Turn stored rows of labels back into faces and results, so that code for freshly recognized pictures can use them."""
 
 import math
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from facerec.inference.cropping import Face
-from facerec.inference.results import ModelOutput, PictureResult
+from facerec.inference.results import PictureResult
 from facerec.labelling.errors import GroupNotFound
 from facerec.labelling.part_file import read_part
 from facerec.labelling.parts import find_parts
@@ -26,7 +26,7 @@ class GroupFace(NamedTuple):
     path: str
     """See `FoundPicture.path`."""
     result: PictureResult
-    """As if the picture showed nobody else. What the recognizer says of the people whom it knows is left out."""
+    """As if the picture showed nobody else."""
 
 
 def stored_face(row: Mapping[str, Any]) -> Face:
@@ -59,10 +59,9 @@ def read_group(folder: Path, group: str) -> list[GroupFace]:
 
 
 def _group_face(row: Mapping[str, Any]) -> GroupFace:
-    nobody = np.empty((1, 0), np.float32)
     points = row["landmarks"]
     result = PictureResult(
-        output=ModelOutput(nobody, nobody, np.array([row["embedding"]], np.float32)),
+        embeddings=np.array([row["embedding"]], np.float32),
         faces=[stored_face(row)],
         landmarks=[None if points is None else np.array(points).reshape(-1, 2)],
         sharpness=[row["sharpness"]],

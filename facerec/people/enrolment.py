@@ -110,6 +110,6 @@ def _sample(portrait: Portrait) -> Sample:
     row = choose_face(result, portrait.box)
     quality = measure(result.landmarks[row], result.sharpness[row])
     quality.check()
-    assert result.output  # there is a face
-    embedding: NDArray[np.float32] = result.output.embeddings[row]
+    assert result.embeddings is not None  # there is a face
+    embedding: NDArray[np.float32] = result.embeddings[row]
     return Sample(embedding, quality.value, result.sha256, Box.of(result.faces[row]))

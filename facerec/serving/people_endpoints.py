@@ -192,7 +192,7 @@ async def verify(
     enrolled = people.template(body.person) if body.person else None
     async with cancelled_on_disconnect(request.receive):
         results = [_successful(each) for each in await recognize_all(service, pictures, "auto", record)]
-    embeddings = [result.output.embeddings[0] for result in results if result.output]
+    embeddings = [result.embeddings[0] for result in results if result.embeddings is not None]
     other, samples = enrolled or (embeddings[1], 1)
     similarity = round(float(np.dot(embeddings[0], other)), 6)
     threshold = people.verification_threshold(samples)
@@ -227,9 +227,9 @@ async def embeddings(
     picture = body.url if isinstance(body, EmbeddingsRequest) else body.file
     async with cancelled_on_disconnect(request.receive):
         result = await service.recognize(picture, "auto", record.add_picture())
-    assert result.output
+    assert result.embeddings is not None
     faces = [
         EmbeddedFace(landmarks=points(landmarks), embedding=embedding.tolist(), **place(result, face))
-        for face, landmarks, embedding in zip(result.faces, result.landmarks, result.output.embeddings, strict=True)
+        for face, landmarks, embedding in zip(result.faces, result.landmarks, result.embeddings, strict=True)
     ]
     return Embeddings(embedding_id=people.embedding.id, faces=faces)

@@ -88,16 +88,16 @@ class PeopleService:
         return self._identifier.threshold(self.snapshot)
 
     def identify(self, result: PictureResult, *, top_k: int | None) -> list[Identification]:
-        """Whose the faces of a picture are, in the order of `result.output`.
+        """Whose the faces of a picture are, in the order of `result.embeddings`.
 
         Args:
             result: has at least one face, or the picture's centre.
             top_k: number of candidates for each face, of which `MAX_CANDIDATES` are given at most. `None` takes
                 `CANDIDATES`.
         """
-        assert result.output
+        assert result.embeddings is not None
         most = min(top_k or CANDIDATES, MAX_CANDIDATES)
-        return self._identifier.identify(result.output.embeddings, self.snapshot, most=most)
+        return self._identifier.identify(result.embeddings, self.snapshot, most=most)
 
     def verification_threshold(self, samples: int) -> float:
         """See `Identifier.verification_threshold`."""

@@ -66,7 +66,7 @@ class RecognitionService:
             if answer.error:
                 raise answer.error
             assert answer.result
-            if answer.result.output is None:
+            if answer.result.embeddings is None:
                 raise NoFace(picture=answer.result.preview)
             return answer.result
 

@@ -41,8 +41,8 @@ def recognized(pipeline: Pipeline, data: bytes, crop_mode: CropMode = "detect") 
 
 
 def names(result: PictureResult) -> list[str]:
-    assert result.output
-    return [TOY_PEOPLE[column] for column in result.output.probabilities.argmax(axis=1)]
+    assert result.embeddings is not None
+    return [TOY_PEOPLE[column] for column in result.embeddings.argmax(axis=1)]
 
 
 @pytest.fixture
@@ -73,9 +73,7 @@ def test_a_large_jpeg_gets_the_same_answer_as_a_png(
     as_png = recognized(pipeline, saved(image, exif=exif))
     assert decoded == [*shrinks, 1]
     assert names(as_jpeg) == names(as_png) == list(TOY_PEOPLE[:2])
-    assert as_jpeg.output
-    assert as_png.output
-    assert as_jpeg.output.similarities == pytest.approx(as_png.output.similarities, abs=0.01)
+    assert as_jpeg.embeddings == pytest.approx(as_png.embeddings, abs=0.01)
     for one, other in zip(as_jpeg.faces, as_png.faces, strict=True):
         assert (one.x, one.y, one.size) == pytest.approx((other.x, other.y, other.size), abs=1)
         assert one.score == pytest.approx(other.score, abs=0.01)
@@ -141,4 +139,4 @@ def test_a_face_whose_points_make_no_sense_is_recognized_from_its_box(
 
 def test_a_picture_without_a_face_has_no_points(pipeline: Pipeline) -> None:
     result = recognized(pipeline, picture())
-    assert (result.output, result.faces, result.landmarks) == (None, [], [])
+    assert (result.embeddings, result.faces, result.landmarks) == (None, [], [])

@@ -8,7 +8,7 @@ from uuid import uuid4
 import numpy as np
 
 from facerec.inference.cropping import Face
-from facerec.inference.results import ModelOutput, PictureResult
+from facerec.inference.results import PictureResult
 from facerec.people.enrolment import Portrait, Selection, select_samples
 from facerec.people.gallery import Known, Snapshot
 from facerec.people.samples import Box, Sample, Vector
@@ -28,9 +28,8 @@ def picture(*degrees: float, name: str = "", sharpness: float = 0.3) -> PictureR
     """A picture of 900 x 200 pixels with a face for each embedding, in a row 150 pixels apart."""
     shifts = [150 * number for number in range(len(degrees))]
     embeddings = np.array([unit(each) for each in degrees], np.float32).reshape(-1, 2)
-    nothing = np.zeros((len(degrees), 0), np.float32)
     return PictureResult(
-        ModelOutput(nothing, nothing, embeddings) if degrees else None,
+        embeddings if degrees else None,
         [Face(100 + shift, 100, 80, angle=0, score=0.9) for shift in shifts],
         [POINTS + np.array([shift, 0]) for shift in shifts],
         [sharpness] * len(degrees),

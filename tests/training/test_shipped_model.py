@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 import train
 from facerec.inference.model_file import RecognizerMetadata
-from facerec.inference.recognizer import FaceRecognizer
-from facerec.inference.results import ModelOutput
+from facerec.inference.recognizer import FaceRecognizer, ModelOutput
 from facerec.people.names import canonical_name
 from facerec.serving.settings import Settings
 from facerec.training.archive import extract
