@@ -21,14 +21,14 @@ def _matrix_from_json(value: Any) -> NDArray[np.float32]:
     try:
         rows, columns, data = value
         return np.frombuffer(base64.b64decode(data, validate=True), "<f4").reshape(rows, columns).astype(np.float32)
-    except TypeError:  # pydantic takes only ValueErrors for wrong input
+    except (TypeError, OverflowError):  # pydantic takes only ValueErrors for wrong input
         raise ValueError("no matrix") from None
 
 
 def _points_from_json(value: Any) -> NDArray[np.float64]:
     try:
         return np.array(value, np.float64).reshape(-1, 2)
-    except TypeError:
+    except (TypeError, OverflowError):
         raise ValueError("no points") from None
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import PlainValidator, TypeAdapter
+from pydantic import AfterValidator, PlainValidator, TypeAdapter
 
 from facerec.inference.arrays import array_to_json
 from facerec.inference.cropping import CropMode
@@ -121,4 +121,11 @@ class Answer(NamedTuple):
         return _ANSWER.validate_json(message)
 
 
-_ANSWER = TypeAdapter(Answer)
+def _check_answer(answer: Answer) -> Answer:
+    """Make sure that there is either a result or an error."""
+    if (answer.result is None) == (answer.error is None):
+        raise ValueError("neither a result nor an error, or both")
+    return answer
+
+
+_ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, AfterValidator(_check_answer)])

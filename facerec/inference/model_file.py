@@ -252,15 +252,18 @@ def verify_checksum(model: Path) -> str:
     """The SHA-256 of `model` in hexadecimal, after comparing it with the checksum beside it.
 
     Raises:
-        ModelFileError: one of the two files is missing, or the checksums differ.
+        ModelFileError: one of the two files is missing or can't be read, or the checksums differ.
     """
     beside = checksum_path(model)
-    for path in (model, beside):
-        if not path.is_file():
-            command = _COMMANDS.get(model.name, "uv run train.py")
-            raise ModelFileError(f"{path} is missing: get it from the repository, or make it with `{command}`")
-    expected = _read_checksum(beside)
-    actual = file_sha256(model)
+    try:
+        for path in (model, beside):
+            if not path.is_file():
+                command = _COMMANDS.get(model.name, "uv run train.py")
+                raise ModelFileError(f"{path} is missing: get it from the repository, or make it with `{command}`")
+        expected = _read_checksum(beside)
+        actual = file_sha256(model)
+    except OSError as error:
+        raise ModelFileError(f"{error.filename} can't be read: {error.strerror}. Let this user read it.") from error
     if expected != actual:
         raise ModelFileError(f"{model} is truncated or altered: its SHA-256 is not the one in {beside.name}")
     return actual

@@ -96,7 +96,7 @@ class OnnxModel(ABC, Generic[Metadata]):
         """
         outputs: list[NDArray[np.float32]] = self._session.run(names, {self.inputs[0].name: image})
         if not all(np.isfinite(output).all() for output in outputs):
-            raise InvalidOutput
+            raise InvalidOutput("The model's output holds NaN or infinity.")
         return outputs
 
 

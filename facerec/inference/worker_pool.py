@@ -136,13 +136,21 @@ class _Worker:
         if self._loaded is None:
             try:
                 answer: LoadedModels | ModelFileError = self._connection.recv()
-            except (EOFError, OSError):
-                raise WorkerLost("A worker process ended while it started.") from None
+            except (EOFError, OSError) as error:
+                raise WorkerLost(self._why_not_loaded(error)) from None
             if isinstance(answer, ModelFileError):
                 raise answer
             self._loaded = answer
             self._set_timeout(self._options.cpu_seconds * _ELAPSED_PER_CPU_SECOND)
         return self._loaded
+
+    def _why_not_loaded(self, error: EOFError | OSError) -> str:
+        """What happened to a process that has not said which models it has loaded."""
+        if isinstance(error, BlockingIOError):
+            return f"A worker process did not load the models within {_START_SECONDS} seconds."
+        status = self._process.wait()
+        ended = f"was killed by signal {-status}" if status < 0 else f"ended with exit status {status}"
+        return f"A worker process {ended} while it started. Signal 9 is often the system's, for lack of memory."
 
     def ask(self, job: Job) -> Answer:
         """The process's answer. A process that has died or fails to answer is replaced.
@@ -191,10 +199,10 @@ class _Worker:
 
     def _end(self) -> int:
         """End the process. The result is its exit status, negative for a signal."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()  # first: a process whose connection is closed would end by itself, with another status
         self._connection.close()
         self._socket.close()
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
         return self._process.wait()
 
     def _replace(self) -> int:

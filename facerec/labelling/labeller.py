@@ -170,7 +170,7 @@ async def _cancel_others() -> None:
 def _coded(error: CodedError | InferenceError | None) -> CodedError:
     if isinstance(error, CodedError):
         return error
-    return WorkerEnded() if isinstance(error, WorkerLost) else ModelFailed()
+    return WorkerEnded() if isinstance(error, WorkerLost) else ModelFailed.because(error)
 
 
 def picture_rows(recognized: RecognizedPicture, matcher: Matcher, model: str) -> list[Row]:
@@ -185,5 +185,5 @@ def picture_rows(recognized: RecognizedPicture, matcher: Matcher, model: str) ->
     if result is None:
         assert error
         return [Row.of_error(picture, sha256, error, model)]
-    matches = matcher.match(result.output.embeddings) if result.output else []
+    matches = [] if result.embeddings is None else matcher.match(result.embeddings)
     return list(Row.of_picture(picture, result, matches, model))

@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import json
 from datetime import UTC, datetime
@@ -5,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from facerec.inference import model_file
 from facerec.inference.errors import ModelFileError
 from facerec.inference.model_file import (
     ACCURATE_RECOGNIZER_FILE,
@@ -81,6 +83,19 @@ def test_an_altered_model_is_refused(tmp_path: Path, content: bytes) -> None:
     write_checksum(model)
     model.write_bytes(content)
     with pytest.raises(ModelFileError, match=r"model\.onnx is truncated or altered"):
+        verify_checksum(model)
+
+
+def test_a_model_that_can_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tmp_path / "model.onnx"
+    model.write_bytes(b"weights")
+    write_checksum(model)
+
+    def refuse(path: Path) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(model_file, "file_sha256", refuse)
+    with pytest.raises(ModelFileError, match=r"model\.onnx can't be read: Permission denied"):
         verify_checksum(model)
 
 

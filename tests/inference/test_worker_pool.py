@@ -18,10 +18,11 @@ import psutil
 import pytest
 from pydantic import ValidationError
 
+from facerec.inference import worker_pool
 from facerec.inference.cropping import Face
 from facerec.inference.errors import InvalidOutput, ModelFileError, WorkerFault, WorkerLost
 from facerec.inference.jobs import Answer, WorkerOptions
-from facerec.inference.results import ModelOutput, PictureResult, Trace
+from facerec.inference.results import PictureResult, Trace
 from facerec.inference.worker_pool import WorkerPool
 from facerec.pictures.errors import PictureTooCostly, PoolFull, UnsupportedPicture
 from tests.harness import ROOT, data_url, photo, picture, saved, wait_until
@@ -79,8 +80,8 @@ def test_a_picture_is_recognized_from_a_file_and_from_a_data_url(options: Worker
         for source in (picture("red"), data_url(picture("red"))):
             answer = await pool.recognize(source, "centre")
             assert answer.result
-            assert answer.result.output
-            assert answer.result.output.probabilities.argmax() == 0
+            assert answer.result.embeddings is not None
+            assert answer.result.embeddings.argmax() == 0
             assert set(answer.trace.milliseconds) == {"decode", "infer"}
         faces = (await pool.recognize(saved(photo((48, 80, "lime"))), "detect")).result
         assert faces
@@ -116,6 +117,24 @@ def test_a_model_that_gives_nan_is_an_answer(options: WorkerOptions, tmp_path: P
         assert isinstance((await pool.recognize(picture("white"), "centre")).error, InvalidOutput)
 
     in_pool(replace(options, recognizer=broken), test)
+
+
+def test_a_worker_that_does_not_start_is_a_line_that_says_what_happened(
+    options: WorkerOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def start(signal_: signal.Signals) -> None:
+        pool = WorkerPool(options, workers=1, queue_size=1)
+        worker_processes()[0].send_signal(signal_)
+        try:
+            await pool.start()
+        finally:
+            pool.close()
+
+    with pytest.raises(WorkerLost, match="was killed by signal 9 while it started"):
+        asyncio.run(start(signal.SIGKILL))
+    monkeypatch.setattr(worker_pool, "_START_SECONDS", 1)
+    with pytest.raises(WorkerLost, match="did not load the models within 1 seconds"):
+        asyncio.run(start(signal.SIGSTOP))
 
 
 @pytest.mark.parametrize("name", ["recognizer", "detector", "landmarks"])
@@ -269,8 +288,11 @@ def test_memory_of_refused_and_of_large_pictures_is_given_back(options: WorkerOp
         b'[{"milliseconds": {}}, null, ["SystemExit", "3"]]',
         b'[{"milliseconds": {}}, null, ["UnsupportedPicture"]]',
         b'[{"milliseconds": 3}, null, null]',
-        b'[{"milliseconds": {}}, [[[1, 2, "AAAA"], [1, 2, "AAAA"], [1, 2, "AAAA"]], [], [], [], "", 1, 1], null]',
+        b'[{"milliseconds": {}}, null, null]',
+        b'[{"milliseconds": {"any text": 1}}, null, ["UnsupportedPicture", "why"]]',
+        b'[{"milliseconds": {}}, [[1, 2, "AAAA"], [], [], [], "", 1, 1], null]',
         b'[{"milliseconds": {}}, [null, [], [[["x", 1]]], [], "", 1, 1], null]',
+        b'[{"milliseconds": {}}, [null, [], [[[1, 1' + b"0" * 400 + b']]], [], "", 1, 1], null]',
         pickle.dumps(Answer(Trace())),
     ],
 )
@@ -283,16 +305,15 @@ def test_an_answer_comes_through_as_it_is() -> None:
     matrix = np.array([[0.1, -1e-9], [np.float32(1) / 3, 0]], np.float32)
     points = np.array([[1 / 3, 2], [3, 4], [5, 6], [7, 8], [9, 0.1]])
     face = Face(10.5, 1 / 3, 20, -0.1, 0.9)
-    result = PictureResult(
-        ModelOutput(matrix, matrix, matrix), [face, face], [points, None], [0.1], "ab", 3, 4, 90, 7, "p"
-    )
+    result = PictureResult(matrix, [face, face], [points, None], [0.1], "ab", 3, 4, 90, 7, "p")
     given = Answer(Trace(3, 1, 2, {"decode": 0.5}), result)
     answer = Answer.from_json(given.to_json())
     assert answer.result
     assert (answer.trace, answer.error, answer.result[3:]) == (given.trace, None, result[3:])
     assert answer.result.faces == result.faces
-    assert answer.result.output
-    assert all(np.array_equal(each, matrix) and each.dtype == np.float32 for each in answer.result.output)
+    assert answer.result.embeddings is not None
+    assert np.array_equal(answer.result.embeddings, matrix)
+    assert answer.result.embeddings.dtype == np.float32
     assert np.array_equal(answer.result.landmarks[0], points)  # type: ignore[arg-type]
     assert answer.result.landmarks[1] is None
     for error in (UnsupportedPicture(), PictureTooCostly("more exact"), WorkerFault("at a.py:3")):

@@ -13,7 +13,9 @@ import numpy as np
 import psutil
 import pytest
 
-from facerec.inference.jobs import WorkerOptions
+from facerec.inference.errors import WorkerFault
+from facerec.inference.jobs import Answer, WorkerOptions
+from facerec.inference.results import Trace
 from facerec.labelling.found import FoundPicture
 from facerec.labelling.labeller import Labeller
 from facerec.labelling.matching import Matcher
@@ -120,6 +122,19 @@ def test_a_picture_larger_than_the_memory_for_reading_ahead_is_read_alone(
     monkeypatch.setattr(labeller._budget, "_total", 100)
     archive = write_archive(tmp_path, 12)
     assert len(list(labeller.recognize(find_pictures(archive, Reports())))) == 13
+
+
+def test_what_a_worker_could_not_do_is_told(
+    labeller: Labeller, matcher: Matcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object, **__: object) -> Answer:
+        return Answer(Trace(), error=WorkerFault("TypeError at pipeline.py:88"))
+
+    monkeypatch.setattr(labeller._workers, "recognize", fail)
+    (tmp_path / "a.png").write_bytes(toy_photo(1))
+    (row,) = rows_of(list(labeller.label(find_pictures(tmp_path, Reports()), matcher)))
+    assert row["error_code"] == "model_failed"
+    assert "TypeError at pipeline.py:88" in row["error_message"]
 
 
 def test_a_worker_that_is_killed_costs_at_most_its_picture(options: WorkerOptions, tmp_path: Path) -> None:
