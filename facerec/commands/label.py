@@ -3,6 +3,7 @@
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import NoReturn, Self
@@ -17,13 +18,14 @@ from facerec.inference.cpus import available_cpus
 from facerec.inference.model_file import shipped_recognizers
 from facerec.inference.recognizer import FaceRecognizer
 from facerec.labelling.archive import People, Progress, is_folder, label_archive
-from facerec.labelling.errors import OutputClosed, PathError
+from facerec.labelling.errors import OutputClosed, PathError, output_errors
 from facerec.labelling.grouping import group_unknown_faces
 from facerec.labelling.labeller import FETCH_SECONDS
 from facerec.labelling.ray_cluster import label_on_cluster
 from facerec.labelling.report.page import write_report
 from facerec.labelling.sources import find_pictures, read_list
 from facerec.models import MAX_BYTES, MAX_PIXELS, choose_recognizer, worker_options
+from facerec.people.reader import stored_embedding
 from facerec.pictures.fetch import FetchLimits
 
 _PEOPLE_LISTED = 20
@@ -45,7 +47,8 @@ def label(options: Label) -> None:
     _check(options)
     location = locate(options.gallery)
     model = choose_recognizer(options.model, location, otherwise="accurate")
-    say(f"Labelling with {model.path.name}, {model.reason}, and the people of {describe(location)}.")
+    enrolled = "" if stored_embedding(location) else ", where nobody is enrolled yet"
+    say(f"Labelling with {model.path.name}, {model.reason}, and the people of {describe(location)}{enrolled}.")
     start = time.monotonic()
     try:
         with _Bar(paths) as bar:
@@ -83,14 +86,20 @@ def label(options: Label) -> None:
 
 
 def _check(options: Label) -> None:
-    """Refuse options that contradict each other.
+    """Refuse options that contradict each other, and a report that can't be written.
 
     Raises:
-        CommandError: there are such options.
+        CommandError: there are such options, or the report is a folder.
+        OutputError: the report's folder can't be made.
     """
     for name in ("group", "report", "xmp"):
         if getattr(options, name) and not is_folder(options.output):
             raise CommandError(f"--{name} needs the labels of a folder: let --output be a folder")
+    if options.report:
+        if options.report.is_dir():
+            raise CommandError(f"--report is a file such as {options.report / 'report.html'}, not a folder")
+        with output_errors():  # now, not after hours of work
+            options.report.parent.mkdir(parents=True, exist_ok=True)
     if options.workers is not None and options.ray:
         raise CommandError("--workers is for this machine, with --ray there is a worker for each CPU of the cluster")
     if options.workers is not None and options.workers < 1:
@@ -206,16 +215,25 @@ def _show(bar: "tqdm[NoReturn]", done: int, total: int) -> None:
     bar.update(done - bar.n)
 
 
+def _print_people(title: str, faces: Mapping[str, int] | Mapping[str | None, int]) -> None:
+    """Print the people with the most faces, `None` as unknown people."""
+    ranking = sorted(((name or "(unknown)", count) for name, count in faces.items()), key=lambda row: -row[1])
+    if ranking:
+        print_table(("person", title), *ranking[:_PEOPLE_LISTED], file=sys.stderr)
+    if (further := len(ranking) - _PEOPLE_LISTED) > 0:
+        say(f"And {further} further people.")
+
+
 def _summarize(progress: Progress, seconds: float) -> None:
     """Print what a run has done."""
     say(
         f"{progress.pictures} pictures with {progress.faces} faces, of which {progress.unknown} are of unknown people, "
         f"in {seconds:.0f} s. {progress.unchanged} pictures have not changed."
     )
-    if progress.people:
-        print_table(("person", "faces"), *progress.people.most_common(_PEOPLE_LISTED), file=sys.stderr)
-    if (further := len(progress.people) - _PEOPLE_LISTED) > 0:
-        say(f"And {further} further people.")
+    _print_people("faces", progress.people)
+    if progress.renamed:
+        say(f"The people have changed: {progress.renamed.total()} faces of earlier runs were given other names.")
+        _print_people("faces of earlier runs", progress.renamed)
     if progress.errors:
         errors = ((code, count, progress.messages[code]) for code, count in progress.errors.most_common())
         print_table(("error", "number", "message"), *errors, file=sys.stderr)

@@ -23,7 +23,8 @@ from facerec.labelling.part_file import Origin
 from facerec.labelling.rows import label_schema
 from facerec.labelling.single_file import FILE_FORMATS, Write, single_file, write_json_lines
 from facerec.labelling.sources import Paths, find_pictures
-from facerec.pictures.fetch import FetchLimits
+from facerec.people.location import gallery_location
+from facerec.people.reader import stored_embedding
 
 STANDARD_OUTPUT = "-"
 
@@ -44,6 +45,8 @@ class Progress:
     faces: int = 0
     people: Counter[str] = field(default_factory=Counter)
     """Faces of each person whom the gallery knows."""
+    renamed: Counter[str | None] = field(default_factory=Counter)
+    """Faces of earlier runs that belong to each person only now, or by `None` to nobody any more."""
     errors: Counter[str] = field(default_factory=Counter)
     """Pictures and paths with an error, by its code."""
     messages: dict[str, str] = field(default_factory=dict)
@@ -92,7 +95,8 @@ class People:
             StoreError: the gallery can't be read, or was made with another model.
         """
         known = load_people(models, self.gallery, shipped_people=self.shipped_people)
-        return Matcher(models.recognizer, known, self.threshold)
+        has_gallery = stored_embedding(gallery_location(self.gallery)) is not None
+        return Matcher(models.recognizer, known, self.threshold, has_gallery=has_gallery)
 
 
 def label(
@@ -101,7 +105,6 @@ def label(
     *,
     workers: int,
     people: People | None = None,
-    limits: FetchLimits | None = None,
     report: Report = lambda path, error: None,  # noqa: ARG005
 ) -> Generator[pa.RecordBatch, None, None]:
     """The rows of all pictures that paths name, see `rows.Row`. They come in any order.
@@ -113,7 +116,6 @@ def label(
         options: the models, and what a picture may take.
         workers: number of processes. Use one for each CPU.
         people: with whom faces are matched. By default the model's people and those of the usual gallery.
-        limits: of fetching URLs, see `Labeller`.
         report: is told of each path that can't be searched.
 
     Raises:
@@ -121,7 +123,7 @@ def label(
         WorkerLost: the workers did not start.
         StoreError: the gallery can't be read, or was made with another model.
     """
-    with Labeller(options, workers=workers, limits=limits) as labeller:
+    with Labeller(options, workers=workers) as labeller:
         yield from labeller.label(find_pictures(paths, report), (people or People()).matcher(labeller.models))
 
 
@@ -132,7 +134,6 @@ def label_archive(
     *,
     workers: int,
     people: People | None = None,
-    limits: FetchLimits | None = None,
     report: Report = lambda path, error: None,  # noqa: ARG005
     on_progress: Callable[[Progress], None] = lambda progress: None,  # noqa: ARG005
     part_seconds: float = PART_SECONDS,
@@ -150,7 +151,6 @@ def label_archive(
         options: the models, and what a picture may take.
         workers: number of processes. Use one for each CPU.
         people: with whom faces are matched. By default the model's people and those of the usual gallery.
-        limits: of fetching URLs, see `Labeller`.
         report: is told of each path that can't be searched.
         on_progress: is called after each second or so.
         part_seconds: seconds of work that a folder lacks at most if the run is killed.
@@ -162,7 +162,7 @@ def label_archive(
         StoreError: the gallery can't be read, or was made with another model.
     """
     check_output(output)
-    with Labeller(options, workers=workers, limits=limits) as labeller:
+    with Labeller(options, workers=workers) as labeller:
         make_rows = partial(labeller.label, batch_seconds=min(part_seconds, BATCH_SECONDS))
         return write_labels(
             *(labeller.models, make_rows, paths, output),
@@ -202,7 +202,7 @@ def write_labels(
 
     matcher = (people or People()).matcher(models)
     origin, schema = Origin.of(models, matcher.checksum), label_schema(models.recognizer.embedding_size)
-    with _opened(output, schema, origin, matcher, part_seconds) as (write, index):
+    with _opened(output, schema, origin, matcher, part_seconds) as (write, index, progress.renamed):
         found = find_pictures(paths, report_and_count)
         pictures = _to_do(found, index, progress, on_progress)
         for batch in make_rows(pictures, matcher):
@@ -238,17 +238,17 @@ def _is_existing_folder(path: Path) -> bool:
 @contextmanager
 def _opened(
     output: str, schema: pa.Schema, origin: Origin, matcher: Matcher, part_seconds: float
-) -> Iterator[tuple[Write, PictureIndex | None]]:
-    """What writes to an output, and the pictures that are done there."""
+) -> Iterator[tuple[Write, PictureIndex | None, Counter[str | None]]]:
+    """What writes to an output, the pictures that are done there, and `LabelFolder.renamed`."""
     if is_folder(output):
         with LabelFolder(Path(output), schema, origin, matcher, part_seconds=part_seconds) as folder:
-            yield folder.write, folder.index
+            yield folder.write, folder.index, folder.renamed
     elif output == STANDARD_OUTPUT:
         stdout = sys.stdout.buffer
-        yield lambda batch: write_json_lines(batch, stdout), None
+        yield lambda batch: write_json_lines(batch, stdout), None, Counter()
     else:
         with single_file(Path(output), schema, origin) as write:
-            yield write, None
+            yield write, None, Counter()
 
 
 def _to_do(

@@ -28,6 +28,8 @@ LabellingError
     ├── OutputNotLabels
     ├── OutputOfOtherVersion
     ├── OutputOfOtherModel
+    ├── OutputOfOtherGallery
+    ├── OutputUnreadable
     ├── OutputDamaged
     ├── OutputNotWritable
     ├── OutputFull
@@ -245,6 +247,26 @@ class OutputOfOtherModel(OutputError):
     message = (
         "The labels in this folder were made with other model files, whose embeddings and boxes can't be mixed with "
         "these: go on with those models, or choose a new folder."
+    )
+
+
+class OutputOfOtherGallery(OutputError):
+    """The labels name enrolled people, and there is no gallery."""
+
+    code = "output_of_other_gallery"
+    message = (
+        "The labels in this folder name people of a gallery, and none is where --gallery or FACEREC_GALLERY says, or "
+        "in your data folder: name the right one. To label without these people, choose a new folder."
+    )
+
+
+class OutputUnreadable(OutputError):
+    """The system can't read a part, which need not be damaged."""
+
+    code = "output_unreadable"
+    message = (
+        "A part of the labels can't be read: check the right to read it, and the disk or network folder it is on. If "
+        "another run has just replaced it, run again."
     )
 
 

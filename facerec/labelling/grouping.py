@@ -28,7 +28,7 @@ CHANCE_PAIR_RATE = 0.5
 """Fraction of the faces of strangers that may be as alike as the threshold to one of the others. A higher rate finds
 more faces of each person and mixes more people."""
 
-_COLUMNS = ["path", "landmarks", "sharpness", "embedding", "identity", "group"]
+_COLUMNS = ["sha256", "landmarks", "sharpness", "embedding", "identity", "group"]
 _LAST_GROUP = ".last-group"
 """File with the highest number that a group ever had. It is not given again: a page that was printed earlier would
 name somebody else."""
@@ -55,7 +55,7 @@ class _Faces(NamedTuple):
     rows: NDArray[np.int64]
     """`[N]`, row of the part."""
     pictures: NDArray[np.int64]
-    """`[N]`, a number for each picture."""
+    """`[N]`, a number for each picture. Copies of a file are the same picture: a face is no evidence for itself."""
     groups: NDArray[np.int64]
     """`[N]`, number of the group that an earlier run gave, 0 for none."""
     vectors: NDArray[np.float32]
@@ -163,12 +163,10 @@ def _read_faces(paths: list[Path]) -> _Faces:
     size = pq.read_schema(paths[0]).field("embedding").type.list_size
     vectors = np.empty((total, size), np.float32)  # takes memory once it is written to
     columns: list[list[NDArray[np.int64]]] = [[], [], [], []]
-    unknown = count = pictures = 0
+    unknown = count = 0
+    known_pictures: dict[str, int] = {}
     for index, path in enumerate(paths):
         table = read_part(path, _COLUMNS)
-        names = table["path"].to_pylist()
-        numbers = pictures + np.cumsum([name != before for name, before in zip(names, [None, *names], strict=False)])
-        pictures += len(table)
         nobody = pc.and_(table["embedding"].is_valid(), table["identity"].is_null()).to_numpy()
         unknown += int(np.count_nonzero(nobody))
         rows = np.flatnonzero(nobody)
@@ -177,10 +175,12 @@ def _read_faces(paths: list[Path]) -> _Faces:
         vectors[count : count + len(rows)] = chosen["embedding"].combine_chunks().flatten().to_numpy().reshape(-1, size)
         count += len(rows)
         groups = np.array([_group_number(text) for text in chosen["group"].to_pylist()], np.int64)
-        for column, values in zip(columns, (np.full(len(rows), index), rows, numbers[rows], groups), strict=True):
+        files = chosen["sha256"].to_pylist()
+        pictures = np.array([known_pictures.setdefault(file, len(known_pictures)) for file in files], np.int64)
+        for column, values in zip(columns, (np.full(len(rows), index), rows, pictures, groups), strict=True):
             column.append(values)
-    parts, places, picture_numbers, groups = map(np.concatenate, columns)
-    return _Faces(parts, places, picture_numbers, groups, vectors[:count], unknown)
+    parts, places, pictures, groups = map(np.concatenate, columns)
+    return _Faces(parts, places, pictures, groups, vectors[:count], unknown)
 
 
 def _usable(faces: pa.Table) -> NDArray[np.bool_]:

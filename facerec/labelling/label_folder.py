@@ -6,18 +6,20 @@ Any reader of Parquet reads the folder as one table. All that a later run must k
 - A picture that is done again is in a new part first. Then its old rows are removed from theirs. If a run is stopped
   between the two, the next one sees the picture in two parts and removes those of the older.
 - Each part says with which people its faces were matched. Where these are not the people of today, its stored
-  embeddings are matched anew, and no picture is read.
+  embeddings are matched anew, and no picture is read. Where that would take out people because their gallery isn't
+  there, it is an error instead: a wrong path or a disk that is not mounted is no reason to forget them.
 """
 
 import os
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 
-from facerec.labelling.errors import OutputError, output_errors
+from facerec.labelling.errors import OutputError, OutputOfOtherGallery, output_errors
 from facerec.labelling.index import INDEX_COLUMNS, PictureIndex, without
 from facerec.labelling.matching import Match, Matcher
 from facerec.labelling.part_file import Origin, read_origin, read_part, write_part
@@ -42,6 +44,7 @@ class LabelFolder:
 
     Attributes:
         index: the pictures that are done.
+        renamed: how many faces of earlier runs belong to each person only now, or by `None` to nobody any more.
 
     Raises:
         OutputError: the folder can't be written, holds something else, or labels that these can't be added to.
@@ -65,6 +68,7 @@ class LabelFolder:
         self._waiting: list[pa.RecordBatch] = []
         self._waiting_since = time.monotonic()
         self.index = PictureIndex()
+        self.renamed: Counter[str | None] = Counter()
         with output_errors():
             folder.mkdir(parents=True, exist_ok=True)
         self._lock = lock_folder(folder)
@@ -112,7 +116,11 @@ class LabelFolder:
         for number, origin in origins.items():
             path = self._path(number)
             if origin.people != self._origin.people and path.exists():
-                write_part(path, match_anew(read_part(path), matcher), self._origin)
+                before = read_part(path)
+                after = match_anew(before, matcher)
+                write_part(path, after, self._origin)
+                identities = zip(before["identity"].to_pylist(), after["identity"].to_pylist(), strict=True)
+                self.renamed.update(identity for earlier, identity in identities if identity != earlier)
 
     def _path(self, number: int) -> Path:
         return part_path(self._folder, number)
@@ -139,7 +147,13 @@ class LabelFolder:
 
 
 def match_anew(rows: pa.Table, matcher: Matcher) -> pa.Table:
-    """The rows with the people of today. A face that belongs to somebody is in no group."""
+    """The rows with the people of today. A face that belongs to somebody is in no group.
+
+    Raises:
+        OutputOfOtherGallery: people who were enrolled are named, and there is no gallery.
+    """
+    if not matcher.has_gallery and rows["person_id"].null_count < len(rows):
+        raise OutputOfOtherGallery
     faces = np.flatnonzero(rows["embedding"].is_valid())
     if len(faces) == 0:
         return rows

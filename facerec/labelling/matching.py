@@ -16,6 +16,9 @@ from facerec.people.location import gallery_location
 from facerec.people.model_choice import embedding_of
 from facerec.people.reader import PeopleReader
 
+_MAX_SIMILARITIES = 2_000_000
+"""Similarities that are computed at once: faces times people. Each takes about 20 bytes for a moment."""
+
 
 class Match(NamedTuple):
     """Whose face it is: the columns of a row that depend on the gallery, see `rows.Row`."""
@@ -51,13 +54,18 @@ class Matcher:
         metadata: of the recognizer whose embeddings are compared.
         people: everybody who is known.
         threshold: of the operator, taken as it is. `None` takes the model's.
+        has_gallery: whether there is a gallery, which may hold nobody any more.
 
     Attributes:
+        has_gallery: as given.
         checksum: SHA-256 in hexadecimal of all that decides. Faces that were matched under the same checksum have the
             same answers.
     """
 
-    def __init__(self, metadata: RecognizerMetadata, people: Snapshot, threshold: float | None) -> None:
+    def __init__(
+        self, metadata: RecognizerMetadata, people: Snapshot, threshold: float | None, *, has_gallery: bool = True
+    ) -> None:
+        self.has_gallery = has_gallery
         self._identifier = Identifier(metadata, threshold)
         self._people = people
         names = [(person.name, str(person.id)) for person in people.people]
@@ -70,7 +78,12 @@ class Matcher:
         Args:
             embeddings: float32 `[N, D]`, L2-normalized.
         """
-        return [Match.of(each) for each in self._identifier.identify(embeddings, self._people, most=2)]
+        rows = max(1, _MAX_SIMILARITIES // max(1, len(self._people.people)))
+        return [
+            Match.of(identification)
+            for start in range(0, len(embeddings), rows)
+            for identification in self._identifier.identify(embeddings[start : start + rows], self._people, most=2)
+        ]
 
 
 def load_people(models: LoadedModels, gallery: str | Path | None, *, shipped_people: bool) -> Snapshot:

@@ -17,6 +17,7 @@ from facerec.labelling.errors import (
     OutputNotLabels,
     OutputOfOtherModel,
     OutputOfOtherVersion,
+    OutputUnreadable,
     output_errors,
 )
 
@@ -70,7 +71,7 @@ def read_origin(path: Path) -> Origin:
     """What made the rows of a file.
 
     Raises:
-        OutputDamaged: it is not a whole Parquet file.
+        OutputUnreadable, OutputDamaged: it can't be read, or is not a whole Parquet file.
         OutputNotLabels: it holds something else.
     """
     with _reading(path):
@@ -85,7 +86,7 @@ def read_part(path: Path, columns: list[str] | None = None) -> pa.Table:
     """The rows of a file, all columns or some.
 
     Raises:
-        OutputDamaged: it is not a whole Parquet file.
+        OutputUnreadable, OutputDamaged: it can't be read, or is not a whole Parquet file.
     """
     with _reading(path), pq.ParquetFile(path) as file:  # `pq.read_table` takes more memory
         return file.read(columns)
@@ -93,10 +94,12 @@ def read_part(path: Path, columns: list[str] | None = None) -> pa.Table:
 
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Raise the errors of reading as those of the output."""
+    """Raise the errors of reading as those of the output. pyarrow's own OSErrors have no errno."""
     try:
         yield
-    except (pa.ArrowException, OSError):
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise OutputUnreadable.because(error) from None
         raise OutputDamaged.because(path) from None
 
 

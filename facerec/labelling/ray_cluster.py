@@ -29,7 +29,6 @@ from facerec.labelling.labeller import Labeller
 from facerec.labelling.matching import Matcher
 from facerec.labelling.part_file import Origin
 from facerec.labelling.sources import Paths
-from facerec.pictures.fetch import FetchLimits
 
 BLOCK_PICTURES = 32
 """Pictures of a block: some seconds of work, which are lost with an actor. Its rows fit into one block of Ray's, which
@@ -51,10 +50,8 @@ def label_on_cluster(
     *,
     address: str,
     people: People | None = None,
-    limits: FetchLimits | None = None,
     report: Report = lambda path, error: None,  # noqa: ARG005
     on_progress: Callable[[Progress], None] = lambda progress: None,  # noqa: ARG005
-    part_seconds: float = PART_SECONDS,
 ) -> Progress:
     """Write the rows of all pictures that paths name, as `label_archive` does.
 
@@ -68,10 +65,8 @@ def label_on_cluster(
         address: of the cluster, as `ray.init` takes it: `HOST:PORT`, `auto` for the cluster that this machine is in,
             or `local` for one on this machine alone.
         people: with whom faces are matched. By default the model's people and those of the usual gallery.
-        limits: of fetching URLs, see `Labeller`.
         report: is told of each path that can't be searched.
         on_progress: is called after each block, and each second or so of the search.
-        part_seconds: seconds of work that a folder lacks at most if the run is killed.
 
     Raises:
         RayNotInstalled, ClusterNotReached, ClusterFailed: the cluster can't be used.
@@ -82,11 +77,11 @@ def label_on_cluster(
     """
     check_output(output)
     with _connected(address) as ray:
-        with Labeller(options, workers=1, limits=limits) as labeller:
+        with Labeller(options, workers=1) as labeller:
             models = labeller.models
 
         def make_rows(pictures: Iterable[FoundPicture], matcher: Matcher) -> Iterator[pa.RecordBatch]:
-            arguments = {"options": options, "limits": limits, "models": models, "matcher": matcher}
+            arguments = {"options": options, "models": models, "matcher": matcher}
             for some in _batched(pictures, DATASET_PICTURES):
                 yield from _label(ray, some, arguments)
 
@@ -95,7 +90,7 @@ def label_on_cluster(
             people=people,
             report=report,
             on_progress=on_progress,
-            part_seconds=part_seconds,
+            part_seconds=PART_SECONDS,
         )
 
 
@@ -104,7 +99,6 @@ class _LabelBlock:
 
     Args:
         options: see `Labeller`.
-        limits: see `Labeller`.
         models: those that must be loaded here too.
         matcher: says whose the faces are. It is used here because one process could not match the faces of many
             machines with a large gallery.
@@ -113,10 +107,8 @@ class _LabelBlock:
         ClusterFailed: this machine has other models.
     """
 
-    def __init__(
-        self, options: WorkerOptions, limits: FetchLimits | None, models: LoadedModels, matcher: Matcher
-    ) -> None:
-        self._labeller = Labeller(options, workers=1, limits=limits)
+    def __init__(self, options: WorkerOptions, models: LoadedModels, matcher: Matcher) -> None:
+        self._labeller = Labeller(options, workers=1)
         self._matcher = matcher
         if Origin.of(self._labeller.models, "") != Origin.of(models, ""):
             raise ClusterFailed.because(f"{socket.gethostname()} has other model files")

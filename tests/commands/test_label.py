@@ -111,7 +111,7 @@ def test_standard_output_has_nothing_but_rows(photos: Path, environment: dict[st
 def test_unknown_people_are_grouped_named_and_shown(facerec: Command, tmp_path: Path, hopper: list[bytes]) -> None:
     """In a gallery that is not the usual, where nobody is enrolled. The page has the command that names a group."""
     photos = write(tmp_path / "photos", *hopper, NO_FACE)
-    labels, report, gallery = tmp_path / "labels", tmp_path / "report.html", tmp_path / "my people.sqlite"
+    labels, report, gallery = tmp_path / "labels", tmp_path / "pages" / "report.html", tmp_path / "my people.sqlite"
     arguments = (
         "label",
         photos,
@@ -127,6 +127,7 @@ def test_unknown_people_are_grouped_named_and_shown(facerec: Command, tmp_path: 
     )
     done = facerec(*arguments)
     assert (done.code, done.out) == (0, [])
+    assert done.err[0].endswith(f" and the people of {gallery}, where nobody is enrolled yet.")
     assert done.err[-2:] == [
         "Of 4 faces of unknown people 4 are good enough to be grouped: 4 are in 1 groups.",
         f"The report is {report}.",
@@ -137,6 +138,11 @@ def test_unknown_people_are_grouped_named_and_shown(facerec: Command, tmp_path: 
     assert facerec(*shlex.split(command.replace("NAME", "Grace"))).code == 0
     done = facerec(*arguments)
     assert done.err[1].startswith("0 pictures with 0 faces")
+    assert done.err[2:5] == [
+        "The people have changed: 4 faces of earlier runs were given other names.",
+        "person  faces of earlier runs",
+        "Grace                       4",
+    ]
     assert "Of 0 faces of unknown people" in done.err[-2]
     assert ">Grace<" in report.read_text()
 
@@ -151,6 +157,9 @@ def test_what_can_not_be_done_is_one_line(facerec: Command, tmp_path: Path) -> N
         ((empty, "--output", "labels.csv", "--xmp"), "--xmp needs the labels of a folder"),
         ((empty, "--output", "-", "--group"), "--group needs the labels of a folder"),
         ((empty, "--output", "labels.jsonl", "--report", "a.html"), "--report needs the labels of a folder"),
+        ((empty, "--report", empty, *output), f"--report is a file such as {empty}/report.html, not a folder"),
+        ((empty, "--report", f"{__file__}/a.html", *output), "File exists"),
+        ((empty, "--gallery", empty, *output), f"a gallery is a SQLite file, and {empty} is a folder"),
         ((empty, "--workers", "1", "--ray", "auto", *output), "--workers is for this machine"),
         ((empty, "--ray", "127.0.0.1:1", *output), "The Ray cluster can't be reached"),
         ((empty, "--output", "labels.docx"), "Labels are written to a folder"),

@@ -17,8 +17,10 @@ from facerec.labelling.errors import (
     OutputInUse,
     OutputNotLabels,
     OutputNotWritable,
+    OutputOfOtherGallery,
     OutputOfOtherModel,
     OutputOfOtherVersion,
+    OutputUnreadable,
 )
 from facerec.labelling.found import FoundPicture
 from facerec.labelling.label_folder import LabelFolder
@@ -164,7 +166,8 @@ def test_a_changed_gallery_matches_stored_embeddings_anew(
     people = Snapshot((Known("Rosa", None, 1, shipped=False),), directions[:1])
     other = Matcher(labeller.models.recognizer, people, None)
     new = Origin.of(labeller.models, other.checksum)
-    write(folder, new, other, [])
+    with LabelFolder(folder, SCHEMA, new, other) as labels:
+        assert labels.renamed == {"Rosa": 2}
     assert [(row["identity"], row["group"]) for row in stored(folder)] == [
         (None, None),
         ("Rosa", None),
@@ -176,6 +179,22 @@ def test_a_changed_gallery_matches_stored_embeddings_anew(
     assert {read_origin(folder / name) for name in parts(folder)} == {new}
     with LabelFolder(folder, SCHEMA, new, other) as labels:
         assert len(labels.index) == 3
+
+
+def test_names_are_not_taken_out_because_the_gallery_is_not_there(
+    folder: Path, labeller: Labeller, origin: Origin, matcher: Matcher
+) -> None:
+    write(folder, origin, matcher, [rows(1, identity="Rosa", person_id="7")])
+    nobody = Snapshot((), np.zeros((0, 3), np.float32))
+    without_gallery = Matcher(labeller.models.recognizer, nobody, None, has_gallery=False)
+    today = Origin.of(labeller.models, without_gallery.checksum)
+    with pytest.raises(OutputOfOtherGallery, match="FACEREC_GALLERY"):
+        LabelFolder(folder, SCHEMA, today, without_gallery)
+    assert [row["identity"] for row in stored(folder)] == ["Rosa"]
+    emptied = Matcher(labeller.models.recognizer, nobody, None)
+    with LabelFolder(folder, SCHEMA, today, emptied) as labels:
+        assert labels.renamed == {None: 1}
+    assert [row["identity"] for row in stored(folder)] == [None]
 
 
 def test_labels_of_other_models_are_refused(folder: Path, origin: Origin, matcher: Matcher) -> None:
@@ -212,6 +231,13 @@ def test_a_damaged_part_is_named_and_once_removed_its_pictures_are_done_again(
     with LabelFolder(folder, SCHEMA, origin, matcher) as labels:
         assert not labels.index.is_done(found(1))
         assert labels.index.is_done(found(2))
+
+
+def test_a_part_that_can_not_be_read_is_not_called_damaged(folder: Path, origin: Origin, matcher: Matcher) -> None:
+    write(folder, origin, matcher, [rows(1)])
+    (folder / "part-000002.parquet").symlink_to(folder / "gone")
+    with pytest.raises(OutputUnreadable, match="No such file"):
+        LabelFolder(folder, SCHEMA, origin, matcher)
 
 
 def test_a_part_with_damaged_pages_is_named(folder: Path, origin: Origin, matcher: Matcher) -> None:

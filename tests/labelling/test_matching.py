@@ -3,11 +3,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from facerec.inference.jobs import LoadedModels
+from facerec.labelling import matching
 from facerec.labelling.labeller import Labeller
 from facerec.labelling.matching import Match, Matcher, load_people
 from facerec.people.errors import StoreOfOtherModel
+from facerec.people.gallery import Snapshot
 from facerec.people.model_choice import embedding_of
 from facerec.people.samples import Embedding, Sample, Vector, normalize
 from facerec.people.store import PeopleStore
@@ -56,6 +59,26 @@ def test_a_face_has_the_identity_of_the_gallery_and_a_runner_up(
     assert (red.identity, red.person_id, red.runner_up) == ("Rosa Red", None, "White")
     assert (grey.identity, grey.person_id, grey.runner_up) == (None, None, "White")
     assert grey.similarity == pytest.approx(3**-0.5)
+
+
+def test_many_faces_are_matched_some_at_a_time(
+    models: LoadedModels, location: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The similarities of 10,000 faces with 100,000 people would take 20 GB."""
+    matcher = Matcher(models.recognizer, load_people(models, location, shipped_people=True), None)
+    faces = np.stack([WHITE, RED, WHITE, RED, WHITE])
+    at_once = matcher.match(faces)
+    sizes: list[int] = []
+    similarities = Snapshot.similarities
+
+    def measured(snapshot: Snapshot, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+        sizes.append(len(embeddings) * len(snapshot.people))
+        return similarities(snapshot, embeddings)
+
+    monkeypatch.setattr(Snapshot, "similarities", measured)
+    monkeypatch.setattr(matching, "_MAX_SIMILARITIES", 7)
+    assert matcher.match(faces) == at_once
+    assert sizes == [6, 6, 3]
 
 
 def test_nobody_is_known(models: LoadedModels, location: Path) -> None:
