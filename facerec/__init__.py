@@ -23,15 +23,39 @@ Inference imports pictures; people and training import both; labelling imports p
 training and labelling, the command all of it.
 """
 
+import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from facerec.inference.errors import ModelFileError
     from facerec.labels import label
+    from facerec.people.errors import NoFace, SeveralFaces, StoreError
+    from facerec.pictures.errors import PictureError
     from facerec.recognizer import Recognizer
 
-__all__ = ["Recognizer", "__version__", "label"]
+__all__ = [
+    "ModelFileError",
+    "NoFace",
+    "PictureError",
+    "Recognizer",
+    "SeveralFaces",
+    "StoreError",
+    "__version__",
+    "label",
+]
 __version__ = "0.1.0"
+
+_MODULES = {
+    "ModelFileError": "facerec.inference.errors",
+    "NoFace": "facerec.people.errors",
+    "PictureError": "facerec.pictures.errors",
+    "Recognizer": "facerec.recognizer",
+    "SeveralFaces": "facerec.people.errors",
+    "StoreError": "facerec.people.errors",
+    "label": "facerec.labels",
+}
+"""Where each public name is."""
 
 # Importing ONNX Runtime reads this variable. Without it, the package gives the machine an id and reports to its maker.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -39,12 +63,6 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 def __getattr__(name: str) -> Any:
     """Import what is public when it is first used, so that `import facerec` takes no time."""
-    if name == "Recognizer":
-        from facerec.recognizer import Recognizer  # noqa: PLC0415
-
-        return Recognizer
-    if name == "label":
-        from facerec.labels import label  # noqa: PLC0415
-
-        return label
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULES[name]), name)

@@ -138,12 +138,11 @@ class Recognizer:
             InferenceError: the model gives no usable answer.
             StoreError: the gallery can't be read.
         """
-        result = self._look(picture)
-        if result.output is None:
+        result = _look(self._pipeline, picture)
+        if result.embeddings is None:
             return []
         self._gallery.refresh()
-        embeddings = result.output.embeddings
-        identifications = self._identifier.identify(embeddings, self._gallery.snapshot, most=max(candidates, 1))
+        identifications = self._identifier.identify(result.embeddings, self._gallery.snapshot, most=max(candidates, 1))
         return [
             _recognized(result, row, identification, candidates) for row, identification in enumerate(identifications)
         ]
@@ -152,42 +151,61 @@ class Recognizer:
         """Whether the most prominent faces of two pictures are the same person's. Nobody needs to be enrolled.
 
         Raises:
-            NoFace: a picture shows no face.
-            SeveralFaces: a picture shows several people, about equally prominent.
-            OSError, PictureError, InferenceError: as for `recognize`. Messages say which picture it is, but those of
-                InferenceError.
+            NoFace, SeveralFaces, OSError, PictureError, InferenceError: see `verify_faces`.
         """
-        one, other = self._embedding(first, "first picture"), self._embedding(second, "second picture")
-        similarity = float(one @ other)
-        threshold = self._identifier.verification_threshold(samples=1)
-        return Verification(similarity >= threshold, similarity, threshold, self._identifier.false_accept_rate)
+        return verify_faces(self._pipeline, self._identifier, first, second)
 
     def close(self) -> None:
         """Close the connections to the gallery."""
         self._store.close()
 
-    def _look(self, picture: Picture) -> PictureResult:
-        data = picture if isinstance(picture, bytes) else read_picture(Path(picture))
-        try:
-            return self._pipeline.recognize(lambda: data, "detect", Trace())
-        except MemoryError:
-            raise PictureTooCostly from None
 
-    def _embedding(self, picture: Picture, name: str) -> NDArray[np.float32]:
-        """The embedding `[D]` of the only prominent face. Errors begin with the picture's path, or its name."""
-        try:
-            result = self._look(picture)
-            row = choose_face(result, None)
-        except (PictureError, NoFace, SeveralFaces) as error:
-            raise type(error)(f"{name if isinstance(picture, bytes) else picture}: {error}") from None
-        assert result.output  # there is a face
-        embedding: NDArray[np.float32] = result.output.embeddings[row]
-        return embedding
+def verify_faces(pipeline: Pipeline, identifier: Identifier, first: Picture, second: Picture) -> Verification:
+    """Whether the most prominent faces of two pictures are the same person's.
+
+    Args:
+        pipeline: finds the faces.
+        identifier: has the threshold, for the recognizer of `pipeline`.
+        first: path of the file, or its bytes.
+        second: as `first`.
+
+    Raises:
+        NoFace: a picture shows no face.
+        SeveralFaces: a picture shows several people, about equally prominent.
+        OSError: a file can't be read.
+        PictureError: it is not a picture that can be decoded, or takes more memory than there is.
+        InferenceError: the model gives no usable answer. All other messages say which picture it is.
+    """
+    one, other = _embedding(pipeline, first, "first picture"), _embedding(pipeline, second, "second picture")
+    similarity = float(one @ other)
+    threshold = identifier.verification_threshold(samples=1)
+    return Verification(similarity >= threshold, similarity, threshold, identifier.false_accept_rate)
+
+
+def _look(pipeline: Pipeline, picture: Picture) -> PictureResult:
+    """What a pipeline finds in a picture."""
+    data = picture if isinstance(picture, bytes) else read_picture(Path(picture))
+    try:
+        return pipeline.recognize(lambda: data, "detect", Trace())
+    except MemoryError:
+        raise PictureTooCostly from None
+
+
+def _embedding(pipeline: Pipeline, picture: Picture, name: str) -> NDArray[np.float32]:
+    """The embedding `[D]` of the only prominent face. Errors begin with the picture's path, or its name."""
+    try:
+        result = _look(pipeline, picture)
+        row = choose_face(result, None)
+    except (PictureError, NoFace, SeveralFaces) as error:
+        raise type(error)(f"{name if isinstance(picture, bytes) else picture}: {error}") from None
+    assert result.embeddings is not None  # there is a face
+    embedding: NDArray[np.float32] = result.embeddings[row]
+    return embedding
 
 
 def _recognized(result: PictureResult, row: int, identification: Identification, most: int) -> RecognizedFace:
     """The face of a row of `result`."""
-    assert result.output
+    assert result.embeddings is not None
     face = result.faces[row]
     person, threshold, candidates = identification
     return RecognizedFace(
@@ -199,5 +217,5 @@ def _recognized(result: PictureResult, row: int, identification: Identification,
         landmarks=result.landmarks[row],
         angle=math.degrees(face.angle),
         score=face.score,
-        embedding=result.output.embeddings[row],
+        embedding=result.embeddings[row],
     )

@@ -52,6 +52,11 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.parametrize("name", facerec.__all__)
+def test_what_is_public_can_be_imported(name: str) -> None:
+    assert getattr(facerec, name)
+
+
 def enrol(gallery: Path, name: str, path: Path) -> None:
     """Enrol a picture, as the command line does."""
     pipeline = load_pipeline(shipped_recognizers()["accurate"])

@@ -1,11 +1,14 @@
 """`facerec verify`, with the shipped models."""
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from facerec.people.store import PeopleStore
 from tests.commands.conftest import Command
 from tests.harness import picture
+from tests.people.faces import EMBEDDING, sample
 
 
 @pytest.fixture
@@ -24,6 +27,15 @@ def test_two_pictures_of_one_person(facerec: Command, pictures: tuple[Path, Path
     assert done.err == ["Comparing with face_recognition_accurate.onnx, the model for new galleries."]
     assert facerec("verify", *pictures, "--model", "default").out[0].startswith("The same person: ")
     assert not gallery.exists()
+
+
+def test_the_gallery_of_another_model_does_not_matter(
+    facerec: Command, pictures: tuple[Path, Path], gallery: Path
+) -> None:
+    gallery.parent.mkdir()
+    with closing(PeopleStore(gallery, EMBEDDING)) as store:
+        store.add_person("Ada", [sample(1)])
+    assert facerec("verify", *pictures, "--model", "default").out[0].startswith("The same person: ")
 
 
 def test_pictures_that_can_not_be_compared_are_one_line(
