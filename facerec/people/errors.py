@@ -191,8 +191,9 @@ class StoreUnavailable(StoreError):
 
     code = "gallery_unavailable"
     message = (
-        "The gallery can't be reached at the moment, or another process keeps it locked: try again. If the connection "
-        "broke off at the very end of a change, it may have been made."
+        "The gallery can't be opened at the moment: its server can't be reached, another process keeps its file "
+        "locked, or this user may not read it. If the connection broke off at the very end of a change, it may have "
+        "been made."
     )
 
 

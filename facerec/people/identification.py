@@ -1,4 +1,4 @@
-"""Decide whose faces are: the one rule for people whom the model knows and for those who are enrolled."""
+"""Decide which person each face belongs to, by one rule for people whom the model knows and for enrolled people."""
 
 from collections import Counter
 from collections.abc import Mapping

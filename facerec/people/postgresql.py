@@ -9,6 +9,9 @@ _CONNECT_SECONDS = 5
 _UNACKNOWLEDGED_MS = 10_000
 """Milliseconds after which a connection whose server no longer answers is given up."""
 
+_LIMIT_LOCKS = f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"
+"""For all transactions: an operator's VACUUM FULL or forgotten LOCK TABLE would keep readers waiting without a limit.
+"""
 _ADVISORY_LOCK = 0xFACE
 """The number of the lock that a change takes. Others must not use it in the same database."""
 
@@ -31,9 +34,9 @@ class PostgresqlDatabase(Database):
     PostgreSQL keeps deleted rows until its next VACUUM, and in its write-ahead log and backups.
     """
 
-    begin_read = ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",)
+    begin_read = ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY", _LIMIT_LOCKS)
     begin_write = (
-        f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'",
+        _LIMIT_LOCKS,
         f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})",
     )
 

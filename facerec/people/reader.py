@@ -1,5 +1,6 @@
 """Read the people of a gallery from its database."""
 
+import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -178,10 +179,15 @@ def open_database(location: str | Path) -> Database:
     """The database at a location, see `PeopleStore`.
 
     Raises:
-        ValueError: the location is a URL of another form.
+        ValueError: the location is a URL of another form, or a folder.
     """
     if "://" not in str(location):
-        return SqliteFile(Path(location))
+        path = Path(location)
+        if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where it may not be looked at
+            raise ValueError(
+                f"a gallery is a SQLite file, and {path} is a folder: `facerec people add` enrols its people"
+            )
+        return SqliteFile(path)
     try:
         url = make_url(str(location))
     except (ArgumentError, ValueError):

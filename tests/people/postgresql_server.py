@@ -14,6 +14,8 @@ from pathlib import Path
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from tests.harness import wait_until
+
 USER, PASSWORD = "facerec", "s3cret/of@tests"
 
 
@@ -69,9 +71,8 @@ class PostgresqlServer:
         """End the server with SIGKILL, its children by its own doing."""
         pid = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
         os.kill(pid, signal.SIGKILL)
-        with contextlib.suppress(FileNotFoundError):
-            while "zombie" not in Path(f"/proc/{pid}/status").read_text():
-                time.sleep(0.01)
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            wait_until(lambda: "zombie" in Path(f"/proc/{pid}/status").read_text(), seconds=60)
 
     def stop(self) -> None:
         """End the server, breaking off what it does."""

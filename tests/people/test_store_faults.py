@@ -190,6 +190,20 @@ def test_a_writer_that_keeps_the_lock_is_waited_for_and_then_reported(location: 
     other.close()
 
 
+def test_a_reader_waits_only_so_long_for_a_lock_of_an_operator(database_url: str) -> None:
+    store, operator = PeopleStore(database_url, EMBEDDING), PeopleStore(database_url, EMBEDDING)
+    store.add_person("Ada", [sample(1)])
+    with operator._database.write() as connection:
+        connection.execute(text("LOCK TABLE people, gallery IN ACCESS EXCLUSIVE MODE"))
+        begun = time.monotonic()
+        with pytest.raises(StoreUnavailable):
+            store.everybody()
+        assert 4 < time.monotonic() - begun < 15
+    assert names(store) == {"Ada": 1}
+    store.close()
+    operator.close()
+
+
 def add_people(store: PeopleStore, count: int) -> None:
     for number in range(count):
         store.add_person(f"Person {number}", [sample(number)])
