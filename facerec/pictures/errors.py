@@ -57,7 +57,10 @@ class Unreachable(UrlError):
     """
 
     code = "unreachable"
-    message = "The picture's server could not be reached."
+    message = (
+        "The picture's server could not be reached, or has no public address. The operator can allow other networks "
+        "with FACEREC_ALLOWED_NETWORKS."
+    )
 
 
 class FetchTimeout(UrlError):
@@ -127,7 +130,10 @@ class UnsupportedPicture(ContentError):
     """The bytes are damaged or of a format that is not read."""
 
     code = "unsupported_picture"
-    message = "The bytes are not a whole JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF picture."
+    message = (
+        "The bytes are not a whole JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF picture, or of a rare variant: save "
+        "it as a usual JPEG."
+    )
 
 
 class PictureTooCostly(ContentError):

@@ -17,6 +17,8 @@ MEDIA_TYPE = "application/problem+json"
 _VALIDATION_MESSAGES = {
     "extra_forbidden": "there is a field that this endpoint does not know",
     "json_invalid": "the body is not JSON",
+    "bytes_type": "this is not a file: send one with a file name, as `curl -F file=@photo.jpg` does",
+    "uuid_parsing": "this is not an id, as GET /people lists them",
     "model_attributes_type": "the body is not a JSON object, or was sent without Content-Type: application/json",
 }
 """Messages by pydantic's error type, where pydantic's own message would repeat the client's input or mislead."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Iterator
 
 import uvicorn
@@ -24,6 +25,9 @@ _MIN_PIECE_BYTES = 256
 """Average size of the pieces of a body beyond the free ones. Each chunk is a piece at least; clients send kilobytes."""
 _STALL_SECONDS = 10
 """Seconds in which a client must take some of the answer that waits for it."""
+_SEND_BUFFER_BYTES = 65_536
+"""Bytes of answers that the system holds for a connection. It takes twice as much memory. Left alone, the system holds
+megabytes, which no other limit here counts."""
 _MAX_WAITING_BYTES = 16 * 2**20
 """Bytes of answers, over all connections, that wait for clients to take them. An answer with a picture has up to 3 MB.
 """
@@ -96,6 +100,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        _limit_send_buffer(transport.get_extra_info("socket"))
         if len(self.connections) > _MAX_CONNECTIONS and not self._close_an_idle_connection():
             transport.abort()
         self._start_head_timer()
@@ -230,3 +235,13 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._stall_timer:
             self._stall_timer.cancel()
             self._stall_timer = None
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Log nothing: uvicorn would advise to install a library for protocols that this service does not speak."""
+
+
+def _limit_send_buffer(connection: socket.socket) -> None:
+    """Let the system hold little of an answer, and close the connection if the client takes none of that in time."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+    if hasattr(socket, "TCP_USER_TIMEOUT") and connection.family != socket.AF_UNIX:  # Linux, tcp(7)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STALL_SECONDS * 1000)

@@ -36,6 +36,8 @@ def _split_list(value: Any) -> Any:
 
 def _find_model(value: Any) -> Any:
     """The words of `SHIPPED_RECOGNIZERS` stand for their files; anything else is a path."""
+    if value == "":
+        raise ValueError("must be default, accurate or the path of a recognizer's file, or unset")
     return SHIPPED_RECOGNIZERS.get(value, value) if isinstance(value, str) else value
 
 
@@ -159,7 +161,8 @@ class Settings(BaseSettings):
     max_waiting: Annotated[int, Field(ge=0)] = 64
     """Pictures that may be queued for decoding and recognition."""
     worker_memory: Annotated[int, Field(ge=192 * 2**20)] = 2**30
-    """Bytes of memory that one worker process may take, of which about 100 MB are the models and libraries."""
+    """Bytes of memory that one worker process may take, of which 120 MB (default model) or 150 MB are the models and
+    libraries."""
     threads: Annotated[int, Field(ge=1)] = 1
     """Threads that compute one picture. Several pictures at a time use the CPUs better than several threads for one."""
 

@@ -20,6 +20,7 @@ from facerec.people.enrolment import Portrait
 from facerec.people.location import VARIABLE
 from facerec.people.model_choice import embedding_of
 from facerec.people.store import PeopleStore
+from facerec.pictures.errors import UnsupportedPicture
 from tests.commands.conftest import Command
 from tests.harness import ROOT, picture
 
@@ -102,7 +103,7 @@ def test_what_can_not_be_used_gets_a_row_with_the_reason(facerec: Command, tmp_p
     assert done.code == 0
     assert done.out[:3] == ["name          added  known  refused", "Grace Hopper      2      0        6", ""]
     rows = dict(re.split(" {2,}", line) for line in done.out[3:])
-    unsupported = "The bytes are not a whole JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF picture."
+    unsupported = str(UnsupportedPicture())
     no_file, no_name = "It is no file, or a link that leads nowhere.", "A name needs a character that can be seen"
     assert {path: why.partition(", and none t")[0] for path, why in rows.items()} == {
         "refused": "why",

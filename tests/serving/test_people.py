@@ -203,6 +203,8 @@ def test_bodies_that_are_neither_json_nor_a_form_are_refused(api: Api) -> None:
             assert "SECRET" not in answer.text
     twice = api.ask("POST", "/people", data={"name": ["a", "b"]}, files={"pictures": portrait("yellow")})
     assert "body.name: the form holds this field more than once" in twice.json()["detail"]
+    no_file = api.ask("POST", "/embeddings", files={"file": (None, "no file")})
+    assert "this is not a file: send one with a file name" in no_file.json()["detail"]
 
 
 # Correcting

@@ -86,6 +86,7 @@ def test_every_bad_variable_has_its_line_and_no_value_is_repeated(monkeypatch: p
         "FACEREC_DEADLINE": "soon",
         "FACEREC_ALLOWED_NETWORKS": "10.1.2.3/16",
         "FACEREC_ALLOWED_PORTS": "80,http",
+        "FACEREC_MODEL": "",
         "FACEREC_MAX_PIXELS": "999999999999",
         "FACEREC_DEADLIN": "typo",
         "FACEREC_FRAMING": "middle",
@@ -104,7 +105,7 @@ def test_every_bad_variable_has_its_line_and_no_value_is_repeated(monkeypatch: p
         Settings.from_environment()
     lines = str(exit_info.value).splitlines()
     assert [line.partition(":")[0] for line in lines] == sorted(bad)
-    assert not any(value in str(exit_info.value) for value in bad.values())
+    assert not any(value in str(exit_info.value) for value in bad.values() if value)
 
 
 def test_an_empty_key_is_no_key_that_one_could_have_meant(monkeypatch: pytest.MonkeyPatch) -> None:
