@@ -5,6 +5,7 @@
 #
 # Photos are labelled with
 #
+#     mkdir -p labels
 #     docker run --rm -v "$PWD/photos:/photos:ro" -v "$PWD/labels:/labels" --user "$(id -u)" face-recognition-img \
 #         facerec label /photos --output /labels
 #
@@ -31,7 +32,8 @@ LABEL org.opencontainers.image.title="face-recognition" \
 ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 PORT=8000
 WORKDIR /app
 COPY --from=build /app/.venv .venv
-COPY predict.py ./
+COPY predict.py LICENSE ./
+COPY LICENSES LICENSES
 COPY facerec facerec
 COPY model model
 # The command `facerec`, in whatever folder it runs.
