@@ -1,4 +1,4 @@
-"""Photos in whose metadata people are named: which there are in a folder, and where whose face is."""
+"""Find the photos of a folder whose metadata names people, and the name and place of each face."""
 
 import os
 from pathlib import Path

@@ -13,9 +13,6 @@ from PIL import AvifImagePlugin, ExifTags, Image, ImageOps, TiffImagePlugin, Web
 from facerec.pictures.containers import jpeg, read_container
 from facerec.pictures.errors import PictureTooLarge, TooManyPixels, UnsupportedPicture
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
-"""Formats that are read. Every further decoder would only add attack surface."""
-
 PICTURE_SUFFIXES = frozenset(
     (
         ".jpg",

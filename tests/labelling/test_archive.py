@@ -19,6 +19,7 @@ from facerec.labelling.errors import OutputExists, OutputFull, OutputNotSupporte
 from facerec.people.model_choice import embedding_of
 from facerec.people.samples import Sample, normalize
 from facerec.people.store import PeopleStore
+from tests.harness import wait_until
 from tests.labelling.toy_archive import Reports, rows_of, stored, toy_photo, write_archive
 from tests.people.faces import BOX
 from tests.shipped import ROOT
@@ -197,9 +198,10 @@ def test_a_killed_run_goes_on_where_it_was(
 ) -> None:
     write_archive(archive, 60)
     with start(archive, output, options, people) as process:
-        while not list(output.glob("part-*.parquet")):
-            time.sleep(0.01)
-        process.kill()
+        try:
+            wait_until(lambda: any(output.glob("part-*.parquet")), seconds=60)
+        finally:
+            process.kill()
     done = {row["path"] for row in stored(output)}
     assert done
     progress = run()

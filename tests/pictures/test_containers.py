@@ -244,7 +244,7 @@ def tiff_with(entries: bytes) -> bytes:
 
 
 MEGABYTE = zlib.compress(bytes(2**20 - 8), 9)
-TWO_TABLES = jpeg_segment(0xDB, (b"\0" + bytes(range(1, 65))) * 1000)
+MANY_TABLES = jpeg_segment(0xDB, (b"\0" + bytes(range(1, 65))) * 1000)
 FLOODS = {
     "iCCP of a megabyte each": png_with(flood(png_chunk(b"iCCP", b"a\0\0" + MEGABYTE))),
     "zTXt of a megabyte each": png_with(flood(png_chunk(b"zTXt", b"a\0\0" + MEGABYTE))),
@@ -262,7 +262,7 @@ FLOODS = {
     "a GIF picture of short blocks": saved(FACE, "GIF")[:-2] + flood(b"\1x"),
     "APP13 segments": jpeg_with(flood(jpeg_segment(0xED, bytes(65_000)))),
     "empty segments": jpeg_with(flood(jpeg_segment(0xFE, b""))),
-    "quantization tables": jpeg_with(flood(jpeg_segment(0xDB, (b"\0" + bytes(range(1, 65))) * 1000))),
+    "quantization tables": jpeg_with(flood(MANY_TABLES)),
     "frames of a JPEG": jpeg_with(flood(jpeg_segment(0xC0, bytes((8, 0, 9, 0, 9, 255)) + bytes(60_000)))),
     "fill bytes": jpeg_with(flood(b"\xff")),
     "bytes between segments": jpeg_with(flood(b"a")),

@@ -16,7 +16,7 @@ from PIL import Image, ImageCms, ImageFile, PngImagePlugin
 
 from facerec.inference.cropping import CROP_SIZE, Crop, Face, crop_centre, crop_face
 from facerec.inference.detector import FaceDetector
-from facerec.pictures.decode import FORMATS, PictureFile
+from facerec.pictures.decode import PictureFile
 from facerec.pictures.errors import PictureError, PictureTooLarge, TooManyPixels, UnsupportedPicture
 from tests.drawn_people import draw_person
 from tests.harness import ROOT, picture, saved
@@ -24,6 +24,8 @@ from tests.heic_files import RED_HEIC, TRANSPARENT_HEIC, TURNED_HEIC
 from tests.hostile_inputs import chunk
 
 MAX_PIXELS = 25_000_000
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
+"""The formats that are read, as Pillow names them."""
 
 
 def opened(data: bytes, *, max_bytes: int = 2**24, max_pixels: int = MAX_PIXELS) -> PictureFile:
@@ -456,7 +458,7 @@ def test_neither_pictures_nor_refusals_keep_pixels_alive(file_format: str, monke
 
 def test_only_the_plugins_of_the_formats_are_imported() -> None:
     check = """
-from facerec.pictures.decode import FORMATS, PictureFile
+from facerec.pictures.decode import PictureFile
 from facerec.pictures.errors import PictureError
 from PIL import Image
 for data in (b"", b"RIFF0000WEBP", b"BM" + bytes(99), b"GIF89a" + bytes(99)):
@@ -464,7 +466,7 @@ for data in (b"", b"RIFF0000WEBP", b"BM" + bytes(99), b"GIF89a" + bytes(99)):
         PictureFile(data, max_bytes=99, max_pixels=99)
     except PictureError:
         pass
-print(*sorted(set(Image.OPEN) - set(FORMATS)))
+print(*Image.OPEN)
 """
     run = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, check=True)
-    assert run.stdout.split() == [b"DIB", b"PPM"]  # which Pillow's basic plugins bring along
+    assert set(run.stdout.decode().split()) - set(FORMATS) == {"DIB", "PPM"}  # which Pillow's basic plugins bring along

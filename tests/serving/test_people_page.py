@@ -49,6 +49,14 @@ class PeopleVisit:
         headed(card, identity)
         return card
 
+    def tab_to(self, element: Locator) -> None:
+        """Press Tab until an element has the focus."""
+        for _ in range(100):
+            if element.evaluate("element => element === document.activeElement"):
+                return
+            self.page.keyboard.press("Tab")
+        pytest.fail("Tab never leads to the element")
+
     def act(self, action: str, name: str | None = None) -> None:
         """Fill in the dialog and do what it offers."""
         if name is not None:
@@ -365,8 +373,7 @@ def test_the_keyboard_enrols_and_deletes(visit: PeopleVisit) -> None:
     keyboard = visit.page.keyboard
     card = visit.answer("grey")
     face = card.get_by_role("figure").get_by_role("button", name=UNKNOWN)
-    while not face.evaluate("face => face === document.activeElement"):
-        keyboard.press("Tab")
+    visit.tab_to(face)
     keyboard.press("Space")
     expect(visit.name).to_be_focused()
     keyboard.press("Escape")
@@ -382,8 +389,7 @@ def test_the_keyboard_enrols_and_deletes(visit: PeopleVisit) -> None:
     keyboard.press("Enter")
     summary = visit.person("Ada").locator("summary")
     expect(summary).to_be_visible()
-    while not summary.evaluate("summary => summary === document.activeElement"):
-        keyboard.press("Tab")
+    visit.tab_to(summary)
     keyboard.press("Enter")
     keyboard.press("Tab")
     expect(visit.person("Ada").get_by_role("button", name="Rename")).to_be_focused()

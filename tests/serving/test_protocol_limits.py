@@ -15,7 +15,7 @@ import requests
 
 from facerec.serving import server as server_module
 from facerec.serving.settings import Settings
-from tests.harness import connect, free_port, process, ready, wait_until
+from tests.harness import connect, free_port, post_head, process, ready, wait_until
 from tests.serving.conftest import Service
 
 HEALTH = b"GET /healthz HTTP/1.1\r\n\r\n"
@@ -92,8 +92,8 @@ def test_connections_that_send_a_body_are_not_closed_for_others(
     with contextlib.ExitStack() as stack:
         busy = [stack.enter_context(connect(service)) for _ in range(3)]
         for connection in busy:
-            connection.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{")
-        time.sleep(0.2)
+            connection.sendall(post_head("/predict", "Content-Length: 2", "Expect: 100-continue") + b"{")
+            assert b"100 Continue" in connection.recv(1000)  # the service reads the body
         assert answers(stack.enter_context(connect(service))) == b""
         for connection in busy:
             connection.sendall(b"}")

@@ -20,12 +20,9 @@ def test_a_state_dict_may_hold_the_whole_network_or_its_features(tmp_path: Path)
         assert torch.equal(network.features[0][0].weight, whole["features.0.0.weight"])
 
 
-@pytest.mark.parametrize("content", [None, b"", b"not a checkpoint", {"head": torch.zeros(3)}, {"features.0": 1}, [1]])
-def test_weights_that_cannot_be_loaded_are_an_error(tmp_path: Path, content: object) -> None:
+@pytest.mark.parametrize("state", [{"head": torch.zeros(3)}, {"features.0": 1}])
+def test_a_state_dict_that_is_not_the_network_s_is_an_error(tmp_path: Path, state: dict[str, object]) -> None:
     path = tmp_path / "weights.pth"
-    if isinstance(content, bytes):
-        path.write_bytes(content)
-    elif content is not None:
-        torch.save(content, path)
+    torch.save(state, path)
     with pytest.raises(DataError, match=r"can't load the backbone's weights from .*weights\.pth"):
         load_backbone(FaceNetwork(embedding_size=128, classes=3), path)

@@ -14,6 +14,7 @@ from facerec.training.backbone import load_backbone
 from facerec.training.checkpoint import load_checkpoint, refuse_to_overwrite, save_checkpoint
 from facerec.training.errors import CheckpointError, DataError
 from facerec.training.state import TrainState
+from tests.training.small_disk import no_file_larger_than
 
 
 class Hostile:
@@ -103,3 +104,15 @@ def test_the_recipe_of_another_run_is_named(tmp_path: Path) -> None:
     save_checkpoint({"recipe": {"margin": 0.1, "seed": 0}}, tmp_path / "last.pt")
     with pytest.raises(CheckpointError, match=r"is of another run: --margin 0\.1 \(now 0\.2\)\. Go on with the same"):
         load_checkpoint(tmp_path / "last.pt", recipe={"margin": 0.2, "seed": 0})
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path) -> None:
+    save_checkpoint({"recipe": {}, "weights": torch.zeros(10)}, tmp_path / "last.pt")
+    before = (tmp_path / "last.pt").read_bytes()
+    with (
+        no_file_larger_than(100_000),
+        pytest.raises(CheckpointError, match=r"can't write .*last.pt: .* The checkpoint before it is unchanged"),
+    ):
+        save_checkpoint({"recipe": {}, "weights": torch.zeros(100_000)}, tmp_path / "last.pt")
+    assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
+    assert (tmp_path / "last.pt").read_bytes() == before

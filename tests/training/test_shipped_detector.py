@@ -1,24 +1,20 @@
 """The shipped detector: its report is true, on real faces and on a photograph that is not from its data set."""
 
 import json
-from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 from PIL import Image
 
-from facerec.inference.cropping import Face, Turn
+from facerec.inference.cropping import Turn
 from facerec.inference.detector import FaceDetector
 from facerec.inference.model_file import DetectorMetadata
 from facerec.training.dataset import FaceDataset
 from facerec.training.detection.evaluate import evaluate_detector
 from facerec.training.split import Split
 from tests.shipped import DETECTOR, needs_lfw
-
-HOPPER = Face(265, 223, 205, 0, 1)
-"""Grace Hopper's face in the photograph that comes with Matplotlib."""
+from tests.training.landmarks.photograph import HOPPER, photograph
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +25,6 @@ def report() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def detector() -> FaceDetector:
     return FaceDetector.load(DETECTOR, threads=1)
-
-
-def photograph() -> Image.Image:
-    return Image.open(Path(mpl.get_data_path()) / "sample_data" / "grace_hopper.jpg").convert("RGB")
 
 
 def test_file_and_report_are_of_one_run(detector: FaceDetector, report: dict[str, Any]) -> None:

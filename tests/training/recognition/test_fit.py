@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import torch
 
-from facerec.training.checkpoint import load_checkpoint, save_checkpoint
 from facerec.training.dataset import FaceDataset
 from facerec.training.errors import CheckpointError, FitError
 from facerec.training.options import RecognizerOptions, changed
@@ -17,7 +16,6 @@ from facerec.training.recognition.network import INPUT_RECIPE
 from facerec.training.recognition.trained_model import EpochStats, TrainedModel
 from facerec.training.split import Split
 from facerec.training.state import TrainState
-from tests.training.small_disk import no_file_larger_than
 
 CPU = torch.device("cpu")
 
@@ -193,25 +191,6 @@ def test_a_run_of_another_version_is_not_gone_on_with(
 def test_resuming_needs_a_run(dataset: FaceDataset, split: Split, options: RecognizerOptions) -> None:
     with pytest.raises(CheckpointError, match=r"there is no run to go on with"):
         fit(dataset, split, changed(options, resume=True), fold=0, device=CPU)
-
-
-@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 cut off"])
-def test_damaged_checkpoint(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "last.pt").write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"is damaged"):
-        load_checkpoint(tmp_path / "last.pt", recipe={})
-
-
-def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path) -> None:
-    save_checkpoint({"recipe": {}, "weights": torch.zeros(10)}, tmp_path / "last.pt")
-    before = (tmp_path / "last.pt").read_bytes()
-    with (
-        no_file_larger_than(100_000),
-        pytest.raises(CheckpointError, match=r"can't write .*last.pt: .* The checkpoint before it is unchanged"),
-    ):
-        save_checkpoint({"recipe": {}, "weights": torch.zeros(100_000)}, tmp_path / "last.pt")
-    assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
-    assert (tmp_path / "last.pt").read_bytes() == before
 
 
 def test_a_loss_that_is_no_number_stops_the_run(dataset: FaceDataset, split: Split, options: RecognizerOptions) -> None:
