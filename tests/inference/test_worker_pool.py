@@ -124,8 +124,9 @@ def test_a_worker_that_does_not_start_is_a_line_that_says_what_happened(
 ) -> None:
     async def start(signal_: signal.Signals) -> None:
         pool = WorkerPool(options, workers=1, queue_size=1)
-        worker_processes()[0].send_signal(signal_)
         try:
+            wait_until(lambda: bool(worker_processes()))
+            worker_processes()[0].send_signal(signal_)
             await pool.start()
         finally:
             pool.close()

@@ -153,7 +153,7 @@ def test_a_damaged_gallery_ends_the_start_with_a_line(model: Path, tmp_path: Pat
 def test_a_server_that_can_not_be_reached_ends_the_start_with_a_line_without_the_password(model: Path) -> None:
     location = f"postgresql+psycopg://facerec:s3cret@127.0.0.1:{free_port()}/people"
     line = fails_to_start(location, FACEREC_MODEL=str(model))
-    assert "the gallery of FACEREC_GALLERY can't be used: The gallery can't be reached" in line
+    assert "the gallery of FACEREC_GALLERY can't be used: The gallery can't be opened" in line
     assert "s3cret" not in line
 
 

@@ -346,45 +346,55 @@ def test_a_client_that_does_not_take_what_the_system_holds_loses_the_connection(
         wait_until(lambda: not connected())
 
 
-def test_the_system_holds_little_of_an_answer(serve: Service, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Otherwise it takes all of a megabyte for a client that takes nothing, and the server thinks that it is done."""
-    connections: list[BoundedProtocol] = []
+@pytest.fixture
+def connections(monkeypatch: pytest.MonkeyPatch) -> list[BoundedProtocol]:
+    """The connections of the services that are started, in their order."""
+    made: list[BoundedProtocol] = []
     real = BoundedProtocol.connection_made
 
     def noted(self: BoundedProtocol, transport: asyncio.Transport) -> None:
         real(self, transport)
-        connections.append(self)
+        made.append(self)
 
     monkeypatch.setattr(BoundedProtocol, "connection_made", noted)
+    return made
+
+
+def is_paused(connection: BoundedProtocol) -> bool:
+    """Whether the application waits for the client to take some of its answer."""
+    return connection.flow is not None and connection.flow.write_paused
+
+
+def test_the_system_holds_little_of_an_answer(connections: list[BoundedProtocol], serve: Service, model: Path) -> None:
+    """Otherwise it takes all of a megabyte for a client that takes nothing, and the server thinks that it is done."""
     address = urlsplit(serve(Settings(model=model)))
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect((address.hostname, address.port))
-        ours = client.getsockname()
         client.sendall(b"GET /swagger/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n")
-        wait_until(lambda: any(each.client == ours and each.flow and each.flow.write_paused for each in connections))
-        (connection,) = (each for each in connections if each.client == ours)
+        wait_until(lambda: any(map(is_paused, connections)))
+        (connection,) = filter(is_paused, connections)
         assert connection.cycle
         assert not connection.cycle.response_complete
 
 
 def test_clients_that_take_their_answers_slowly_are_closed_beyond_a_limit(
-    serve: Service, model: Path, monkeypatch: pytest.MonkeyPatch
+    connections: list[BoundedProtocol], serve: Service, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server_module, "_MAX_WAITING_BYTES", 200_000)  # of two or three connections
     monkeypatch.setattr(server_module, "_STALL_SECONDS", 60)  # which is not why they are closed
     service = serve(Settings(model=model))
-
-    def connected(connection: socket.socket) -> bool:
-        ours = connection.getsockname()
-        return any(each.raddr == ours for each in psutil.Process().net_connections("tcp4") if each.raddr)
-
+    ready = len(connections)
     with contextlib.ExitStack() as stack:
-        slow = [stack.enter_context(connect(service)) for _ in range(6)]
-        for connection in slow:
-            connection.sendall(b"GET /swagger/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 9)
-        wait_until(lambda: not connected(slow[0]), seconds=30)
-        assert any(map(connected, slow))
+        for count in range(ready + 1, ready + 7):
+            client = stack.enter_context(connect(service))
+            client.sendall(b"GET /swagger/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 9)
+            wait_until(lambda count=count: len(connections) == count and is_paused(connections[-1]))  # type: ignore[misc]
+        slow = connections[ready:]
+        closed = [connection.transport.is_closing() for connection in slow]
+        assert len(closed) == 6
+        assert closed == sorted(closed, reverse=True)  # those that have waited longest
+        assert 3 <= sum(closed) < 6
 
 
 def test_a_patient_caller_is_not_hurried(hurried: str) -> None:
