@@ -28,7 +28,7 @@ FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="face-recognition" \
       org.opencontainers.image.description="Recognizes known people in pictures" \
       org.opencontainers.image.version="0.1.0" \
-      org.opencontainers.image.licenses="MIT AND GPL-3.0-only AND CC0-1.0"
+      org.opencontainers.image.licenses="MIT AND CC0-1.0"
 ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 PORT=8000
 WORKDIR /app
 COPY --from=build /app/.venv .venv

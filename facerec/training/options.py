@@ -112,9 +112,9 @@ class LandmarkDataOptions(DataOptions):
 class RecognizerModelOptions:
     """The network."""
 
-    weights: Annotated[Weights, PRETRAINING] = "imagenet"
-    """Start of the backbone: imagenet (torchvision's, downloaded), none (random), or the path of a state dict. Random
-    weights are trained in all blocks until they are pretrained."""
+    weights: Annotated[Weights, PRETRAINING] = "none"
+    """Start of the backbone: none (random), imagenet (torchvision's, downloaded), or the path of a state dict. Random
+    weights are pretrained in all blocks. --teacher none starts from imagenet, unless told otherwise."""
     backbone: Annotated[Backbone, ANY_BACKBONE] = "mobilenet-v3-large"
     """dlib-resnet takes dlib's network as it is, which has learned the faces of other people: nothing is trained, a
     known person is the mean of the embeddings of their training images."""
@@ -154,7 +154,7 @@ class RecognizerTrainingOptions(TrainingOptions):
     """AdamW's learning rate of the head, after a warm-up and before a cosine decay to zero."""
     pretraining_learning_rate: Annotated[PositiveFloat, WITH_TEACHER, PRETRAINING] = 2e-3
     """AdamW's learning rate in pretraining, of the head, after a warm-up and before a cosine decay to zero."""
-    pretraining_epochs: Annotated[int, Field(ge=1, le=10_000), WITH_TEACHER, PRETRAINING] = 24
+    pretraining_epochs: Annotated[int, Field(ge=1, le=10_000), WITH_TEACHER, PRETRAINING] = 72
     """Number of epochs before the others, in which the teacher teaches alone. Each draws every image of background
     people. What they give is kept in CHECKPOINTS/pretraining/, and serves all runs with the same background people."""
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 4
@@ -232,7 +232,7 @@ class RecognizerOptions:
 
 
 WITHOUT_TEACHER_DEFAULTS = RecognizerOptions(
-    model=RecognizerModelOptions(teacher="none"),
+    model=RecognizerModelOptions(teacher="none", weights="imagenet"),
     training=RecognizerTrainingOptions(learning_rate=1e-3, epochs=12, batch_size=64, backbone_rate=2),
 )
 """The defaults of training on the names alone."""

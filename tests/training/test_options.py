@@ -99,7 +99,7 @@ def accurate(options: RecognizerOptions | None = None, **values: Any) -> Recogni
 
 
 ANOTHER_VALUE: dict[str, Any] = {
-    "weights": "none", "teacher": "none", "unfrozen_blocks": 3, "pretraining_epochs": 3, "learning_rate": 0.1,
+    "weights": "imagenet", "teacher": "none", "unfrozen_blocks": 3, "pretraining_epochs": 3, "learning_rate": 0.1,
     "pretraining_learning_rate": 0.1,
     "weight_decay": 0.1, "checkpoints": Path("elsewhere"), "resume": True, "epochs": 3, "min_epoch_images": 1,
     "batch_size": 8, "backbone_rate": 2.0, "margin": 0.1, "scale": 16.0, "balance": 0.1,
