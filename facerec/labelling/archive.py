@@ -202,7 +202,8 @@ def write_labels(
 
     matcher = (people or People()).matcher(models)
     origin, schema = Origin.of(models, matcher.checksum), label_schema(models.recognizer.embedding_size)
-    with _opened(output, schema, origin, matcher, part_seconds) as (write, index, progress.renamed):
+    with _opened(output, schema, origin, matcher, part_seconds) as (write, index, renamed):
+        progress.renamed = renamed
         found = find_pictures(paths, report_and_count)
         pictures = _to_do(found, index, progress, on_progress)
         for batch in make_rows(pictures, matcher):

@@ -236,9 +236,6 @@ class BoundedProtocol(HttpToolsProtocol):
             self._stall_timer.cancel()
             self._stall_timer = None
 
-    def _unsupported_upgrade_warning(self) -> None:
-        """Log nothing: uvicorn would advise to install a library for protocols that this service does not speak."""
-
 
 def _limit_send_buffer(connection: socket.socket) -> None:
     """Let the system hold little of an answer, and close the connection if the client takes none of that in time."""
