@@ -217,9 +217,7 @@ def test_a_worker_that_stops_is_replaced(options: WorkerOptions) -> None:
 
 def test_pictures_beyond_the_queue_are_refused_at_once(options: WorkerOptions) -> None:
     async def test(pool: WorkerPool) -> None:
-        answers = await asyncio.gather(
-            *(pool.recognize(picture("red"), "centre") for _ in range(5)), return_exceptions=True
-        )
+        answers = await asyncio.gather(*(pool.recognize(LARGE, "centre") for _ in range(5)), return_exceptions=True)
         assert [type(answer) for answer in answers].count(PoolFull) == 3
         assert pool.slots.in_use == 0
 
