@@ -18,13 +18,11 @@ from facerec.labelling.found import FoundPicture, Report
 from facerec.labelling.index import PictureIndex
 from facerec.labelling.label_folder import PART_SECONDS, LabelFolder
 from facerec.labelling.labeller import BATCH_SECONDS, Labeller
-from facerec.labelling.matching import Matcher, load_people
+from facerec.labelling.matching import Matcher, load_matcher
 from facerec.labelling.part_file import Origin
 from facerec.labelling.rows import label_schema
 from facerec.labelling.single_file import FILE_FORMATS, Write, single_file, write_json_lines
 from facerec.labelling.sources import Paths, find_pictures
-from facerec.people.location import gallery_location
-from facerec.people.reader import stored_embedding
 
 STANDARD_OUTPUT = "-"
 
@@ -94,9 +92,7 @@ class People:
             ValueError: the gallery is a URL of another form.
             StoreError: the gallery can't be read, or was made with another model.
         """
-        known = load_people(models, self.gallery, shipped_people=self.shipped_people)
-        has_gallery = stored_embedding(gallery_location(self.gallery)) is not None
-        return Matcher(models.recognizer, known, self.threshold, has_gallery=has_gallery)
+        return load_matcher(models, self.gallery, shipped_people=self.shipped_people, threshold=self.threshold)
 
 
 def label(

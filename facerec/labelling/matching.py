@@ -16,9 +16,6 @@ from facerec.people.location import gallery_location
 from facerec.people.model_choice import embedding_of
 from facerec.people.reader import PeopleReader
 
-_MAX_SIMILARITIES = 2_000_000
-"""Similarities that are computed at once: faces times people. Each takes about 20 bytes for a moment."""
-
 
 class Match(NamedTuple):
     """Whose face it is: the columns of a row that depend on the gallery, see `rows.Row`."""
@@ -78,21 +75,19 @@ class Matcher:
         Args:
             embeddings: float32 `[N, D]`, L2-normalized.
         """
-        rows = max(1, _MAX_SIMILARITIES // max(1, len(self._people.people)))
-        return [
-            Match.of(identification)
-            for start in range(0, len(embeddings), rows)
-            for identification in self._identifier.identify(embeddings[start : start + rows], self._people, most=2)
-        ]
+        return [Match.of(each) for each in self._identifier.identify(embeddings, self._people, most=2)]
 
 
-def load_people(models: LoadedModels, gallery: str | Path | None, *, shipped_people: bool) -> Snapshot:
-    """The people whom a recognizer knows, and those of a gallery.
+def load_matcher(
+    models: LoadedModels, gallery: str | Path | None, *, shipped_people: bool, threshold: float | None
+) -> Matcher:
+    """What matches faces with the people whom a recognizer knows, and those of a gallery.
 
     Args:
         models: the recognizer among them is the one that the gallery must have been made with.
         gallery: see `facerec.people.location.gallery_location`. There may be none yet.
         shipped_people: whether the people whom the recognizer knows are matched besides those of the gallery.
+        threshold: see `Matcher`.
 
     Raises:
         ValueError: the gallery is a URL of another form.
@@ -103,6 +98,7 @@ def load_people(models: LoadedModels, gallery: str | Path | None, *, shipped_peo
     shipped = dict(zip(names, models.directions, strict=True)) if shipped_people else {}
     store = PeopleReader(gallery_location(gallery), embedding_of(metadata, models.recognizer_checksum))
     try:
-        return Gallery(store, shipped).snapshot
+        people = Gallery(store, shipped).snapshot
+        return Matcher(metadata, people, threshold, has_gallery=store.count_changes() > 0)
     finally:
         store.close()

@@ -11,6 +11,9 @@ from facerec.inference.false_matches import KNOWN_PERSON
 from facerec.inference.model_file import RecognizerMetadata
 from facerec.people.gallery import Known, Snapshot, most_similar
 
+_MAX_SIMILARITIES = 2_000_000
+"""Similarities that are computed at once: faces times people. Each takes about 20 bytes for a moment."""
+
 
 class Candidate(NamedTuple):
     """A person whose face it may be."""
@@ -95,6 +98,14 @@ class Identifier:
         threshold = self.threshold(snapshot)
         if not snapshot.people:
             return [Identification(None, threshold, []) for _ in embeddings]
+        rows = max(1, _MAX_SIMILARITIES // len(snapshot.people))
+        slices = (embeddings[start : start + rows] for start in range(0, len(embeddings), rows))
+        return [each for some in slices for each in self._identify_at_once(some, snapshot, threshold, most)]
+
+    def _identify_at_once(
+        self, embeddings: NDArray[np.float32], snapshot: Snapshot, threshold: float, most: int
+    ) -> list[Identification]:
+        """Identify faces among at least one person. It takes memory for the similarities of all pairs."""
         similarities = snapshot.similarities(embeddings)
         probabilities = _softmax(similarities / self._metadata.temperature)
         identifications = []

@@ -6,9 +6,9 @@ import pytest
 from numpy.typing import NDArray
 
 from facerec.inference.jobs import LoadedModels
-from facerec.labelling import matching
 from facerec.labelling.labeller import Labeller
-from facerec.labelling.matching import Match, Matcher, load_people
+from facerec.labelling.matching import Match, load_matcher
+from facerec.people import identification
 from facerec.people.errors import StoreOfOtherModel
 from facerec.people.gallery import Snapshot
 from facerec.people.model_choice import embedding_of
@@ -49,7 +49,7 @@ def test_a_face_has_the_identity_of_the_gallery_and_a_runner_up(
     models: LoadedModels, location: Path, enrol: Callable[[str, Vector], str]
 ) -> None:
     id_ = enrol("White", WHITE)
-    matcher = Matcher(models.recognizer, load_people(models, location, shipped_people=True), None)
+    matcher = load_matcher(models, location, shipped_people=True, threshold=None)
     white, red, grey = matcher.match(np.stack([WHITE, RED, normalize(np.array([1, -1, -1], np.float32))]))
     assert (white.identity, white.person_id) == ("White", id_)
     assert white.similarity == pytest.approx(1)
@@ -65,7 +65,7 @@ def test_many_faces_are_matched_some_at_a_time(
     models: LoadedModels, location: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The similarities of 10,000 faces with 100,000 people would take 20 GB."""
-    matcher = Matcher(models.recognizer, load_people(models, location, shipped_people=True), None)
+    matcher = load_matcher(models, location, shipped_people=True, threshold=None)
     faces = np.stack([WHITE, RED, WHITE, RED, WHITE])
     at_once = matcher.match(faces)
     sizes: list[int] = []
@@ -76,19 +76,19 @@ def test_many_faces_are_matched_some_at_a_time(
         return similarities(snapshot, embeddings)
 
     monkeypatch.setattr(Snapshot, "similarities", measured)
-    monkeypatch.setattr(matching, "_MAX_SIMILARITIES", 7)
+    monkeypatch.setattr(identification, "_MAX_SIMILARITIES", 7)
     assert matcher.match(faces) == at_once
     assert sizes == [6, 6, 3]
 
 
 def test_nobody_is_known(models: LoadedModels, location: Path) -> None:
-    matcher = Matcher(models.recognizer, load_people(models, location, shipped_people=False), 0.3)
+    matcher = load_matcher(models, location, shipped_people=False, threshold=0.3)
     assert matcher.match(RED[None]) == [Match(None, None, None, 0.3, None, None, None)]
 
 
 def test_one_person_is_known(models: LoadedModels, location: Path, enrol: Callable[[str, Vector], str]) -> None:
     enrol("White", WHITE)
-    matcher = Matcher(models.recognizer, load_people(models, location, shipped_people=False), None)
+    matcher = load_matcher(models, location, shipped_people=False, threshold=None)
     (match,) = matcher.match(WHITE[None])
     assert (match.identity, match.runner_up, match.runner_up_similarity) == ("White", None, None)
 
@@ -97,8 +97,7 @@ def test_the_checksum_changes_with_all_that_decides(
     models: LoadedModels, location: Path, enrol: Callable[[str, Vector], str]
 ) -> None:
     def checksum(threshold: float | None = None, *, shipped_people: bool = True) -> str:
-        people = load_people(models, location, shipped_people=shipped_people)
-        return Matcher(models.recognizer, people, threshold).checksum
+        return load_matcher(models, location, shipped_people=shipped_people, threshold=threshold).checksum
 
     first = checksum()
     assert checksum() == first
@@ -114,4 +113,4 @@ def test_a_gallery_of_another_model_is_refused(models: LoadedModels, location: P
     store.add_person("Ada", [Sample(RED, 0.9, "ada", BOX)])
     store.close()
     with pytest.raises(StoreOfOtherModel):
-        load_people(models, location, shipped_people=True)
+        load_matcher(models, location, shipped_people=True, threshold=None)
