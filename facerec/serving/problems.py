@@ -17,11 +17,14 @@ MEDIA_TYPE = "application/problem+json"
 _VALIDATION_MESSAGES = {
     "extra_forbidden": "there is a field that this endpoint does not know",
     "json_invalid": "the body is not JSON",
-    "bytes_type": "this is not a file: send one with a file name, as `curl -F file=@photo.jpg` does",
-    "uuid_parsing": "this is not an id, as GET /people lists them",
     "model_attributes_type": "the body is not a JSON object, or was sent without Content-Type: application/json",
 }
 """Messages by pydantic's error type, where pydantic's own message would repeat the client's input or mislead."""
+_FIELD_MESSAGES = {
+    "bytes_type": "this is not a file: send one with a file name, as `curl -F file=@photo.jpg` does",
+    "uuid_parsing": "this is not an id, as GET /people lists them",
+}
+"""The same for errors of one field, which is named before them."""
 _MAX_MESSAGES = 5
 """Problems of one request that its answer lists."""
 
@@ -111,4 +114,5 @@ def _validation_message(problem: dict[str, Any]) -> str:
     place = ".".join(map(str, problem["loc"]))
     if problem["type"] == "json_invalid" and isinstance(problem["loc"][-1], str) and problem["loc"] != ("body",):
         return f"{place}: this is not JSON"  # a field of a form
-    return _VALIDATION_MESSAGES.get(problem["type"]) or f"{place}: {problem['msg']}"
+    field_message = _FIELD_MESSAGES.get(problem["type"], problem["msg"])
+    return _VALIDATION_MESSAGES.get(problem["type"]) or f"{place}: {field_message}"

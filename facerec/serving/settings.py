@@ -34,10 +34,15 @@ def _split_list(value: Any) -> Any:
     return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
 
 
+def _refuse_empty(value: Any) -> Any:
+    """An empty variable would be the path of the current folder."""
+    if value == "":
+        raise ValueError("must name a file, or be unset")
+    return value
+
+
 def _find_model(value: Any) -> Any:
     """The words of `SHIPPED_RECOGNIZERS` stand for their files; anything else is a path."""
-    if value == "":
-        raise ValueError("must be default, accurate or the path of a recognizer's file, or unset")
     return SHIPPED_RECOGNIZERS.get(value, value) if isinstance(value, str) else value
 
 
@@ -99,12 +104,14 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid", validate_by_name=True)
 
-    model: Annotated[Path | None, BeforeValidator(_find_model)] = None
+    model: Annotated[Path | None, BeforeValidator(_find_model), BeforeValidator(_refuse_empty)] = None
     """The recognizer's file, or `default` or `accurate` for one in `model/`. `None` takes the one of these that the
     gallery was made with, and `default` for an empty gallery."""
-    detector: Annotated[Path, Field(validation_alias="FACEREC_LOCATOR")] = _MODEL_FOLDER / DETECTOR_FILE
+    detector: Annotated[Path, BeforeValidator(_refuse_empty), Field(validation_alias="FACEREC_LOCATOR")] = (
+        _MODEL_FOLDER / DETECTOR_FILE
+    )
     """The face detector's file."""
-    landmarks: Path = _MODEL_FOLDER / LANDMARKS_FILE
+    landmarks: Annotated[Path, BeforeValidator(_refuse_empty)] = _MODEL_FOLDER / LANDMARKS_FILE
     """The landmark predictor's file."""
     threshold: Annotated[float, Field(ge=-1, le=1)] | None = None
     """Cosine similarity below which a face belongs to nobody who is known. `None` takes the model file's."""

@@ -204,7 +204,10 @@ def test_bodies_that_are_neither_json_nor_a_form_are_refused(api: Api) -> None:
     twice = api.ask("POST", "/people", data={"name": ["a", "b"]}, files={"pictures": portrait("yellow")})
     assert "body.name: the form holds this field more than once" in twice.json()["detail"]
     no_file = api.ask("POST", "/embeddings", files={"file": (None, "no file")})
-    assert "this is not a file: send one with a file name" in no_file.json()["detail"]
+    assert "body.file: this is not a file: send one with a file name" in no_file.json()["detail"]
+    no_id = api.ask("GET", "/people/%3Cscript")
+    assert "path.person_id: this is not an id" in no_id.json()["detail"]
+    assert "<" not in no_id.json()["detail"]
 
 
 # Correcting

@@ -87,6 +87,8 @@ def test_every_bad_variable_has_its_line_and_no_value_is_repeated(monkeypatch: p
         "FACEREC_ALLOWED_NETWORKS": "10.1.2.3/16",
         "FACEREC_ALLOWED_PORTS": "80,http",
         "FACEREC_MODEL": "",
+        "FACEREC_LOCATOR": "",
+        "FACEREC_LANDMARKS": "",
         "FACEREC_MAX_PIXELS": "999999999999",
         "FACEREC_DEADLIN": "typo",
         "FACEREC_FRAMING": "middle",
